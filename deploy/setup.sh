@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Sets up a checkout: a virtual environment from the hashed requirements, our packages, and bubblewrap.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+find_python() {
+  local candidate
+  for candidate in python3.11 python3.12 python3.13 python3; do
+    if command -v "$candidate" >/dev/null 2>&1 \
+      && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      echo "$candidate"; return
+    fi
+  done
+  fail "Python 3.11 or newer is needed, and none is on the PATH. On Debian: apt-get install python3 python3-venv"
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then sudo -n "$@"; else return 1; fi
+}
+
+install_system_package() {
+  command -v apt-get >/dev/null 2>&1 || return 1
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$1" >/dev/null 2>&1 && return
+  as_root apt-get update -qq >/dev/null 2>&1 || return 1
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$1" >/dev/null
+}
+
+make_environment() {
+  local python=$1
+  [ -x .venv/bin/python ] && return
+  if ! "$python" -m venv .venv 2>/dev/null; then
+    rm -rf .venv
+    install_system_package python3-venv && "$python" -m venv .venv \
+      || fail "this Python cannot make a virtual environment. On Debian: apt-get install python3-venv"
+  fi
+}
+
+install_python_packages() {
+  # uv installs from the same hashed file as pip would, several times faster.
+  grep -A60 '^uv==' requirements.txt | awk 'NR==1 || /^ +--hash/ {print; next} {exit}' > .venv/uv.txt
+  .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r .venv/uv.txt
+  VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip install -q --require-hashes -r requirements.txt
+  VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip install -q --no-deps --no-build-isolation \
+    -e shared -e services/orchestrator -e services/agent-runner -e services/cli
+}
+
+make_environment "$(find_python)"
+install_python_packages
+command -v bwrap >/dev/null 2>&1 || install_system_package bubblewrap \
+  || printf 'setup: bubblewrap is not installed and could not be: agents will not run until it is (Debian: apt-get install bubblewrap)\n' >&2

@@ -1,0 +1,1 @@
+"""The pure core: what happens next. No I/O, no clock, no randomness; import-linter proves it."""

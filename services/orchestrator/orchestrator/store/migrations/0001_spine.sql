@@ -1,0 +1,144 @@
+-- The spine: workflows and their versions, runs, nodes, the timeline (which is the outbox), runners, artifacts, logs.
+-- Times are the database's. JSON that agents and authors wrote is `json`: kept as written, also \u0000.
+
+create table workflow (
+  project text not null,
+  name text not null check (name ~ '^[a-z][a-z0-9-]{0,62}$'),
+  active boolean not null default true,
+  latest_version integer not null check (latest_version >= 1),
+  created_at timestamptz not null default now(),
+  primary key (project, name)
+);
+
+create table workflow_version (
+  project text not null,
+  name text not null,
+  version integer not null check (version >= 1),
+  digest text not null,
+  source json not null,
+  created_at timestamptz not null default now(),
+  primary key (project, name, version),
+  foreign key (project, name) references workflow (project, name) on delete cascade
+);
+
+create table run (
+  id uuid primary key,
+  project text not null,
+  workflow text not null,
+  workflow_version integer not null,
+  state text not null check (state in ('running', 'cancelling', 'succeeded', 'failed', 'cancelled')),
+  version bigint not null check (version >= 1),
+  published bigint not null default 0 check (published between 0 and version),
+  nodes_total integer not null check (nodes_total >= 1),
+  nodes_open integer not null check (nodes_open between 0 and nodes_total),
+  input json not null,
+  output json,
+  failure json,
+  cancel_reason text,
+  labels jsonb not null default '{}',
+  priority smallint not null default 5 check (priority between 1 and 9),
+  traceparent text,
+  created_at timestamptz not null default now(),
+  changed_at timestamptz not null default now(),
+  ended_at timestamptz,
+  deadline_at timestamptz,
+  constraint run_ended_has_moment check ((state in ('succeeded', 'failed', 'cancelled')) = (ended_at is not null)),
+  constraint run_ended_has_no_open_node check (state not in ('succeeded', 'failed', 'cancelled') or nodes_open = 0),
+  constraint run_ended_has_no_deadline check (ended_at is null or deadline_at is null),
+  constraint run_failed_has_failure check (state <> 'failed' or failure is not null)
+) with (fillfactor = 70);
+
+create index run_by_project on run (project, created_at desc, id desc);
+create index run_by_workflow on run (project, workflow, created_at desc, id desc);
+create index run_deadline on run (deadline_at) where deadline_at is not null;
+create index run_unpublished on run (changed_at) where published < version;
+
+create table idempotency (
+  project text not null,
+  key text not null check (length(key) between 1 and 200),
+  digest text not null,
+  run_id uuid not null,
+  created_at timestamptz not null default now(),
+  primary key (project, key)
+);
+
+-- A node has a row from the moment it leaves `waiting`. `wake_at` is the one timer of whatever state it is in:
+-- ready: publish again · running: the lease ends · backoff: the retry is due.
+create table node (
+  run_id uuid not null references run (id) on delete cascade,
+  name text not null,
+  state text not null
+    check (state in ('ready', 'running', 'backoff', 'succeeded', 'failed', 'skipped', 'cancelled')),
+  attempt integer not null check (attempt >= 0),
+  first_attempt integer not null default 1 check (first_attempt >= 1),
+  token uuid,
+  runner text,
+  publication integer not null default 0,
+  input json,
+  output json,
+  failure json,
+  ready_at timestamptz,
+  started_at timestamptz,
+  ended_at timestamptz,
+  wake_at timestamptz,
+  deadline_at timestamptz,
+  primary key (run_id, name),
+  constraint node_lease_only_while_running check ((state = 'running') = (token is not null)),
+  constraint node_running_has_runner check (state <> 'running' or runner is not null),
+  constraint node_timer_while_open check ((state in ('ready', 'running', 'backoff')) = (wake_at is not null)),
+  constraint node_output_only_on_success check ((state = 'succeeded') = (output is not null)),
+  constraint node_failed_has_failure check (state <> 'failed' or failure is not null),
+  constraint node_ended_has_moment
+    check ((state in ('succeeded', 'failed', 'skipped', 'cancelled')) = (ended_at is not null))
+) with (fillfactor = 70);
+
+create index node_wake on node (wake_at) where wake_at is not null;
+create index node_running_token on node (token) where token is not null;
+
+create table run_event (
+  run_id uuid not null references run (id) on delete cascade,
+  seq bigint not null check (seq >= 1),
+  at timestamptz not null,
+  kind text not null,
+  node text,
+  attempt integer,
+  data json not null,
+  primary key (run_id, seq)
+);
+
+create table node_log (
+  run_id uuid not null,
+  node text not null,
+  attempt integer not null,
+  line integer not null,
+  at timestamptz not null,
+  stream text not null,
+  text text not null,
+  primary key (run_id, node, attempt, line)
+);
+
+create table runner (
+  id text primary key,
+  pool text not null,
+  host text not null,
+  slots integer not null,
+  tier text not null,
+  agents json not null,
+  started_at timestamptz not null default now(),
+  seen_at timestamptz not null default now(),
+  left_at timestamptz
+);
+
+create table artifact (
+  sha256 text primary key check (sha256 ~ '^[0-9a-f]{64}$'),
+  size_bytes bigint not null check (size_bytes >= 0),
+  created_at timestamptz not null default now()
+);
+
+create table dead_letter (
+  id bigint generated always as identity primary key,
+  at timestamptz not null default now(),
+  subject text not null,
+  reason text not null,
+  payload bytea not null
+);

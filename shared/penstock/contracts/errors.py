@@ -1,0 +1,60 @@
+"""What a caller did wrong. One class for each decision of the caller.
+
+PenstockError
+├── InvalidInput          mend the input: each problem names its field
+│   └── LimitExceeded     make it smaller
+├── NotFound              use another name
+├── Conflict              the thing is not in a state for that
+└── Unavailable           try again later
+"""
+
+import msgspec
+
+from penstock.contracts.names import did_you_mean
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that is wrong with an input. `path` is dotted (`nodes.scan.retry`), `line` is 1-based."""
+
+    path: str
+    message: str
+    line: int | None = None
+    severity: str = "error"  # error | warning
+
+
+class PenstockError(Exception):
+    """Root of every error that a caller can answer."""
+
+
+class InvalidInput(PenstockError):
+    """The input is wrong; `problems` lists everything found, not only the first."""
+
+    def __init__(self, summary: str, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.problems = problems
+
+    @classmethod
+    def at(cls, path: str, message: str) -> "InvalidInput":
+        return cls(f"{path}: {message}", (Problem(path=path, message=message),))
+
+
+class LimitExceeded(InvalidInput):
+    """The input is larger than a limit."""
+
+
+class NotFound(PenstockError):
+    """No such thing; `kind` says what was looked for."""
+
+    def __init__(self, kind: str, name: str, choices: tuple[str, ...] = ()) -> None:
+        super().__init__(f"no {kind} named '{name}'{did_you_mean(name, choices)}")
+        self.kind = kind
+        self.name = name
+
+
+class Conflict(PenstockError):
+    """The request contradicts what already is."""
+
+
+class Unavailable(PenstockError):
+    """A dependency does not answer; the same request may succeed later."""

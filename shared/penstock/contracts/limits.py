@@ -1,0 +1,34 @@
+"""Every limit of Penstock, each a constant with its unit and its reason. A breach is a clear error."""
+
+from datetime import timedelta
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+NODES_PER_WORKFLOW_MAX = 5_000  # a run's state must fit in memory a thousand times over
+DEFINITION_BYTES_MAX = 1 * MIB  # one request body
+DEFINITION_DEPTH_MAX = 32  # deeper YAML is an attack or a mistake
+EXPRESSION_BYTES_MAX = 4 * KIB  # a longer expression belongs in an agent
+OUTPUT_BYTES_MAX = 256 * KIB  # a message stays far below the bus's 1 MiB; larger values are artifacts
+RUN_INPUT_BYTES_MAX = 256 * KIB
+NODE_INPUT_BYTES_MAX = 256 * KIB  # the resolved `with`; it travels in the ready message
+MESSAGE_BYTES_MAX = 1 * MIB  # the bus's max_payload
+REQUEST_BODY_BYTES_MAX = 1 * MIB
+ARTIFACT_BYTES_MAX = 1 * GIB  # streamed, never held in memory
+LOG_BYTES_PER_ATTEMPT_MAX = 10 * MIB
+LOG_LINE_BYTES_MAX = 16 * KIB  # a longer line is cut, with a mark
+CHECKPOINT_BYTES_MAX = 256 * KIB
+PAGE_ROWS_MAX = 200
+ATTEMPTS_MAX = 100
+
+RESULTS_PER_MESSAGE_MAX = 64  # packing results saves most of the bus's cost; design §6
+CLAIMS_PER_REQUEST_MAX = 200
+EVENTS_PER_BATCH_MAX = 500  # what one transaction of the engine takes
+
+RUN_TIMEOUT_DEFAULT = timedelta(hours=2)  # requirement M4
+RUN_TIMEOUT_MAX = timedelta(days=30)
+NODE_TIMEOUT_DEFAULT = timedelta(minutes=10)
+LEASE = timedelta(seconds=30)  # renewed at a third of it
+READY_UNCLAIMED_MAX = timedelta(seconds=30)  # then the ready message is published again
+CLAIM_GRACE = timedelta(seconds=5)  # what a lease may outlive the node's timeout by: report and clean-up

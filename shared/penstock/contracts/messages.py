@@ -1,0 +1,123 @@
+"""What travels between orchestrator and runners (design §6). Fields may be added, none removed."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from penstock.contracts.agent import AgentOffer
+from penstock.contracts.failure import Failure
+
+
+class StartNode(msgspec.Struct, frozen=True, omit_defaults=True):
+    """On `penstock.node.ready.<pool>.<agent>`: a node may be claimed. Carries all that running it needs."""
+
+    run: UUID
+    node: str
+    attempt: int
+    project: str
+    workflow: str
+    agent: str
+    input: msgspec.Raw
+    timeout_s: float
+    publication: int = 1
+    traceparent: str | None = None
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A runner asks for the right to an attempt; `token` is its own, fresh for each attempt."""
+
+    run: UUID
+    node: str
+    attempt: int
+    token: UUID
+
+
+class ClaimRequest(msgspec.Struct, frozen=True):
+    runner: str
+    claims: tuple[Claim, ...]
+
+
+class ClaimAnswer(msgspec.Struct, frozen=True):
+    """`granted[i]` answers `claims[i]`. The lease counts from when the runner sent the request."""
+
+    granted: tuple[bool, ...]
+    lease_s: float
+
+
+class RenewRequest(msgspec.Struct, frozen=True):
+    """The attempts that a runner still works on, by token."""
+
+    runner: str
+    tokens: tuple[UUID, ...]
+
+
+class RenewAnswer(msgspec.Struct, frozen=True):
+    """`held`: renewed. `cancel`: held, but to be stopped. A token in neither: kill its sandbox."""
+
+    held: tuple[UUID, ...]
+    cancel: tuple[UUID, ...]
+    lease_s: float
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """On `penstock.rpc.<pool>.announce`: a runner, what it offers and what its sandbox enforces."""
+
+    runner: str
+    pool: str
+    host: str
+    slots: int
+    tier: str
+    agents: tuple[AgentOffer, ...]
+    leaving: bool = False
+
+
+class Result(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How one attempt ended: exactly one of `output` and `failure` is set, or `released` is true.
+
+    `released`: the runner gives the attempt back without having started it; it costs no attempt.
+    """
+
+    run: UUID
+    node: str
+    attempt: int
+    token: UUID
+    output: msgspec.Raw | None = None
+    failure: Failure | None = None
+    released: bool = False
+    seconds: float = 0.0
+    cpu_s: float | None = None
+    memory_bytes: int | None = None
+    tier: str | None = None
+
+
+class Results(msgspec.Struct, frozen=True):
+    """On `penstock.node.done.<pool>`: up to 64 results."""
+
+    runner: str
+    results: tuple[Result, ...]
+
+
+class CancelAttempt(msgspec.Struct, frozen=True):
+    """On `penstock.runner.<id>.cancel`: a hint; the renewal's answer is what counts."""
+
+    run: UUID
+    node: str
+    attempt: int
+    token: UUID
+
+
+class LogLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    at: datetime
+    text: str
+    stream: str = "stderr"
+
+
+class LogLines(msgspec.Struct, frozen=True):
+    """On `penstock.log.<project>`: consecutive lines of one attempt, numbered from `first`."""
+
+    run: UUID
+    node: str
+    attempt: int
+    first: int
+    lines: tuple[LogLine, ...]

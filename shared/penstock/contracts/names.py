@@ -1,0 +1,28 @@
+"""Names that authors give, the nearest valid name to a wrong one, and the well-known ones."""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+NAME_PATTERN = r"[a-z][a-z0-9-]{0,62}"
+PROJECT_DEFAULT = "default"
+POOL_DEFAULT = "default"
+
+_NAME = re.compile(NAME_PATTERN)
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` can name a workflow, node, agent, pool or project."""
+    return _NAME.fullmatch(text) is not None
+
+
+def nearest(name: str, choices: Iterable[str]) -> str | None:
+    """The choice that a person most likely meant by `name`, or None when nothing is close."""
+    matches = get_close_matches(name, list(choices), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """The tail of an error message: "; did you mean 'scanner'?", or the empty string."""
+    match = nearest(name, choices)
+    return f"; did you mean '{match}'?" if match else ""

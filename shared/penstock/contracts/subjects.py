@@ -1,0 +1,74 @@
+"""Where messages go: subjects, streams and durable consumers (design §6)."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from penstock.contracts.limits import GIB
+
+STREAM_NODES = "NODES"
+STREAM_RESULTS = "RESULTS"
+STREAM_EVENTS = "EVENTS"
+STREAM_LOGS = "LOGS"
+
+READY = "penstock.node.ready"
+DONE = "penstock.node.done"
+EVENT = "penstock.event"
+LOG = "penstock.log"
+RPC = "penstock.rpc"
+RUNNER = "penstock.runner"
+
+CONSUMER_RESULTS = "orchestrator"
+CONSUMER_LOGS = "log-writer"
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A JetStream stream. `work_queue`: a message leaves once acknowledged; else it leaves at `age_max`."""
+
+    name: str
+    subjects: tuple[str, ...]
+    work_queue: bool
+    age_max: timedelta | None = None
+    bytes_max: int | None = None
+
+
+STREAMS = (
+    Stream(STREAM_NODES, (f"{READY}.>",), work_queue=True),
+    Stream(STREAM_RESULTS, (f"{DONE}.>",), work_queue=True),
+    Stream(STREAM_EVENTS, (f"{EVENT}.>",), work_queue=False, age_max=timedelta(days=7), bytes_max=2 * GIB),
+    Stream(STREAM_LOGS, (f"{LOG}.>",), work_queue=False, age_max=timedelta(days=1), bytes_max=GIB),
+)
+
+
+def ready(pool: str, agent: str) -> str:
+    return f"{READY}.{pool}.{agent}"
+
+
+def ready_of_pool(pool: str) -> str:
+    return f"{READY}.{pool}.*"
+
+
+def ready_consumer(pool: str) -> str:
+    """The durable consumer that all runners of a pool share."""
+    return f"pool-{pool}"
+
+
+def done(pool: str) -> str:
+    return f"{DONE}.{pool}"
+
+
+def event(project: str, workflow: str, kind: str) -> str:
+    return f"{EVENT}.{project}.{workflow}.{kind}"
+
+
+def rpc(pool: str, call: str) -> str:
+    """`call` is claim, renew or announce."""
+    return f"{RPC}.{pool}.{call}"
+
+
+def runner_cancel(runner: str) -> str:
+    return f"{RUNNER}.{runner}.cancel"
+
+
+def log(project: str) -> str:
+    return f"{LOG}.{project}"

@@ -1,0 +1,52 @@
+"""The facts of a run's timeline: their kinds, and how one looks outside (CloudEvents 1.0 JSON)."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+
+class Kind(StrEnum):
+    """Every kind of event in a timeline (requirement V9 in Penstock's words)."""
+
+    RUN_STARTED = "run.started"
+    RUN_SUCCEEDED = "run.succeeded"
+    RUN_FAILED = "run.failed"
+    RUN_CANCELLING = "run.cancelling"
+    RUN_CANCELLED = "run.cancelled"
+    RUN_RETRIED = "run.retried"
+    NODE_READY = "node.ready"
+    NODE_STARTED = "node.started"
+    NODE_SUCCEEDED = "node.succeeded"
+    NODE_ATTEMPT_FAILED = "node.attempt_failed"  # and will be tried again
+    NODE_FAILED = "node.failed"  # for good
+    NODE_SKIPPED = "node.skipped"
+    NODE_CANCELLED = "node.cancelled"
+    NODE_RELEASED = "node.released"  # given back by a runner before it began
+
+
+class TimelineEvent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One fact. `seq` counts from 1 in each run without a gap; `data` is a JSON object."""
+
+    run: UUID
+    seq: int
+    at: datetime
+    kind: Kind
+    node: str | None = None
+    attempt: int | None = None
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class CloudEvent(msgspec.Struct, frozen=True):
+    """An event as other systems see it. `id` is `<run>/<seq>`, `subject` the node's name."""
+
+    id: str
+    source: str  # /projects/<project>/workflows/<workflow>
+    type: str  # penstock.<kind>
+    time: datetime
+    data: msgspec.Raw
+    specversion: str = "1.0"
+    datacontenttype: str = "application/json"
+    subject: str | msgspec.UnsetType = msgspec.UNSET
+    traceparent: str | msgspec.UnsetType = msgspec.UNSET
