@@ -6,7 +6,9 @@ _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 _SIZES = (1, 2, 5, 10, 25, 50, 100, 200, 500, 1000)
 
 # The engine
-ENGINE_BATCH_ITEMS = Histogram("penstock_engine_batch_items", "Events that one transaction took", buckets=_SIZES)
+ENGINE_BATCH_ITEMS = Histogram(
+    "penstock_engine_batch_items", "Events that one transaction took", buckets=_SIZES
+)
 ENGINE_BATCH_SECONDS = Histogram("penstock_engine_batch_seconds", "Time of one transaction", buckets=_FAST)
 ENGINE_OUTCOMES = Counter("penstock_engine_events_total", "How events were taken", ["event", "outcome"])
 ENGINE_STALE = Counter("penstock_engine_stale_runs_total", "Runs that another orchestrator had moved on")

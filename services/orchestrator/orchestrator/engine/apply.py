@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -25,8 +26,16 @@ Answer = Outcome | None  # None: there is no such run
 
 STALE_TRIES_MAX = 5
 
-DATABASE_AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, TimeoutError,
-                 asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
+DATABASE_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # it shuts down or starts up
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,  # a deadlock: it was not written
+)
+FENCED = "PS001"  # sql: penstock_fence
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +61,11 @@ class Apply:
     """Applies lists of events. What it commits goes to `on_commit`, in order."""
 
     def __init__(
-        self, pool: asyncpg.Pool, runs: Runs, evaluate: Evaluate, on_commit: Callable[[Sequence[Committed]], None]
+        self,
+        pool: asyncpg.Pool,
+        runs: Runs,
+        evaluate: Evaluate,
+        on_commit: Callable[[Sequence[Committed]], None],
     ) -> None:
         self._pool = pool
         self._runs = runs
@@ -82,7 +95,11 @@ class Apply:
             numbered = {id_: number_facts(change.run, change.facts) for id_, change in changes.items()}
             try:
                 saved = await self._save(changes, numbered)
-            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError) as error:
+            except (
+                asyncpg.DataError,
+                asyncpg.IntegrityConstraintViolationError,
+                asyncpg.RaiseError,
+            ) as error:
                 return await self._bisect(items, error)
             if saved.ok:
                 self._commit(changes, numbered, saved)
@@ -121,7 +138,7 @@ class Apply:
             self._pool,
             [run_write(change.before, change.run) for change in changes.values()],
             [
-                node_write(change.before, change.run, name)
+                node_write(change.before, change.run, name, lease=self._lease)
                 for change in changes.values()
                 for name in change.changed
             ],
@@ -146,7 +163,17 @@ class Apply:
         for run, _ in items:
             self._runs.forget(run)
         if len(items) == 1:
-            log.error("engine.refused", run=str(items[0][0]), event_type=type(items[0][1]).__name__, error=repr(error))
+            log.error(
+                "engine.refused",
+                run=str(items[0][0]),
+                event_type=type(items[0][1]).__name__,
+                error=repr(error),
+            )
             return [error]
         middle = len(items) // 2
         return await self._fresh(items[:middle]) + await self._fresh(items[middle:])
+
+
+def _is_about_data(error: asyncpg.PostgresError) -> bool:
+    data = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
+    return isinstance(error, data) or error.sqlstate == FENCED

@@ -16,6 +16,11 @@ class Committed(Value, frozen=True):
     events: tuple[TimelineEvent, ...]
     commands: tuple[Command, ...]
 
+    @property
+    def reached(self) -> int:
+        """The last event that this carries."""
+        return self.events[-1].seq
+
 
 class NumberedFact(Value, frozen=True):
     """A fact with its place in the timeline; its moment comes with the commit."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -19,6 +20,7 @@ from orchestrator.engine.runs import Runs
 from orchestrator.engine.starts import Starts
 from orchestrator.engine.watch import Progress, Watch
 from orchestrator.store.heads import run_head
+from orchestrator.store.leases import Renewed, renew
 from penstock.contracts.errors import NotFound
 from penstock.contracts.limits import EVENTS_PER_BATCH_MAX
 from penstock.contracts.template import Evaluate
@@ -29,13 +31,14 @@ STARTS_PER_BATCH_MAX = 100  # a 2,000-node run has many rows of its own
 class RunEngine:
     """Starts runs and applies events to them. `run` must be running for anything to be answered."""
 
-    def __init__(self, pool: asyncpg.Pool, relay: Relay, evaluate: Evaluate) -> None:
+    def __init__(self, pool: asyncpg.Pool, relay: Relay, evaluate: Evaluate, *, lease: timedelta) -> None:
+        self._lease = lease
         self._pool = pool
         self._relay = relay
         plans = Plans(pool)
         self.runs = Runs(pool, plans)
         self._watch = Watch(self._look)
-        apply = Apply(pool, self.runs, evaluate, self._on_commit)
+        apply = Apply(pool, self.runs, evaluate, self._on_commit, lease=lease)
         starts = Starts(pool, plans, self.runs, evaluate, self._on_commit)
         self._events: Batcher[Item, Answer] = Batcher(apply, items_max=EVENTS_PER_BATCH_MAX)
         self._starts: Batcher[StartRun, Started] = Batcher(starts, items_max=STARTS_PER_BATCH_MAX)
@@ -73,6 +76,10 @@ class RunEngine:
         if answer is None:
             raise NotFound("run", str(run_id))
         return answer
+
+    async def renew(self, *, runner: str, tokens: Sequence[UUID]) -> Renewed:
+        """Extend the leases that `runner` holds; a timer only, so no decision is needed."""
+        return await renew(self._pool, runner=runner, tokens=tokens, lease=self._lease)
 
     async def committed(self, run_id: UUID, *, after: int, timeout_s: float) -> int:
         progress = await self._watch.wait(run_id, after=after, timeout_s=timeout_s)

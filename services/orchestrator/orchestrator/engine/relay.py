@@ -78,7 +78,7 @@ class Relay:
         if not commits:
             return
         await self._room.acquire()
-        flight = _Flight({commit.run.id: commit.run.version for commit in commits})
+        flight = _Flight({commit.run.id: commit.reached for commit in commits})
         self._flights.append(flight)
         messages = [message for commit in commits for message in messages_of(commit)]
         task = asyncio.create_task(self._fly(flight, messages))
@@ -121,7 +121,7 @@ class Relay:
         """Publish again what a run has not on the bus; raises NotAcknowledged."""
         await self.publisher.publish(messages_of(commit))
         self._broken.discard(commit.run.id)
-        self._published[commit.run.id] = max(commit.run.version, self._published.get(commit.run.id, 0))
+        self._published[commit.run.id] = max(commit.reached, self._published.get(commit.run.id, 0))
 
     async def _mark_forever(self) -> None:
         while True:

@@ -1,11 +1,12 @@
 """Between the core's values and the store's rows."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from uuid import UUID
 
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.rebuild import rebuild
-from orchestrator.domain.run import NODE_ENDED, Node, NodeState, Run, RunState
+from orchestrator.domain.run import Node, NodeState, Run, RunState
 from orchestrator.engine.committed import NumberedFact
 from orchestrator.store.load import NodeRow, RunRow
 from orchestrator.store.save import EventWrite, NodeWrite, RunWrite, deadline_of
@@ -27,17 +28,17 @@ def run_write(before: Run, after: Run) -> RunWrite:
     )
 
 
-def node_write(before: Run, after: Run, name: str) -> NodeWrite:
+def node_write(before: Run, after: Run, name: str, *, lease: timedelta) -> NodeWrite:
     node = before.nodes[name]
-    return _node_write(after, name, after.nodes[name], node if node.has_row else None)
+    return _node_write(after, name, after.nodes[name], node if node.has_row else None, lease)
 
 
 def first_writes(run: Run, names: Iterable[str]) -> tuple[NodeWrite, ...]:
     """The rows of a new run."""
-    return tuple(_node_write(run, name, run.nodes[name], None) for name in names)
+    return tuple(_node_write(run, name, run.nodes[name], None, timedelta(0)) for name in names)
 
 
-def _node_write(run: Run, name: str, node: Node, before: Node | None) -> NodeWrite:
+def _node_write(run: Run, name: str, node: Node, before: Node | None, lease: timedelta) -> NodeWrite:
     running = node.state is NodeState.RUNNING
     return NodeWrite(
         run_id=run.id,
@@ -51,7 +52,7 @@ def _node_write(run: Run, name: str, node: Node, before: Node | None) -> NodeWri
         input=_text(node.input) if node.state is NodeState.READY else None,
         output=_text(node.output),
         failure=_failure(node.failure),
-        wake_in=None if node.state in NODE_ENDED else node.wake_in,
+        wake_in=lease if running else node.wake_in,
         deadline_in=deadline_of(run.plan.nodes[name].definition.timeout) if running else None,
         attempt_expected=None if before is None else before.attempt,
         token_expected=None if before is None else before.token,
@@ -59,9 +60,7 @@ def _node_write(run: Run, name: str, node: Node, before: Node | None) -> NodeWri
 
 
 def event_writes(run: UUID, facts: Iterable[NumberedFact]) -> list[EventWrite]:
-    return [
-        EventWrite(run, n.seq, n.fact.kind, n.fact.node, n.fact.attempt, n.data.decode()) for n in facts
-    ]
+    return [EventWrite(run, n.seq, n.fact.kind, n.fact.node, n.fact.attempt, n.data.decode()) for n in facts]
 
 
 def stored_run(plan: Plan, row: RunRow, nodes: Iterable[NodeRow]) -> Run:

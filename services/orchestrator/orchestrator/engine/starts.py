@@ -134,9 +134,7 @@ def _row(birth: _Birth) -> RunStart:
     )
 
 
-def _answer(
-    birth: _Birth, at: datetime | None, taken: dict[tuple[str, str], Holder]
-) -> Started | Exception:
+def _answer(birth: _Birth, at: datetime | None, taken: dict[tuple[str, str], Holder]) -> Started | Exception:
     run, request = birth.decision.run, birth.request
     if at is not None:
         return Started(
@@ -151,7 +149,9 @@ def _answer(
         )
     holder = taken.get(birth.key) if request.idempotency_key else None
     if holder is None:
-        return Superseded(f"workflow '{request.workflow}' has a newer version than {request.version}, or is inactive")
+        return Superseded(
+            f"workflow '{request.workflow}' has a newer version than {request.version}, or is inactive"
+        )
     if holder.digest != request.digest:
         return Conflict(
             f"idempotency_key '{request.idempotency_key}' was used with another body, for run {holder.run_id}"
