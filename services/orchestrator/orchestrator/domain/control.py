@@ -40,9 +40,7 @@ def retry(draft: Draft, event: RetryRequested) -> None:
     draft.state = RunState.RUNNING
     draft.failure = None
     draft.cancel_reason = None
-    draft.tell(
-        Kind.RUN_RETRIED, by=event.by, nodes=list(names)[:RETRIED_NAMES_MAX], nodes_total=len(names)
-    )
+    draft.tell(Kind.RUN_RETRIED, by=event.by, nodes=list(names)[:RETRIED_NAMES_MAX], nodes_total=len(names))
     for name in names:
         draft.put(name, _reset(draft.node(name)))
     _begin_again(draft, names)
@@ -54,9 +52,7 @@ def _nodes_to_reset(draft: Draft) -> dict[str, None]:
     A skipped node whose needs all keep their results would only be skipped again: it stays.
     """
     queue = deque(
-        name
-        for name in draft.plan.nodes
-        if draft.node(name).state in (NodeState.FAILED, NodeState.CANCELLED)
+        name for name in draft.plan.nodes if draft.node(name).state in (NodeState.FAILED, NodeState.CANCELLED)
     )
     names = dict.fromkeys(queue)
     while queue:

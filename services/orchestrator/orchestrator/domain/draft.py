@@ -3,8 +3,9 @@
 from collections import deque
 
 from orchestrator.domain.decision import Command, Decision, Fact, Outcome, PublishReady
+from orchestrator.domain.invariants import check_ends
 from orchestrator.domain.node import NODE_ACTIVE, NODE_ENDED, Node, NodeState
-from orchestrator.domain.run import RUN_ENDED, Run, RunState
+from orchestrator.domain.run import Run
 from penstock.contracts.template import Evaluate
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
@@ -88,7 +89,7 @@ class Draft:
             failure=self.failure,
             cancel_reason=self.cancel_reason,
         )
-        _assert_consistent(run)
+        check_ends(run)
         assert self._facts, "a change without a fact: the run's version would not tell it"
         return Decision(
             run=run,
@@ -101,12 +102,3 @@ class Draft:
     def _stands(self, command: Command) -> bool:
         """An offer made early in a decision may be void at its end: another node failed and stopped the run."""
         return not isinstance(command, PublishReady) or self.node(command.node).state is NodeState.READY
-
-
-def _assert_consistent(run: Run) -> None:
-    """What must hold after every decision, at no cost. `invariants.check` asks everything, at O(nodes)."""
-    assert 0 <= run.active_nodes <= run.open_nodes, "more active nodes than open ones"
-    assert (run.state in RUN_ENDED) == (run.open_nodes == 0), "a run ends exactly when its last node does"
-    assert run.state in RUN_ENDED or run.active_nodes > 0, "an open run in which nothing will ever happen"
-    assert run.state is not RunState.FAILED or run.failure is not None, "a run failed without a reason"
-    assert run.state is not RunState.SUCCEEDED or run.failed_nodes == 0, "a run succeeded with a failed node"

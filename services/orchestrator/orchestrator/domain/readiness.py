@@ -5,7 +5,7 @@ from orchestrator.domain.draft import Draft
 from orchestrator.domain.ending import end_run, fail_node, may_start
 from orchestrator.domain.node import NodeState
 from orchestrator.domain.plan import PlanNode
-from orchestrator.domain.resolve import Unresolvable, holds, node_input
+from orchestrator.domain.resolve import Unresolvable, condition_holds, node_input
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
 from penstock.contracts.workflow import RunIf
@@ -30,7 +30,7 @@ def start_or_skip(draft: Draft, name: str) -> None:
         _skip(draft, name, reason)
         return
     try:
-        if not holds(draft, planned):
+        if not condition_holds(draft, planned):
             _skip(draft, name, f"its condition is false: {planned.definition.if_}")
             return
         offer(draft, name, input=node_input(draft, planned))
