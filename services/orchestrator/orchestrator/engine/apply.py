@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -65,11 +66,14 @@ class Apply:
         runs: Runs,
         evaluate: Evaluate,
         on_commit: Callable[[Sequence[Committed]], None],
+        *,
+        lease: timedelta,
     ) -> None:
         self._pool = pool
         self._runs = runs
         self._evaluate = evaluate
         self._on_commit = on_commit
+        self._lease = lease
 
     async def __call__(self, items: list[Item]) -> list[Answer | Exception]:
         """One outcome for each item. An item that cannot be saved is answered with its exception, alone."""
