@@ -144,7 +144,7 @@ async def _open_doors(parts: Parts, settings: Settings) -> list[asyncio.Task[Non
 
 async def _close_doors(parts: Parts, doors: list[asyncio.Task[None]]) -> None:
     """HTTP finishes its requests; the pull loops and the clock stop."""
-    *loops, server = doors
+    *loops, _server = doors
     parts.server.should_exit = True
     for loop in loops:
         loop.cancel()

@@ -98,11 +98,9 @@ class Apply:
             numbered = {id_: number_facts(change.run, change.facts) for id_, change in changes.items()}
             try:
                 saved = await self._save(changes, numbered)
-            except (
-                asyncpg.DataError,
-                asyncpg.IntegrityConstraintViolationError,
-                asyncpg.RaiseError,
-            ) as error:
+            except asyncpg.PostgresError as error:
+                if not _is_about_data(error):
+                    raise
                 return await self._bisect(items, error)
             if saved.ok:
                 self._commit(changes, numbered, saved)
