@@ -9,10 +9,6 @@ S = TypeVar("S", bound=Hashable)
 STATES_MAX = 1_000_000  # more than this is not a small model
 
 
-class Unsafe(AssertionError):
-    """A transition or a state that must never be. The checker adds the way that leads there."""
-
-
 class Report(NamedTuple):
     """What was found. `violation` is None if the model is safe and can end from everywhere."""
 
@@ -43,18 +39,20 @@ def check(
     queue = deque([start])
     transitions = 0
     while queue:
-        state = queue.popleft()
+        state = reached = queue.popleft()
         try:
             for label, following in successors(state):
                 transitions += 1
                 if following not in found.parents:
                     found.parents[following] = (label, state)
                     found.before[following] = []
+                    reached = following
                     assert_safe(following)
+                    reached = state
                     queue.append(following)
                 found.before[following].append(state)
         except AssertionError as error:
-            trace = (*_way_to(found.parents, state), f"then: {error}")
+            trace = (*_way_to(found.parents, reached), f"then: {error}")
             return Report(len(found.parents), transitions, 0, f"unsafe: {error}", trace)
         assert len(found.parents) <= STATES_MAX, "the model is too large to be explored"
     return _check_ends(found, transitions, has_ended)
