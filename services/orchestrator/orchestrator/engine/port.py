@@ -105,6 +105,8 @@ class RunHead(Value, frozen=True):
     state: str
     seq: int
     ended: bool
+    workflow: str
+    workflow_version: int
 
 
 class Queries(Protocol):
@@ -129,9 +131,9 @@ class Queries(Protocol):
     async def node(self, project: str, run_id: UUID, node: str) -> NodeDetail: ...
 
     async def logs(
-        self, project: str, run_id: UUID, node: str, *, attempt: int | None, after: int, limit: int
+        self, project: str, run_id: UUID, node: str, *, attempt: int | None, after: int | None, limit: int
     ) -> LogPage:
-        """Lines of `attempt` (None: the latest that wrote any), from line `after` + 1."""
+        """Lines of `attempt` (None: the latest with any) beyond number `after` (None: from the first)."""
         ...
 
     async def agents(self) -> AgentsView: ...
