@@ -157,7 +157,7 @@ class Resolved(Protocol):
 
     @property
     def needs(self) -> dict[str, tuple[str, ...]]:
-        """All upstream nodes of each node, in the author's order of nodes."""
+        """All upstream nodes of each node, also those that only an expression names."""
         ...
 
     def check_input(self, raw: bytes) -> bytes:
@@ -171,7 +171,7 @@ class Saved(Value, frozen=True):
 
 
 class Registry(Protocol):
-    """The workflows of every project. A `version` of None means the latest."""
+    """The workflows of every project."""
 
     async def save(self, project: str, text: bytes) -> Saved:
         """Raises InvalidInput with all problems at once."""
@@ -179,8 +179,8 @@ class Registry(Protocol):
 
     async def check(self, text: bytes) -> tuple[Problem, ...]: ...
 
-    async def resolve(self, project: str, name: str, version: int | None) -> Resolved:
-        """The compiled version; raises NotFound with the nearest name. Cached, also what is the latest."""
+    async def resolve(self, project: str, name: str, version: int) -> Resolved:
+        """The compiled version, from memory if it can be; raises NotFound with the nearest name."""
         ...
 
     async def latest(self, project: str, name: str, *, fresh: bool = False) -> Resolved:
@@ -190,7 +190,9 @@ class Registry(Protocol):
         """
         ...
 
-    async def view(self, project: str, name: str, version: int | None) -> WorkflowView: ...
+    async def view(self, project: str, name: str, version: int | None) -> WorkflowView:
+        """One version, or the latest when `version` is None. Raises NotFound."""
+        ...
 
     async def list(
         self, project: str, *, active: bool | None, limit: int, cursor: str | None

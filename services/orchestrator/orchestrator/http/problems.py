@@ -67,7 +67,7 @@ def problem_of(error: PenstockError, *, request_id: str) -> Response:
     problems = error.problems if isinstance(error, InvalidInput) else ()
     headers = {"retry-after": str(RETRY_AFTER_S)} if status == 503 else None
     return problem(
-        int(status), str(name), str(title), str(error), request_id=request_id, problems=problems, headers=headers
+        status, name, title, str(error), request_id=request_id, problems=problems, headers=headers
     )
 
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -10,12 +10,24 @@ from starlette.requests import Request
 
 from orchestrator.http.problems import Malformed, UnknownMediaType
 from penstock.contracts.errors import InvalidInput, LimitExceeded, NotFound, Problem
-from penstock.contracts.limits import REQUEST_BODY_BYTES_MAX
+from penstock.contracts.limits import PAGE_ROWS_MAX, REQUEST_BODY_BYTES_MAX
 from penstock.contracts.names import NAME_PATTERN, PROJECT_DEFAULT, did_you_mean, is_name
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 PROJECT_HEADER = "X-Penstock-Project"
+WAIT_S_MAX = 60  # proxies give up on a silent connection at about this age
+SEQ_MAX = 2**53  # beyond any timeline, and what a JSON number holds without loss
+
+PageLimit = Annotated[int, msgspec.Meta(ge=1, le=PAGE_ROWS_MAX)]
+Cursor = Annotated[str, msgspec.Meta(max_length=500)]
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+WaitSeconds = Annotated[float, msgspec.Meta(ge=0, le=WAIT_S_MAX)]
+AfterSeq = Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
+
+
+class NoQuery(msgspec.Struct, frozen=True):
+    """No parameters."""
 
 
 def project_of(request: Request) -> str:
@@ -40,7 +52,7 @@ def query_of(request: Request, kind: type[S]) -> S:
         return kind()
     fields = _fields(kind)
     values: dict[str, Any] = {}
-    problems = []
+    problems: list[Problem] = []
     for name in dict.fromkeys(query.keys()):
         try:
             values[name] = _parameter(name, query.getlist(name), fields)
@@ -66,15 +78,20 @@ def decode_body(raw: bytes, decoder: msgspec.json.Decoder[S]) -> S:
 
 async def read_body(request: Request, *, bytes_max: int) -> bytes:
     """The whole body; raises LimitExceeded as soon as it is known to be too long."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > bytes_max:
-        raise too_large(bytes_max)
+    refuse_announced(request, bytes_max=bytes_max)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > bytes_max:
             raise too_large(bytes_max)
     return bytes(body)
+
+
+def refuse_announced(request: Request, *, bytes_max: int) -> None:
+    """A body that says that it is too long is not even read."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > bytes_max:
+        raise too_large(bytes_max)
 
 
 def too_large(bytes_max: int) -> LimitExceeded:
@@ -153,10 +170,6 @@ def _sentence(error: Exception) -> str:
 
 @cache
 def _fields(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """Name → type with its constraints; of an optional tuple the tuple."""
+    """Name → type with its constraints."""
     hints = get_type_hints(kind, include_extras=True)
     return {field.name: hints[field.name] for field in msgspec.structs.fields(kind)}
-
-
-def _is_many(kind: Any) -> bool:
-    return get_origin(kind) is tuple or any(get_origin(part) is tuple for part in get_args(kind))
