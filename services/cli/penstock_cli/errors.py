@@ -8,7 +8,6 @@ CommandError (exit 1)
 └── Refused           the orchestrator answered with a problem document
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 
@@ -73,8 +72,8 @@ class Refused(CommandError):
 def problem_text(problem: dict[str, Any]) -> str:
     """A problem document for a person: what happened, then each field with what is wrong with it."""
     head = str(problem.get("detail") or problem.get("title") or "the request was refused")
-    errors = problem.get("errors")
-    lines = [_field_line(error) for error in errors if isinstance(error, dict)] if _is_list(errors) else []
+    errors: list[dict[str, Any]] = problem.get("errors") or []
+    lines = [_field_line(error) for error in errors]
     tail = [f"  (request {problem['request_id']})"] if problem.get("request_id") else []
     return "\n".join([head, *lines, *tail])
 
@@ -82,7 +81,3 @@ def problem_text(problem: dict[str, Any]) -> str:
 def _field_line(error: dict[str, Any]) -> str:
     where = str(error.get("path") or "(the whole)")
     return f"  {where}: {error.get('message', 'is wrong')}"
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)

@@ -98,7 +98,9 @@ class Nats:
     def write_config(self) -> Path:
         """The configuration, with a password for each user; both files are for our eyes only."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        config = configuration(port=self.port, store=self.store, users=self.users, passwords=self._passwords())
+        config = configuration(
+            port=self.port, store=self.store, users=self.users, passwords=self._passwords()
+        )
         write_private(self.config, json.dumps(config, indent=2))
         return self.config
 

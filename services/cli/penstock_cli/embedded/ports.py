@@ -23,7 +23,9 @@ def require_free(port: int, *, purpose: str, setting: str) -> None:
         try:
             probe.bind((HOST, port))
         except PermissionError as error:
-            raise PortTaken(port=port, purpose=purpose, holder="the system (a privileged port)", setting=setting) from error
+            raise PortTaken(
+                port=port, purpose=purpose, holder="the system (a privileged port)", setting=setting
+            ) from error
         except OSError as error:
             raise PortTaken(port=port, purpose=purpose, holder=holder_of(port), setting=setting) from error
 
@@ -32,7 +34,9 @@ def holder_of(port: int) -> str | None:
     """The process that listens on `port`, such as "nginx (process 312)", if we may know."""
     try:
         connections = psutil.net_connections(kind="tcp")
-        pids = [c.pid for c in connections if c.laddr and c.laddr.port == port and c.status == psutil.CONN_LISTEN]
+        pids = [
+            c.pid for c in connections if c.laddr and c.laddr.port == port and c.status == psutil.CONN_LISTEN
+        ]
         return next((f"{psutil.Process(pid).name()} (process {pid})" for pid in pids if pid), None)
     except psutil.Error:
         return None

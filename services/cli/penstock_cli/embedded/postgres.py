@@ -68,13 +68,14 @@ def binaries() -> Path:
 class Postgres:
     """A PostgreSQL server on `folder`/data. `port` None: reachable through its unix socket only.
 
-    `durable=False` is for tests alone: no fsync.
+    `durable=False` is for tests alone: no fsync. `identity`: see launch.py.
     """
 
     folder: Path
     log: Path
     port: int | None = None
     durable: bool = True
+    identity: str = "unprivileged"
     _child: Child | None = field(default=None, repr=False)
 
     @property
@@ -110,7 +111,7 @@ class Postgres:
             command=[str(binaries() / "postgres"), *self._arguments()],
             log=self.log,
             stop_signal=signal.SIGINT,  # "fast": ends sessions, writes a checkpoint
-            identity=self._identity(),
+            identity=self._identity_on(self.data),
         )
         self._child.start()
         self._child.wait_ready(self._is_ready)
@@ -127,11 +128,6 @@ class Postgres:
     def alive(self) -> bool:
         return self._child is not None and self._child.alive()
 
-    def _identity(self) -> str:
-        """Keep to the owner of existing data, else let the launcher choose."""
-        owner = self.data.stat().st_uid if self.data.exists() else 0
-        return str(owner) if owner != os.geteuid() and os.geteuid() == 0 else "unprivileged"
-
     def _initialise(self) -> None:
         """initdb into a folder beside, then rename: half a cluster is never taken for a whole one."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -140,11 +136,23 @@ class Postgres:
         options = ["--locale=C", "--encoding=UTF8", "--auth=scram-sha-256", "--no-instructions"]
         if not self.durable:
             options.append("--no-sync")
-        _run("initdb", f"--pgdata={draft}", f"--username={USER}", f"--pwfile={password}", *options)
-        owner = str(draft.stat().st_uid) if draft.stat().st_uid != os.geteuid() else "unprivileged"
+        _run(
+            "initdb",
+            f"--pgdata={draft}",
+            f"--username={USER}",
+            f"--pwfile={password}",
+            *options,
+            identity=self.identity,
+        )
         create = f"create database {DATABASE}"
-        _run("postgres", "--single", "-D", str(draft), "postgres", identity=owner, standard_input=create)
+        single = ["--single", "-D", str(draft), "postgres"]
+        _run("postgres", *single, identity=self._identity_on(draft), standard_input=create)
         draft.rename(self.data)
+
+    def _identity_on(self, data: Path) -> str:
+        """Existing data stays with its owner, whatever the machine would allow today."""
+        owner = data.stat().st_uid
+        return self.identity if owner == os.geteuid() else str(owner)
 
     def _arguments(self) -> list[str]:
         settings = dict(_SETTINGS)
@@ -153,7 +161,11 @@ class Postgres:
         settings["unix_socket_directories"] = str(self.sockets)
         settings["listen_addresses"] = "127.0.0.1" if self.port else ""
         settings["port"] = str(self.port or SOCKET_PORT)
-        return ["-D", str(self.data), *(part for key, value in settings.items() for part in ("-c", f"{key}={value}"))]
+        return [
+            "-D",
+            str(self.data),
+            *(part for key, value in settings.items() for part in ("-c", f"{key}={value}")),
+        ]
 
     def _clear_stale_lock(self) -> None:
         """Remove `postmaster.pid` when nobody lives on this data.
@@ -166,7 +178,11 @@ class Postgres:
                 raise StartFailed("PostgreSQL", f"still runs on {self.data} as process {former[0]}", "")
             time.sleep(0.05)
         socket_file = self._socket_file()
-        for stale in (self.data / "postmaster.pid", socket_file, socket_file.with_name(f"{socket_file.name}.lock")):
+        for stale in (
+            self.data / "postmaster.pid",
+            socket_file,
+            socket_file.with_name(f"{socket_file.name}.lock"),
+        ):
             stale.unlink(missing_ok=True)
 
     def _is_ready(self) -> bool:
@@ -214,7 +230,7 @@ def _write_secret(path: Path) -> Path:
     return path.resolve()
 
 
-def _run(program: str, *arguments: str, identity: str = "unprivileged", standard_input: str = "") -> None:
+def _run(program: str, *arguments: str, identity: str, standard_input: str = "") -> None:
     """Run one of PostgreSQL's programs to its end."""
     command = [str(binaries() / program), *arguments]
     done = subprocess.run(
