@@ -25,3 +25,13 @@ DEAD_LETTERS = Counter("penstock_dead_letters_total", "Messages that nothing cou
 # The clock
 SWEEP_SECONDS = Histogram("penstock_sweep_seconds", "Time of one sweep", buckets=_FAST)
 SWEEP_REPAIRED = Counter("penstock_sweep_repairs_total", "What sweeps found due", ["what"])
+
+# HTTP; `route` is the template (/api/v1/runs/{run_id}), `unmatched` where there is none
+HTTP_REQUESTS = Counter("penstock_http_requests_total", "Requests answered", ["method", "route", "status"])
+HTTP_SECONDS = Histogram(
+    "penstock_http_request_seconds",
+    "Time to answer a request; long polls are left out, their time is the client's wish",
+    ["method", "route"],
+    buckets=_FAST,
+)
+HTTP_IN_FLIGHT = Gauge("penstock_http_requests_in_flight", "Requests that are being answered")
