@@ -29,14 +29,14 @@ def draw(random: Random) -> Faults:
         return random.choice([0.0, 0.0, most * random.random(), most])
 
     return Faults(
-        drop=sometimes(0.3),
+        drop=sometimes(0.2),
         duplicate=sometimes(0.4),
-        delay_s_max=random.choice([0.001, 0.1, 2.0, 10.0]),
-        crash_before_commit=sometimes(0.1),
-        crash_after_commit=sometimes(0.2),
+        delay_s_max=random.choice([0.001, 0.01, 1.0, 8.0]),
+        crash_before_commit=sometimes(0.05),
+        crash_after_commit=sometimes(0.1),
         relay_repeats=random.random() < 0.5,
-        runner_crash=sometimes(0.2),
-        runner_pause=sometimes(0.2),
+        runner_crash=sometimes(0.05),
+        runner_pause=sometimes(0.08),
         release=sometimes(0.2),
         attempt_fails=sometimes(0.2),
         permanently=random.choice([0.0, 0.0, 0.2, 1.0]),

@@ -20,6 +20,7 @@ SLOTS = 3
 CLAIM_TIMEOUT_S = 5.0
 WORK_S_MAX = 40.0  # some attempts outlive a lease that nobody renews
 RESTART_S = 10.0
+ACK_WAIT_S = 20.0
 
 
 class SimulatedRunner:
@@ -105,4 +106,9 @@ class SimulatedRunner:
 
     def _report(self, token: UUID, result: RunEvent) -> None:
         self._held.discard(token)
-        self._world.send(lambda: self._world.take(result) and None)
+        self._world.send(lambda: self._deliver(result))
+
+    def _deliver(self, result: RunEvent) -> None:
+        """A result that nobody acknowledged comes again, for its stream keeps it."""
+        if self._world.take(result) is None:
+            self._world.after(ACK_WAIT_S, lambda: self._deliver(result))

@@ -119,6 +119,9 @@ class Simulation:
             decision = core.decide(run, event, evaluate=evaluate)
             if decision.outcome is not Outcome.APPLIED:
                 assert decision.run is run, "an event without effect changed the run"
+                if run.version != self.store.version:
+                    self._memories[which] = None  # turned down by a memory that is old: look again
+                    continue
                 self._memories[which] = run
                 return decision
             if self.chance(self.faults.crash_before_commit):
