@@ -35,7 +35,7 @@ def generic_shape(annotation: object, origin: object, inner: Inner) -> Shape:
     if origin is tuple and arguments[-1:] != (Ellipsis,):
         return _fixed_tuple(arguments, inner)
     if origin in _LISTS:
-        return _many(_LISTS[origin], inner(arguments[0]))  # type: ignore[index]
+        return _many(_LISTS[origin], inner(arguments[0]))
     return _typing_shape(annotation, origin, arguments, inner)
 
 
