@@ -57,8 +57,9 @@ class EventWrite(Value, frozen=True):
 
 
 class Saved(Value, frozen=True):
-    """`stale`: runs that changed since they were read; if there is one, nothing at all was written."""
+    """`ok` or nothing at all was written; then `stale` names the runs that changed since they were read."""
 
+    ok: bool
     at: datetime
     stale: frozenset[UUID]
 
@@ -77,8 +78,7 @@ async def save(
     """Write it all, or nothing. Raises asyncpg.PostgresError with sqlstate PS001 when the fence refused it."""
     row = await pool.fetchrow(_SAVE, *_run_columns(runs), *_node_columns(nodes), *_event_columns(events))
     assert row is not None
-    known = frozenset(row["stale"])
-    return Saved(at=row["at"], stale=known)
+    return Saved(ok=row["ok"], at=row["at"], stale=frozenset(row["stale"]))
 
 
 def _run_columns(runs: Sequence[RunWrite]) -> tuple[list[object], ...]:

@@ -28,6 +28,7 @@ class RunStart(Value, frozen=True):
     digest: str
     workflow: str
     workflow_version: int
+    latest: bool
     state: str
     version: int
     nodes_total: int
@@ -53,7 +54,8 @@ class Holder(Value, frozen=True):
 
 async def start(pool: asyncpg.Pool, runs: Sequence[RunStart]) -> dict[UUID, datetime]:
     """Write the runs whose key is free; returns the moment of each that was written."""
-    rows = await pool.fetch(_START, *_run_columns(runs), *_node_columns(runs), *_event_columns(runs))
+    columns = (*_run_columns(runs), *_node_columns(runs), *_event_columns(runs))
+    rows = await pool.fetch(_START, *columns, [run.latest for run in runs])
     return {row["id"]: row["at"] for row in rows}
 
 

@@ -23,8 +23,8 @@ runs as (
     changed_at = now(),
     ended_at = case when a.state in ('succeeded', 'failed', 'cancelled') then coalesce(r.ended_at, now()) end,
     deadline_at = case
-      when a.state in ('succeeded', 'failed', 'cancelled') then null
-      when r.ended_at is not null then now() + a.timeout
+      when a.state <> 'running' then null
+      when r.state <> 'running' then now() + a.timeout -- a retry
       else r.deadline_at end,
     settled = false
   from unnest($1::uuid[], $3::bigint[], $4::text[], $5::int[], $6::text[], $7::text[], $8::text[], $9::interval[])

@@ -1,9 +1,22 @@
--- New runs with their first nodes and events; a run whose idempotency key is taken is left out.
-with keys as (
+-- New runs with their first nodes and events. Left out: a run whose idempotency key is taken, and one whose
+-- workflow is inactive or, if the caller took its version for the latest, has a newer one.
+with asked as materialized (
+  select a.*
+  from unnest(
+      $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::bigint[], $9::int[],
+      $10::int[], $11::text[], $12::text[], $13::text[], $14::text[], $15::smallint[], $16::text[],
+      $17::interval[], $18::bool[], $35::bool[]
+    ) as a (
+      id, project, key, digest, workflow, workflow_version, state, version, nodes_total,
+      nodes_open, input, output, failure, labels, priority, traceparent,
+      timeout, ended, latest
+    )
+  join workflow w on w.project = a.project and w.name = a.workflow
+  where w.active and (not a.latest or w.latest_version = a.workflow_version)
+),
+keys as (
   insert into idempotency (project, key, digest, run_id)
-  select a.project, a.key, a.digest, a.id
-  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) as a (id, project, key, digest)
-  where a.key is not null
+  select project, key, digest, id from asked where key is not null
   on conflict do nothing
   returning run_id
 ),
@@ -16,13 +29,7 @@ runs as (
     a.id, a.project, a.workflow, a.workflow_version, a.state, a.version, a.nodes_total, a.nodes_open,
     a.input::json, a.output::json, a.failure::json, a.labels::jsonb, a.priority, a.traceparent,
     case when a.ended then now() end, case when not a.ended then now() + a.timeout end
-  from unnest(
-      $1::uuid[], $2::text[], $3::text[], $5::text[], $6::int[], $7::text[], $8::bigint[], $9::int[], $10::int[],
-      $11::text[], $12::text[], $13::text[], $14::text[], $15::smallint[], $16::text[], $17::interval[], $18::bool[]
-    ) as a (
-      id, project, key, workflow, workflow_version, state, version, nodes_total, nodes_open,
-      input, output, failure, labels, priority, traceparent, timeout, ended
-    )
+  from asked a
   where a.key is null or a.id in (select run_id from keys)
   returning id
 ),
