@@ -9,8 +9,7 @@ import msgspec
 import nats.errors
 import structlog
 
-from agent_runner.clocks import lease_clock
-from agent_runner.lease import LEASE_MARGIN_S
+from agent_runner.clocks import lease_clock, safe_until
 from penstock.bus.connection import Bus
 from penstock.contracts import subjects
 from penstock.contracts.limits import CLAIMS_PER_REQUEST_MAX, LEASE
@@ -32,14 +31,15 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """What became of a batch. `lease_until` by lease_clock; `granted` is None when no answer came in time.
+    """What became of a batch. `granted` is None when no answer came in time.
 
     `is_late`: the answer came to a repeated request, so the lease may already be old.
     """
 
     wanted: tuple[Wanted, ...]
     granted: tuple[bool, ...] | None
-    lease_until: float
+    safe_until: float  # by lease_clock
+    lease_s: float
     is_late: bool = False
 
 
@@ -55,6 +55,7 @@ class Claims:
         self._on_answered = on_answered
         self._waiting: list[Wanted] = []
         self._in_flight = 0
+        self._lease_s = LEASE.total_seconds()
         self._wake = asyncio.Event()
 
     def __len__(self) -> int:
@@ -87,17 +88,19 @@ class Claims:
         """Ask until there is an answer, or until a lease granted to the first request would be over."""
         request = encode(ClaimRequest(self._runner, tuple(_claim_of(wanted) for wanted in batch)))
         first_sent = lease_clock()
-        give_up_at = first_sent + LEASE.total_seconds() - LEASE_MARGIN_S
+        give_up_at = safe_until(sent_at=first_sent, lease_s=self._lease_s)
         tries = 0
         while (left_s := give_up_at - lease_clock()) > 0:
             tries += 1
             answer = await self._ask(request, claims=len(batch), timeout_s=min(CLAIM_TIMEOUT_S, left_s))
             if answer is not None:
                 # An earlier request may have been the one that was granted: the lease counts from the first.
-                return Answered(batch, answer.granted, first_sent + answer.lease_s, is_late=tries > 1)
+                self._lease_s = answer.lease_s
+                safe = safe_until(sent_at=first_sent, lease_s=answer.lease_s)
+                return Answered(batch, answer.granted, safe, answer.lease_s, is_late=tries > 1)
             await asyncio.sleep(CLAIM_PAUSE.total_seconds())
         log.warning("claim.given_up", claims=len(batch), tries=tries)
-        return Answered(batch, None, first_sent)
+        return Answered(batch, None, give_up_at, self._lease_s)
 
     async def _ask(self, request: bytes, *, claims: int, timeout_s: float) -> ClaimAnswer | None:
         try:

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Iterator
 from uuid import UUID
 
+from agent_runner.catalogue import Agent
 from agent_runner.modes.port import Cancellation
-from penstock.contracts.agent import AgentManifest
 from penstock.contracts.messages import StartNode
 
 
@@ -13,13 +13,14 @@ class Held:
     """One attempt from its claim until the bus has its result. Changes as it goes: never shared beyond the loop."""
 
     __slots__ = (
+        "agent",
         "attempt_key",
         "began",
         "cancelled",
         "drained",
-        "lease_until",
-        "manifest",
         "order",
+        "reported",
+        "safe_until",
         "slot",
         "task",
         "token",
@@ -29,21 +30,22 @@ class Held:
         self,
         *,
         order: StartNode,
-        manifest: AgentManifest,
+        agent: Agent,
         token: UUID,
         attempt_key: str,
         slot: int,
-        lease_until: float,
+        safe_until: float,
     ) -> None:
         self.order = order
-        self.manifest = manifest
+        self.agent = agent
         self.token = token
         self.attempt_key = attempt_key  # opaque; what the agent names itself by at the gateway
         self.slot = slot
-        self.lease_until = lease_until  # by lease_clock
+        self.safe_until = safe_until  # by lease_clock; then its sandbox is killed
         self.cancelled = Cancellation()
         self.drained = False  # cancelled because the runner goes, not because anybody asked
         self.began = False  # the agent was, or may have been, started
+        self.reported = False  # its result is on its way; it can only be reported once
         self.task: asyncio.Task[None] | None = None
 
     @property

@@ -7,7 +7,7 @@ from uuid import UUID
 import nats.errors
 import structlog
 
-from agent_runner.clocks import lease_clock
+from agent_runner.clocks import LEASE_MARGIN_SHARE, lease_clock, safe_until
 from agent_runner.held import Held, HeldAttempts
 from penstock.bus.connection import Bus
 from penstock.contracts import subjects
@@ -16,10 +16,11 @@ from penstock.contracts.messages import CancelAttempt, RenewAnswer, RenewRequest
 from penstock.contracts.wire import Undecodable, decode, encode
 from penstock.telemetry import metrics
 
-LEASE_MARGIN_S = 3.0  # kill a sandbox this long before its lease ends: time to die, and clocks that drift
-RENEW_TIMEOUT_S = 5.0
-RENEW_AGAIN_S = 1.0  # after a renewal without an answer
-LOOK_EVERY_S = 0.5  # how late the end of a lease may be noticed; far less than the margin
+# Shares of a lease, so that a short one (tests, a nervous operator) is kept as well as the default.
+RENEW_EVERY_SHARE = 1 / 3
+RENEW_TIMEOUT_SHARE = 1 / 6
+RENEW_AGAIN_SHARE = 1 / 30  # after a renewal without an answer
+LOOK_EVERY_SHARE = LEASE_MARGIN_SHARE / 4  # how late the end of a lease may be noticed
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +47,7 @@ class LeaseKeeper:
         """Keep leases until cancelled."""
         hints = await self._bus.client.subscribe(subjects.runner_cancel(self._runner), cb=self._on_hint)
         watch = asyncio.create_task(self._watch())
-        self._renew_at = lease_clock() + self._lease_s / 3
+        self._renew_at = lease_clock() + self._lease_s * RENEW_EVERY_SHARE
         try:
             while True:
                 await self._wait()
@@ -55,6 +56,12 @@ class LeaseKeeper:
             watch.cancel()
             if not self._bus.client.is_closed:
                 await hints.unsubscribe()
+
+    def lease_is(self, lease_s: float) -> None:
+        """How long leases last, as a claim's answer said."""
+        if lease_s != self._lease_s:
+            self._lease_s = lease_s
+            self.renew_soon()
 
     def renew_soon(self) -> None:
         """Some lease is older than it looks: do not wait for the next third."""
@@ -71,35 +78,34 @@ class LeaseKeeper:
     async def _renew(self) -> None:
         tokens = self._held.tokens()
         sent_at = lease_clock()
-        self._renew_at = sent_at + self._lease_s / 3
+        self._renew_at = sent_at + self._lease_s * RENEW_EVERY_SHARE
         if not tokens:
             return
         answer = await self._ask(tokens)
         if answer is None:
-            self._renew_at = lease_clock() + RENEW_AGAIN_S
+            self._renew_at = lease_clock() + self._lease_s * RENEW_AGAIN_SHARE
             return
         self._lease_s = answer.lease_s
-        self._renew_at = sent_at + self._lease_s / 3
-        self._take(tokens, answer, lease_until=sent_at + answer.lease_s)
+        self._take(tokens, answer, safe=safe_until(sent_at=sent_at, lease_s=answer.lease_s))
 
     async def _ask(self, tokens: tuple[UUID, ...]) -> RenewAnswer | None:
         request = encode(RenewRequest(self._runner, tokens))
         try:
-            message = await self._bus.client.request(self._subject, request, timeout=RENEW_TIMEOUT_S)
+            message = await self._bus.client.request(self._subject, request, timeout=self._lease_s * RENEW_TIMEOUT_SHARE)
             return decode(message.data, RenewAnswer)
         except (nats.errors.Error, TimeoutError, Undecodable) as error:
             metrics.RUNNER_RENEWALS_UNANSWERED.inc()
             log.warning("lease.not_renewed", attempts=len(tokens), reason=str(error) or type(error).__name__)
             return None
 
-    def _take(self, tokens: tuple[UUID, ...], answer: RenewAnswer, *, lease_until: float) -> None:
+    def _take(self, tokens: tuple[UUID, ...], answer: RenewAnswer, *, safe: float) -> None:
         ours = {*answer.held, *answer.cancel}
         for token in tokens:
             held = self._held.of_token(token)
             if held is None:
                 continue
             if token in ours:
-                held.lease_until = max(held.lease_until, lease_until)
+                held.safe_until = max(held.safe_until, safe)
             elif held.is_running:
                 self._end(held, "superseded")
         for token in answer.cancel:
@@ -108,10 +114,10 @@ class LeaseKeeper:
     async def _watch(self) -> None:
         """End what could not be renewed in time, by our own clock, whatever became of the bus."""
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            end = lease_clock() + LEASE_MARGIN_S
+            await asyncio.sleep(self._lease_s * LOOK_EVERY_SHARE)
+            now = lease_clock()
             for held in self._held:
-                if held.lease_until <= end and held.is_running:
+                if held.safe_until <= now and held.is_running:
                     self._end(held, "lapsed")
 
     def _end(self, held: Held, reason: str) -> None:
