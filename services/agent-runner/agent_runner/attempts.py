@@ -105,7 +105,9 @@ class Attempts:
             return raw
         value = msgspec.json.decode(raw)
         if wrong is not None and (problems := wrong(value)):
-            raise AttemptError(invalid("InvalidInput", f"the input does not match the agent's schema: {problems}"))
+            raise AttemptError(
+                invalid("InvalidInput", f"the input does not match the agent's schema: {problems}")
+            )
         if has_artifacts:
             work = self._files.bring(value, folders, project=held.order.project)
             value = await _unless_cancelled(held, work)

@@ -59,7 +59,9 @@ def read_catalogue(folders: Sequence[Path]) -> Catalogue:
             agent = _load(folder)
             first = agents.setdefault(agent.manifest.name, agent)
             if first is not agent:
-                raise InvalidInput.at("name", f"'{agent.manifest.name}' is already the agent in {first.manifest.folder}")
+                raise InvalidInput.at(
+                    "name", f"'{agent.manifest.name}' is already the agent in {first.manifest.folder}"
+                )
         except (InvalidInput, OSError) as error:
             log.error("catalogue.agent_refused", folder=str(folder), reason=_reason(error))
             broken.append(AgentOffer(name=folder.name, version="?", error=f"{folder}: {_reason(error)}"))
@@ -97,7 +99,9 @@ def _checker(schema: Json, where: str) -> Callable[[Json], str] | None:
     def wrong(value: Json) -> str:
         if is_valid(value):
             return ""
-        return "; ".join(f"{problem.path}: {problem.message}" for problem in check_value(schema, value, where))
+        return "; ".join(
+            f"{problem.path}: {problem.message}" for problem in check_value(schema, value, where)
+        )
 
     return wrong
 

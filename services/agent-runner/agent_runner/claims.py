@@ -46,9 +46,7 @@ class Answered(msgspec.Struct, frozen=True):
 class Claims:
     """What arrives while one request is in flight goes into the next: load makes larger batches, not queues."""
 
-    def __init__(
-        self, bus: Bus, *, runner: str, pool: str, on_answered: Callable[[Answered], None]
-    ) -> None:
+    def __init__(self, bus: Bus, *, runner: str, pool: str, on_answered: Callable[[Answered], None]) -> None:
         self._bus = bus
         self._runner = runner
         self._subject = subjects.rpc(pool, "claim")

@@ -39,7 +39,9 @@ def described(error: Exception) -> Failure | None:
         case InvalidInput():
             return invalid("ArtifactInvalid", str(error))
         case OSError():
-            return Failure(type(error).__name__, f"moving the attempt's artifacts: {error}", ErrorClass.TEMPORARY)
+            return Failure(
+                type(error).__name__, f"moving the attempt's artifacts: {error}", ErrorClass.TEMPORARY
+            )
     return None
 
 

@@ -91,7 +91,9 @@ class LeaseKeeper:
     async def _ask(self, tokens: tuple[UUID, ...]) -> RenewAnswer | None:
         request = encode(RenewRequest(self._runner, tokens))
         try:
-            message = await self._bus.client.request(self._subject, request, timeout=self._lease_s * RENEW_TIMEOUT_SHARE)
+            message = await self._bus.client.request(
+                self._subject, request, timeout=self._lease_s * RENEW_TIMEOUT_SHARE
+            )
             return decode(message.data, RenewAnswer)
         except (nats.errors.Error, TimeoutError, Undecodable) as error:
             metrics.RUNNER_RENEWALS_UNANSWERED.inc()
@@ -122,9 +124,7 @@ class LeaseKeeper:
 
     def _end(self, held: Held, reason: str) -> None:
         order = held.order
-        log.warning(
-            "lease.lost", reason=reason, run=str(order.run), node=order.node, attempt=order.attempt
-        )
+        log.warning("lease.lost", reason=reason, run=str(order.run), node=order.node, attempt=order.attempt)
         metrics.RUNNER_LEASES_LOST.labels(reason).inc()
         self._lose(held)
 

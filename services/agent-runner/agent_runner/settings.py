@@ -60,7 +60,9 @@ class Settings(BaseSettings):
     def _exist(cls, folders: tuple[Path, ...]) -> tuple[Path, ...]:
         missing = [str(folder) for folder in folders if not folder.is_dir()]
         if missing or not folders:
-            raise ValueError(f"expected folders with agents; not a folder: {', '.join(missing) or 'nothing given'}")
+            raise ValueError(
+                f"expected folders with agents; not a folder: {', '.join(missing) or 'nothing given'}"
+            )
         return folders
 
     @field_validator("work_folder")

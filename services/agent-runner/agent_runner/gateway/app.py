@@ -142,7 +142,9 @@ class Gateway:
         size = content.seek(0, 2)
         content.seek(0)
         return StreamingResponse(
-            _pieces_and_close(content), media_type="application/octet-stream", headers={"content-length": str(size)}
+            _pieces_and_close(content),
+            media_type="application/octet-stream",
+            headers={"content-length": str(size)},
         )
 
 

@@ -39,7 +39,9 @@ def attempt_of(request: Request, attempts: HeldAttempts) -> Held:
     key = request.headers.get(ATTEMPT_HEADER, "")
     held = attempts.of_key(key)
     if held is None or tenant_of(held) != request.scope["state"].get("tenant"):
-        raise Refused(401, "header Penstock-Attempt: expected the key in PENSTOCK_ATTEMPT_KEY of a running attempt")
+        raise Refused(
+            401, "header Penstock-Attempt: expected the key in PENSTOCK_ATTEMPT_KEY of a running attempt"
+        )
     return held
 
 
@@ -64,5 +66,10 @@ def json_answer(value: object, *, status: int = 200) -> Response:
 
 
 def problem(status: int, detail: str) -> Response:
-    document = {"type": "about:blank", "title": _TITLES.get(status, "Failed"), "status": status, "detail": detail}
+    document = {
+        "type": "about:blank",
+        "title": _TITLES.get(status, "Failed"),
+        "status": status,
+        "detail": detail,
+    }
     return Response(msgspec.json.encode(document), status_code=status, media_type=PROBLEM_JSON)
