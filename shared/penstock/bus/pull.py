@@ -72,7 +72,7 @@ class PullLoop:
                 await self._step()
         finally:
             if not self._bus.client.is_closed:
-                await subscription.unsubscribe()
+                await subscription.drain()  # what is on its way is still handled
 
     async def _step(self) -> None:
         if self._missing:
@@ -97,7 +97,7 @@ class PullLoop:
     async def _request(self) -> None:
         """Ask for as many messages as there is room for, unless enough are asked for already."""
         outstanding = sum(pull.left for pull in self._pulls.values())
-        room = min(self._credit() - outstanding, PULL_MESSAGES_MAX)
+        room = min(self._credit() - outstanding - len(self._arrived), PULL_MESSAGES_MAX)
         if room <= 0 or (outstanding > 0 and room < outstanding // 2) or not self._bus.is_connected:
             return
         number = self._next

@@ -44,3 +44,13 @@ RUNNER_RESULTS = Counter("penstock_runner_results_total", "Results that the bus 
 RUNNER_LOG_LINES = Counter("penstock_runner_log_lines_total", "Lines that agents logged", ["outcome"])
 RUNNER_ARTIFACT_BYTES = Counter("penstock_runner_artifact_bytes_total", "Artifacts moved", ["direction"])
 RUNNER_SANDBOX = Gauge("penstock_runner_sandbox_holds", "Whether the probe found the sandbox tight", ["tier"])
+
+# HTTP; `route` is the template (/api/v1/runs/{run_id}), `unmatched` where there is none
+HTTP_REQUESTS = Counter("penstock_http_requests_total", "Requests answered", ["method", "route", "status"])
+HTTP_SECONDS = Histogram(
+    "penstock_http_request_seconds",
+    "Time to answer a request; long polls are left out, their time is the client's wish",
+    ["method", "route"],
+    buckets=_FAST,
+)
+HTTP_IN_FLIGHT = Gauge("penstock_http_requests_in_flight", "Requests that are being answered")

@@ -41,7 +41,10 @@ class LogsDoor:
         jetstream = self._bus.client.jetstream()
         await declare_streams(jetstream)
         await declare_consumer(
-            jetstream, stream=subjects.STREAM_LOGS, durable=subjects.CONSUMER_LOGS, subject=f"{subjects.LOG}.>"
+            jetstream,
+            stream=subjects.STREAM_LOGS,
+            durable=subjects.CONSUMER_LOGS,
+            subject=f"{subjects.LOG}.>",
         )
 
     async def run(self) -> None:

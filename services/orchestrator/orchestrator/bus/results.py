@@ -126,7 +126,9 @@ def event_of(result: Result) -> RunEvent:
 def _unacceptable(output: bytes) -> Failure | None:
     """A runner checks outputs; the orchestrator trusts no runner with its database."""
     if len(output) > OUTPUT_BYTES_MAX:
-        message = f"the output has {len(output)} bytes, more than {OUTPUT_BYTES_MAX}; write it to /out instead"
+        message = (
+            f"the output has {len(output)} bytes, more than {OUTPUT_BYTES_MAX}; write it to /out instead"
+        )
         return Failure("OutputTooLarge", message, ErrorClass.RESOURCE)
     try:
         output.decode()

@@ -66,11 +66,14 @@ class Apply:
         runs: Runs,
         evaluate: Evaluate,
         on_commit: Callable[[Sequence[Committed]], None],
+        *,
+        lease: timedelta,
     ) -> None:
         self._pool = pool
         self._runs = runs
         self._evaluate = evaluate
         self._on_commit = on_commit
+        self._lease = lease
 
     async def __call__(self, items: list[Item]) -> list[Answer | Exception]:
         """One outcome for each item. An item that cannot be saved is answered with its exception, alone."""
@@ -95,11 +98,9 @@ class Apply:
             numbered = {id_: number_facts(change.run, change.facts) for id_, change in changes.items()}
             try:
                 saved = await self._save(changes, numbered)
-            except (
-                asyncpg.DataError,
-                asyncpg.IntegrityConstraintViolationError,
-                asyncpg.RaiseError,
-            ) as error:
+            except asyncpg.PostgresError as error:
+                if not _is_about_data(error):
+                    raise
                 return await self._bisect(items, error)
             if saved.ok:
                 self._commit(changes, numbered, saved)

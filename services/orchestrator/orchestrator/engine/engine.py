@@ -32,7 +32,7 @@ class RunEngine:
     """Starts runs and applies events to them. `run` must be running for anything to be answered."""
 
     def __init__(self, pool: asyncpg.Pool, relay: Relay, evaluate: Evaluate, *, lease: timedelta) -> None:
-        self._lease = lease
+        self.lease = lease
         self._pool = pool
         self._relay = relay
         plans = Plans(pool)
@@ -79,7 +79,7 @@ class RunEngine:
 
     async def renew(self, *, runner: str, tokens: Sequence[UUID]) -> Renewed:
         """Extend the leases that `runner` holds; a timer only, so no decision is needed."""
-        return await renew(self._pool, runner=runner, tokens=tokens, lease=self._lease)
+        return await renew(self._pool, runner=runner, tokens=tokens, lease=self.lease)
 
     async def committed(self, run_id: UUID, *, after: int, timeout_s: float) -> int:
         progress = await self._watch.wait(run_id, after=after, timeout_s=timeout_s)

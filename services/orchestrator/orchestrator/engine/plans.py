@@ -9,7 +9,7 @@ from orchestrator.store.load import load_definition
 from penstock.contracts.errors import NotFound
 from penstock.contracts.wire import decode
 from penstock.contracts.workflow import Json
-from penstock.definition.document import from_document
+from penstock.definition import from_document
 
 PLANS_MAX = 256
 
@@ -42,4 +42,4 @@ class Plans:
         if source is None:
             raise NotFound("workflow version", f"{workflow} {version}")
         document: Json = decode(source.encode(), object)
-        return make_plan(from_document(document), version)
+        return make_plan(from_document(document), version=version)

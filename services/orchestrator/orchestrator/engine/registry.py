@@ -5,8 +5,17 @@ from collections.abc import Sequence
 import asyncpg
 import structlog
 
+from orchestrator.store.checkpoints import load_checkpoint, save_checkpoint, save_progress
 from orchestrator.store.runners import save_dead_letters, save_hello, save_log
-from penstock.contracts.messages import Hello, LogLines
+from penstock.contracts.messages import (
+    CheckpointAnswer,
+    CheckpointLoad,
+    CheckpointSave,
+    Hello,
+    LogLines,
+    Progress,
+)
+from penstock.contracts.wire import raw
 from penstock.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -23,6 +32,16 @@ class RunnerRegistry:
 
     async def log_lines(self, batches: Sequence[LogLines]) -> None:
         await save_log(self._pool, batches)
+
+    async def save_checkpoint(self, save: CheckpointSave) -> CheckpointAnswer:
+        return CheckpointAnswer(held=await save_checkpoint(self._pool, save))
+
+    async def load_checkpoint(self, load: CheckpointLoad) -> CheckpointAnswer:
+        held, value = await load_checkpoint(self._pool, load)
+        return CheckpointAnswer(held=held, value=None if value is None else raw(value.encode()))
+
+    async def progress(self, progress: Progress) -> None:
+        await save_progress(self._pool, progress)
 
     async def dead_letter(self, *, subject: str, payload: bytes, reason: str) -> None:
         """Keep a message that nothing can be done with, once and with its reason."""

@@ -123,6 +123,12 @@ class Relay:
         self._broken.discard(commit.run.id)
         self._published[commit.run.id] = max(commit.reached, self._published.get(commit.run.id, 0))
 
+    async def drain(self) -> None:
+        """Until nothing is on its way any more and all of it is noted; a busy run may take a second look."""
+        while self._queue or self._flights or self._published:
+            await asyncio.sleep(MARK_EVERY_S / 10)
+            await self.mark()
+
     async def _mark_forever(self) -> None:
         while True:
             await asyncio.sleep(MARK_EVERY_S)

@@ -50,7 +50,9 @@ class Sweep:
         leases = self._may_lapse()
         nodes = await due_nodes(self._pool, leases=leases)
         events = [(node.run_id, event_of(node, spread=random.uniform(-1, 1))) for node in nodes]
-        deadlines: list[tuple[UUID, RunEvent]] = [(run, DeadlinePassed()) for run in await due_runs(self._pool)]
+        deadlines: list[tuple[UUID, RunEvent]] = [
+            (run, DeadlinePassed()) for run in await due_runs(self._pool)
+        ]
         for _, event in events + deadlines:
             metrics.SWEEP_REPAIRED.labels(type(event).__name__).inc()
         await self._engine.handle(events + deadlines)
