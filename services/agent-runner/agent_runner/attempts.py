@@ -159,7 +159,7 @@ class Attempts:
 
     def _report(self, held: Held, ended: Ended) -> None:
         """Hand the result to the publisher, unless somebody else may have the attempt by now."""
-        if self._held.of_token(held.token) is not held:
+        if held.reported or self._held.of_token(held.token) is not held:
             return
         if lease_clock() >= held.safe_until:
             # This process slept past its lease: nothing that it did since may be told.

@@ -4,23 +4,17 @@ import os
 import secrets
 import socket
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, PositiveFloat, ValidationError, field_validator
+from pydantic import Field, PositiveFloat, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agent_runner.sandbox.port import Tier
-from penstock.contracts.names import NAME_PATTERN, POOL_DEFAULT, did_you_mean
+from penstock.contracts.names import NAME_PATTERN, POOL_DEFAULT
 
-PREFIX = "PENSTOCK_RUNNER_"
 SLOTS_MAX = 1_000  # each is a uid, a sandbox and a lease; more belong on a second machine
 _ID_PATTERN = r"[A-Za-z0-9_-]{1,100}"  # it is a token of a subject and the name of a folder
-
-
-class WrongSettings(Exception):
-    """One line for each setting that is wrong: its name, what was given, what was expected."""
 
 
 def default_id() -> str:
@@ -30,7 +24,7 @@ def default_id() -> str:
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_prefix="PENSTOCK_RUNNER_", env_ignore_empty=True)
 
     id: str = Field(default_factory=default_id, pattern=f"^{_ID_PATTERN}$")
     pool: str = Field(POOL_DEFAULT, pattern=f"^{NAME_PATTERN}$")
@@ -69,30 +63,3 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, folder: Path) -> Path:
         return folder.absolute()
-
-
-def read_settings() -> Settings:
-    """The environment's settings, or WrongSettings with every problem. One that nobody knows is one, too."""
-    problems = _unknown(tuple(os.environ))
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        problems += [
-            f"{PREFIX}{'_'.join(map(str, detail['loc'][:1])).upper()}: {detail['msg']}"
-            + ("" if detail["type"] == "missing" else f" (given: {_shown(detail)})")
-            for detail in error.errors()
-        ]
-    if problems:
-        raise WrongSettings("\n".join(problems))
-    return settings
-
-
-def _unknown(names: Sequence[str]) -> list[str]:
-    known = [PREFIX + name.upper() for name in Settings.model_fields]
-    strange = [name for name in names if name.startswith(PREFIX) and name not in known]
-    return [f"{name}: no such setting{did_you_mean(name, known)}" for name in strange]
-
-
-def _shown(detail: Mapping[str, object]) -> str:
-    """What was given; a password is never shown."""
-    return "…" if "password" in str(detail["loc"]) else repr(detail.get("input"))

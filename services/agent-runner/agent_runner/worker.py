@@ -42,21 +42,20 @@ class Worker:
         attempts: Attempts,
         results: ResultPublisher,
         replies: Replies,
-        on_room: Callable[[], None],
     ) -> None:
         self._catalogue, self._held, self._attempts = catalogue, held, attempts
-        self._results, self._replies, self._on_room = results, replies, on_room
+        self._results, self._replies = results, replies
         self._free = list(range(slots - 1, -1, -1))  # a stack: the slot used last is the warmest
         self._slots = slots
         self._is_open = True
-        self.claims: Claims
-        self.keeper: LeaseKeeper
+        self._idle = asyncio.Event()
+        self._idle.set()
         metrics.RUNNER_SLOTS.set(slots)
         metrics.RUNNER_SLOTS_FREE.set_function(lambda: len(self._free))
 
-    def connect(self, *, claims: Claims, keeper: LeaseKeeper) -> None:
-        """Tell whom to claim through; they call back, so they could not be made first."""
-        self.claims, self.keeper = claims, keeper
+    def connect(self, *, claims: Claims, keeper: LeaseKeeper, on_room: Callable[[], None]) -> None:
+        """Tell whom to claim through, and whom to tell of room; they call back, so they could not be made first."""
+        self._claims, self._keeper, self._on_room = claims, keeper, on_room
 
     @property
     def busy(self) -> int:
@@ -67,7 +66,7 @@ class Worker:
         """How many more ready messages there is room for."""
         if not self._is_open or len(self._results) >= RESULTS_WAITING_MAX:
             return 0
-        return max(0, len(self._free) - len(self.claims))
+        return max(0, len(self._free) - len(self._claims))
 
     def take(self, messages: list[Msg]) -> None:
         """Claim what can run here; give the rest back at once."""
@@ -81,18 +80,23 @@ class Worker:
     def close(self) -> None:
         """Take no more; what waits for its claim goes back at once."""
         self._is_open = False
-        for wanted in self.claims.forget_waiting():
+        for wanted in self._claims.forget_waiting():
             self._give_back(wanted.reply, "draining")
+        self._has_room()
+
+    async def idle(self) -> None:
+        """Wait until nothing runs and nothing is being claimed."""
+        await self._idle.wait()
 
     def on_answered(self, answered: Answered) -> None:
         """Start what was granted. Only now are messages acknowledged: the database owns them, or somebody else."""
         if answered.granted is None:
             for wanted in answered.wanted:
                 self._give_back(wanted.reply, "unclaimed", delay=_elsewhere())
-            self._on_room()
+            self._has_room()
             return
         self._replies.ack(wanted.reply for wanted in answered.wanted)
-        self.keeper.lease_is(answered.lease_s)
+        self._keeper.lease_is(answered.lease_s)
         for wanted, is_granted in zip(answered.wanted, answered.granted, strict=True):
             if is_granted:
                 self._start(wanted, safe_until=answered.safe_until)
@@ -100,9 +104,8 @@ class Worker:
         metrics.RUNNER_CLAIMS.labels("granted").inc(granted)
         metrics.RUNNER_CLAIMS.labels("refused").inc(len(answered.granted) - granted)
         if answered.is_late:
-            self.keeper.renew_soon()
-        if self._free:
-            self._on_room()
+            self._keeper.renew_soon()
+        self._has_room()
 
     def _want(self, message: Msg) -> bool:
         try:
@@ -116,7 +119,8 @@ class Worker:
             log.info("worker.not_offered", agent=order.agent, reason=self._catalogue.why_not(order.agent))
             self._give_back(message.reply, "not_offered", delay=_elsewhere())
             return False
-        self.claims.want(Wanted(order, message.reply, uuid4()))
+        self._idle.clear()
+        self._claims.want(Wanted(order, message.reply, uuid4()))
         return True
 
     def _give_back(self, reply: str, reason: str, *, delay: timedelta = timedelta(0)) -> None:
@@ -144,7 +148,13 @@ class Worker:
 
     def _finish(self, held: Held) -> None:
         self._free.append(held.slot)
-        self._on_room()
+        self._has_room()
+
+    def _has_room(self) -> None:
+        if not self.busy and not self._claims:
+            self._idle.set()
+        if self._free:
+            self._on_room()
 
 
 def _elsewhere() -> timedelta:
