@@ -107,7 +107,7 @@ async def test_the_fence_refuses_a_node_that_was_changed_behind_the_run(world: W
     token = await world.claim(run, "n0")
     await world.pool.execute("update node set token = $2 where run_id = $1", run, uuid4())
 
-    (answer,) = await world.engine.handle([(run, AttemptSucceeded("n0", 1, token, b"{}"))])
+    (answer,) = await world.engine.handle([(run, AttemptSucceeded("n0", 1, token, b'{"value": 1}'))])
 
     assert "fence" in str(answer)
     assert await world.kinds(run) == ["run.started", "node.ready", "node.started"]

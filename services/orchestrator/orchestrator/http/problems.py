@@ -66,9 +66,7 @@ def problem_of(error: PenstockError, *, request_id: str) -> Response:
     status, name, title = next(answer for kind, *answer in _ANSWERS if isinstance(error, kind))
     problems = error.problems if isinstance(error, InvalidInput) else ()
     headers = {"retry-after": str(RETRY_AFTER_S)} if status == 503 else None
-    return problem(
-        status, name, title, str(error), request_id=request_id, problems=problems, headers=headers
-    )
+    return problem(status, name, title, str(error), request_id=request_id, problems=problems, headers=headers)
 
 
 def problem(
