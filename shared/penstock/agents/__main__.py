@@ -1,11 +1,11 @@
-"""`python -m penstock.agents FILE.py[:function]` runs an agent; `… schema FILE.py[:function]` prints its manifest."""
+"""`python -m penstock.agents TARGET` runs an agent; `… schema TARGET` prints what its types say."""
 
 import os
 import sys
 
-USAGE = """usage: python -m penstock.agents FILE.py[:FUNCTION]          run it: input JSON on stdin, output JSON on stdout
-       python -m penstock.agents schema FILE.py[:FUNCTION]   print what its types say, for agent.yaml
-FILE.py may also be a module's name, such as scanner.main"""
+USAGE = """usage: python -m penstock.agents TARGET          run it: input JSON on stdin, output JSON on stdout
+       python -m penstock.agents schema TARGET   print what its types say, for agent.yaml
+TARGET is FILE.py, FILE.py:FUNCTION or a module's name, such as scanner.main:FUNCTION"""
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import collections.abc
 import typing
 from collections.abc import Callable, Mapping
 
-from penstock.agents.shapes import NeedsLibrary, Problems, Read, Shape, refuse, wrong
+from penstock.agents.shapes import Problems, Read, Shape, refuse, wrong
 
 Inner = Callable[[object], Shape]
 
@@ -35,7 +35,7 @@ def generic_shape(annotation: object, origin: object, inner: Inner) -> Shape:
     if origin is tuple and arguments[-1:] != (Ellipsis,):
         return _fixed_tuple(arguments, inner)
     if origin in _LISTS:
-        return _many(_LISTS[origin], inner(arguments[0]))  # type: ignore[index]
+        return _many(_LISTS[origin], inner(arguments[0]))
     return _typing_shape(annotation, origin, arguments, inner)
 
 
@@ -48,7 +48,9 @@ def _typing_shape(annotation: object, origin: object, arguments: "tuple[object, 
     if extra and all(isinstance(note, str) for note in extra):  # Annotated[int, "how many"]
         shape = inner(origin)
         return Shape({**shape.schema, "description": " ".join(extra)}, shape.read, shape.defs)
-    raise NeedsLibrary
+    from penstock.agents.models import library_shape
+
+    return library_shape(annotation)
 
 
 def union_shape(members: "tuple[object, ...]", inner: Inner) -> Shape:
@@ -155,12 +157,12 @@ def _key(name: str, key_type: object) -> object:
 
 
 def record_shape(kind: type, inner: Inner) -> "Shape | None":
-    """The shape of an enum, dataclass, NamedTuple or TypedDict; None when `kind` is none of them."""
+    """The shape of an enum, dataclass, NamedTuple or TypedDict; None when it is none of them."""
     if hasattr(kind, "__members__"):
         members = tuple(kind)  # type: ignore[var-annotated, arg-type]
         return _choice(tuple(member.value for member in members), members)
     if hasattr(kind, "__pydantic_validator__") or hasattr(kind, "__struct_fields__"):
-        raise NeedsLibrary
+        return None  # a pydantic model or dataclass, a msgspec Struct: their library reads it
     if hasattr(kind, "__dataclass_fields__"):
         return _record(kind, _dataclass_needs(kind), inner)
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):

@@ -124,10 +124,10 @@ def _parameters(function: Callable[..., object]) -> "tuple[tuple[str, ...], str]
 
 def _defaults(function: Callable[..., object]) -> dict[str, object]:
     code = function.__code__
-    given = function.__defaults__ or ()  # type: ignore[attr-defined]
+    given = function.__defaults__ or ()
     positional = code.co_varnames[: code.co_argcount]
     with_default = positional[len(positional) - len(given) :]
-    keyword_only = function.__kwdefaults__ or {}  # type: ignore[attr-defined]
+    keyword_only = function.__kwdefaults__ or {}
     return {**dict(zip(with_default, given, strict=True)), **keyword_only}
 
 

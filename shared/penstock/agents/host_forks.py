@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import heapq
+import importlib
 import os
 import resource
 import selectors
@@ -19,6 +20,7 @@ from penstock.agents.program import answered, encoded, finished, write_all
 from penstock.contracts.frames import FromRunner, Reply
 
 GRACE_SECONDS = 3.0  # from SIGTERM to SIGKILL; below the runner's own, which ends the whole worker
+NEEDED_BY_CHILDREN = ("asyncio", "traceback", "penstock.agents.conversions")  # loaded once, before any fork
 _READ_BYTES = 1 << 16
 
 
@@ -41,8 +43,8 @@ class _Child:
 
 def serve_forks(agent: Agent[..., Any], channel: Channel) -> None:
     """Until the runner closes the pipe; then what still runs is killed."""
-    if agent.is_async:
-        import asyncio  # noqa: F401  (loaded once here, not in each child)
+    for module in NEEDED_BY_CHILDREN if agent.is_async else NEEDED_BY_CHILDREN[1:]:
+        importlib.import_module(module)
     _Server(agent, channel).serve()
 
 
@@ -54,6 +56,7 @@ class _Server:
         self._to_kill: list[tuple[float, int]] = []  # (when, order id)
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe()
+        self._has_ended = False  # some child, as SIGCHLD told
 
     def serve(self) -> None:
         self._watch_children()
@@ -66,6 +69,7 @@ class _Server:
             for key, _ in self._selector.select(self._patience()):
                 if key.data() is False:
                     return
+            self._reap()  # after the pipes' events, for it closes them
             self._kill_overdue()
 
     def _watch_children(self) -> None:
@@ -73,7 +77,7 @@ class _Server:
             os.set_blocking(descriptor, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        self._selector.register(self._wake_read, selectors.EVENT_READ, self._reap)
+        self._selector.register(self._wake_read, selectors.EVENT_READ, self._wake)
 
     def _take(self) -> bool:
         frames = self._channel.read()
@@ -154,8 +158,14 @@ class _Server:
         for line in lines:
             self._channel.send(Reply(id=child.id, log=line.decode("utf-8", "replace")))
 
-    def _reap(self) -> None:
+    def _wake(self) -> None:
         _read(self._wake_read)
+        self._has_ended = True
+
+    def _reap(self) -> None:
+        if not self._has_ended:
+            return
+        self._has_ended = False
         for child in list(self._children.values()):
             pid, status, usage = os.wait4(child.pid, os.WNOHANG)
             if pid:

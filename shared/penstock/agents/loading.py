@@ -10,7 +10,7 @@ from typing import Any
 from penstock.agents.function import Agent
 
 
-class NoAgent(Exception):  # noqa: N818
+class NoAgent(Exception):
     """Nothing to run was found; the message says what was looked for and what there is."""
 
 

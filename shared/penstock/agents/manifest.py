@@ -23,6 +23,7 @@ def parts(agent: Agent[..., Any], *, command: list[str]) -> dict[str, object]:
 def as_yaml(document: dict[str, object]) -> str:
     writer = YAML()
     writer.width = 110
+    writer.representer.ignore_aliases = lambda *_: True  # a schema that is used twice is written twice
     writer.indent(mapping=2, sequence=4, offset=2)
     text = io.StringIO()
     writer.dump(document, text)

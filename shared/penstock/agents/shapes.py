@@ -23,8 +23,8 @@ _NAMES = {
 }
 
 
-class NeedsLibrary(Exception):
-    """This type is for pydantic or msgspec to read."""
+class TooDeep(Exception):
+    """A type that contains itself: pydantic knows how to read it."""
 
 
 class Shape:
@@ -44,10 +44,8 @@ def shape_of(annotation: object) -> Shape:
     """The shape of `annotation`; raises TypeError, which says why, for a type that has no JSON form."""
     try:
         return _shape(annotation, 0)
-    except NeedsLibrary:
-        from penstock.agents.models import library_shape
-
-        return library_shape(annotation)
+    except TooDeep:
+        return _library_shape(annotation)
 
 
 def found(value: object) -> str:
@@ -72,7 +70,7 @@ def wrong(problems: Problems, path: str, expected: str, value: object) -> object
 
 def _shape(annotation: object, depth: int) -> Shape:
     if depth > SAFE_DEPTH_MAX:
-        raise NeedsLibrary
+        raise TooDeep
     simple = _SIMPLE.get(annotation) if isinstance(annotation, type) else None
     if simple is not None:
         return simple
@@ -99,7 +97,13 @@ def _union(members: "tuple[object, ...]", depth: int) -> Shape:
 def _special(annotation: object) -> Shape:
     if getattr(annotation, "__module__", "") == "typing" and str(annotation) == "typing.Any":
         return _ANYTHING
-    raise NeedsLibrary
+    return _library_shape(annotation)
+
+
+def _library_shape(annotation: object) -> Shape:
+    from penstock.agents.models import library_shape
+
+    return library_shape(annotation)
 
 
 def _class_shape(kind: type, depth: int) -> Shape:
@@ -110,10 +114,7 @@ def _class_shape(kind: type, depth: int) -> Shape:
     def inner(annotation: object) -> Shape:
         return _shape(annotation, depth + 1)
 
-    shape = record_shape(kind, inner) or _text_shape(kind)
-    if shape is None:
-        raise NeedsLibrary
-    return shape
+    return record_shape(kind, inner) or _text_shape(kind) or _library_shape(kind)
 
 
 def _text_shape(kind: type) -> "Shape | None":

@@ -117,7 +117,7 @@ TEXT_FORMS: "dict[tuple[str, str], TextForm]" = {
     ("datetime", "timedelta"): TextForm(
         {"anyOf": [{"type": "string", "format": "duration"}, {"type": "number"}]},
         "an ISO 8601 duration such as PT1H30M, or a number of seconds",
-        lambda _: duration_of,  # type: ignore[arg-type, return-value]
+        lambda _: duration_of,
         (str, int, float),
     ),
     ("uuid", "UUID"): _string("a UUID", _same, format="uuid"),
