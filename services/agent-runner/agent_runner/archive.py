@@ -138,7 +138,7 @@ def _file(path: str, descriptor: int) -> _Entry:
     status = os.fstat(descriptor)
     info = _info(path, tarfile.REGTYPE, _PROGRAM_MODE if status.st_mode & stat.S_IXUSR else _FILE_MODE)
     info.size = status.st_size
-    return path, info, io.FileIO(descriptor)  # type: ignore[return-value]
+    return path, info, io.FileIO(descriptor)
 
 
 def _kept_link(folder: int, name: str, path: str) -> _Entry:

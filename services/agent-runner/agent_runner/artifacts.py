@@ -106,7 +106,7 @@ class ArtifactStore:
                 file.flush()
                 os.replace(file.name, self._cache / sha256)
             except BaseException as error:
-                Path(file.name).unlink(missing_ok=True)
+                os.unlink(file.name)
                 if isinstance(error, httpx.TransportError):
                     raise Unavailable(f"{what}: {error or type(error).__name__}") from error
                 raise

@@ -4,6 +4,8 @@ import asyncio
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
+from io import FileIO
 from pathlib import Path
 from typing import IO
 
@@ -52,13 +54,12 @@ class AttemptFiles:
     async def clean(self, folders: Folders) -> None:
         """Remove what the attempt brought and wrote; its whole sandbox folder if it had one of its own."""
         doomed = (folders.host_in, folders.host_out) if folders.key else (folders.work,)
-        existing = [folder for folder in doomed if os.path.lexists(folder)]
-        if existing:
-            await asyncio.to_thread(_remove, existing)
+        if any(map(_exists, doomed)):
+            await asyncio.to_thread(_remove, doomed)
 
     async def _store(self, descriptor: int, *, name: str, project: str) -> ArtifactReference:
         if not is_folder(descriptor):
-            with open(os.dup(descriptor), "rb") as file:
+            with FileIO(os.dup(descriptor)) as file:
                 stored = await self._artifacts.put(file, project=project)
             return ArtifactReference(sha256=stored.sha256, name=name)
         with tempfile.TemporaryFile(dir=self._scratch) as archive:
@@ -80,6 +81,11 @@ def _place(content: IO[bytes], reference: ArtifactReference, path: Path) -> None
     path.chmod(_READABLE)
 
 
-def _remove(folders: list[Path]) -> None:
+def _exists(folder: Path) -> bool:
+    """A look at a local folder costs less than asking a thread for it."""
+    return os.path.lexists(folder)
+
+
+def _remove(folders: Iterable[Path]) -> None:
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)

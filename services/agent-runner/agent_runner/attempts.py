@@ -190,7 +190,7 @@ class Attempts:
 async def _unless_cancelled(held: Held, work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`, which moves files and so may take long; a wish to cancel stops it."""
     task = asyncio.create_task(_described(work))
-    held.cancelled.on_set(task.cancel)
+    held.cancelled.on_set(lambda: _stop(task))
     try:
         async with asyncio.timeout(held.order.timeout_s):
             return await task
@@ -206,6 +206,10 @@ async def _unless_cancelled(held: Held, work: Coroutine[Any, Any, T]) -> T:
             error_class=ErrorClass.TIMEOUT,
         )
         raise AttemptError(failure) from error
+
+
+def _stop(task: asyncio.Task[Any]) -> None:
+    task.cancel()
 
 
 async def _described(work: Coroutine[Any, Any, T]) -> T:

@@ -75,7 +75,7 @@ class _Facts:
 
     def readiness(self) -> Readiness:
         sandbox = Dependency("sandbox", self.report.holds, self.report.message())
-        others = (Dependency("nats", False, "not connected yet"),)
+        others: tuple[Dependency, ...] = (Dependency("nats", False, "not connected yet"),)
         if self.runner is not None:
             others = self.runner.dependencies()
         return Readiness(

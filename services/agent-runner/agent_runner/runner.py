@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 import nats.errors
 import structlog
@@ -55,7 +56,7 @@ class Runner:
         pull = asyncio.create_task(self.pull.run(), name="PullLoop") if self.pull is not None else None
         told = asyncio.create_task(stop.drain.wait())
         try:
-            every = {*loops, told} if pull is None else {*loops, told, pull}
+            every: set[asyncio.Task[Any]] = {*loops, told} if pull is None else {*loops, told, pull}
             ended, _ = await asyncio.wait(every, return_when=asyncio.FIRST_COMPLETED)
             if told not in ended:
                 raise _broken(ended.pop())
@@ -91,7 +92,7 @@ class Runner:
             log.info("runner.left_unheard", reason=str(error) or type(error).__name__)
 
 
-def _broken(task: "asyncio.Task[None]") -> Broken:
+def _broken(task: "asyncio.Task[Any]") -> Broken:
     error = task.exception() if not task.cancelled() else None
     broken = Broken(f"{task.get_name()} ended: {error!r}")
     broken.__cause__ = error

@@ -1,6 +1,7 @@
 """Serves an ASGI application on sockets that come and go: uvicorn's protocol on asyncio's servers."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class Serving:
         server = await asyncio.get_running_loop().create_unix_server(
             lambda: self._protocol(connections, state), str(path)
         )
-        path.chmod(_EVERYBODY)
+        os.chmod(path, _EVERYBODY)
         return Served(server, connections, path)
 
     async def on_tcp(self, host: str, port: int) -> "Served":

@@ -1,7 +1,7 @@
-"""Control groups, version 1 and 2: the only honest count of a sandbox's memory and processes, where they are ours.
+"""Control groups, version 1 and 2: the only honest count of a sandbox's memory and processes.
 
-A runner gets them as root on a plain machine, or delegated by systemd or a container engine. Where it does not,
-`detect` says why and the tiers fall back to rlimits and a watcher.
+A runner gets them as root on a plain machine, or delegated by systemd or a container engine. Where it does
+not, `detect` says why and the tiers fall back to rlimits and a watcher.
 """
 
 import asyncio
@@ -27,6 +27,12 @@ class Usage:
 
     cpu_s: float | None
     memory_bytes: int | None
+
+    def joined(self, cpu_s: float | None, memory_bytes: int | None) -> "Usage":
+        """The larger of two observations, each of which may have missed something."""
+        cpu = [seen for seen in (self.cpu_s, cpu_s) if seen is not None]
+        memory = [seen for seen in (self.memory_bytes, memory_bytes) if seen is not None]
+        return Usage(max(cpu, default=None), max(memory, default=None))
 
 
 @dataclass(frozen=True)
@@ -148,7 +154,7 @@ def _detect_legacy(root: Path, paths: Mapping[str, str]) -> Cgroups | NoCgroups:
 
 
 def _detect_unified(own: Path) -> Cgroups | NoCgroups:
-    """Version 2 wants processes in leaves only: we move ourselves into one and hand controllers to its siblings."""
+    """Version 2 wants processes in leaves only: we move into one and hand controllers to its siblings."""
     if not os.access(own / "cgroup.procs", os.W_OK):
         return NoCgroups(f"cgroup v2 is not delegated: {own} is not writable")
     available = _words(own / "cgroup.controllers")

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-SLOTS_MAX = 256  # uids that one runner uses; a sandbox's uid is the runner's first uid plus its slot
+from agent_runner.sandbox.users import SLOTS_MAX
 
 _FILES = {
     "hosts": "127.0.0.1 localhost\n::1 localhost\n",

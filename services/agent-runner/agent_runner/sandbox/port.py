@@ -22,8 +22,9 @@ class Tier(StrEnum):
 class SandboxSpec:
     """One program to run.
 
-    `work_folder` has `in/` and may get `out/`: `start` makes what is missing and gives `out/` to the slot's uid.
+    `work_folder` may have `in/` and `out/`: `start` makes what is missing and gives `out/` to the slot's uid.
     What lies in `in/` and in the agent's folder must be readable by others: the program has a uid of its own.
+    What lies in `out/` afterwards is not to be trusted: a symbolic link may point anywhere on the host.
     """
 
     command: tuple[str, ...]
@@ -97,4 +98,4 @@ class Sandbox(Protocol):
     async def start(self, spec: SandboxSpec) -> SandboxedProcess: ...
 
     async def close(self) -> None:
-        """Give back what this sandbox keeps on the host. What still runs in it must have been ended before."""
+        """Give back what this sandbox keeps on the host. What runs in it must have ended before."""

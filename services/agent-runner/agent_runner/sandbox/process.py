@@ -1,4 +1,4 @@
-"""A program in its sandbox, seen from the host: streams, signals, limits that we watch ourselves, and the end."""
+"""A program in its sandbox, seen from the host: streams, signals, limits that are watched, and the end."""
 
 import asyncio
 import os
@@ -25,14 +25,16 @@ class Parts:
     watch: Watch
     program: Callable[[], int | None]  # the host's pid of the agent's own process, once it is known
     ends_as: EndsAs  # what the outermost process' return code says about the program
-    release: Callable[[], Awaitable[None]]  # give back what belongs to this start only
+    kill: Callable[[], None]  # ends everything that descends from the outermost process
 
 
 class ContainedProcess:
     """A `SandboxedProcess` over the parts of any tier."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, *, release: Callable[[], Awaitable[None]]) -> None:
+        """`release` gives back what belongs to this start: its group, its proxy, its descriptors."""
         self._parts = parts
+        self._release = release
         self._watcher = asyncio.create_task(parts.watch.run(self.kill))
         self._ending = asyncio.create_task(self._end())
 
@@ -69,7 +71,7 @@ class ContainedProcess:
         """The outermost process takes the rest with it; the group catches what it could not."""
         if self._parts.process.returncode is None:
             with suppress(ProcessLookupError):
-                self._parts.process.kill()
+                self._parts.kill()
         if self._parts.group is not None:
             self._parts.group.kill()
 
@@ -81,16 +83,14 @@ class ContainedProcess:
         # A fast program may have written too much between two looks of the watcher.
         await self._parts.watch.look()
         ending = self._described(self._parts.ends_as(code))
-        if self._parts.group is not None:
-            await self._parts.group.remove()
-        await self._parts.release()
+        await self._release()
         with suppress(OSError):
             self.stdin.close()
         return ending
 
     def _described(self, ending: Exit) -> Exit:
         group, watch = self._parts.group, self._parts.watch
-        usage = group.usage() if group is not None else watch.usage
+        usage = group.usage() if group is not None else watch.usage.joined(ending.cpu_s, ending.memory_bytes)
         stopped = group.breach() if group is not None and ending.code != 0 else None
         return replace(
             ending,

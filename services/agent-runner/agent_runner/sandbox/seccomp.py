@@ -1,8 +1,8 @@
 """The seccomp filter: which system calls an agent may make, as a BPF program that the kernel loads.
 
 An allow-list after the model of Docker's default profile, and tighter: what a container engine grants for old
-software (ptrace, System V shared memory, io_uring, keyrings) no agent needs. We assemble the program ourselves:
-it is 40 lines, needs no C library that a slim image may lack, and tests ranges where libseccomp tests numbers.
+software (ptrace, System V shared memory, io_uring) no agent needs. We assemble the program ourselves: it is
+40 lines, needs no C library that a slim image may lack, and tests ranges where libseccomp tests numbers.
 """
 
 import platform

@@ -1,11 +1,11 @@
 """What this machine offers to the sandbox: looked at once, by trying it."""
 
 import asyncio
-import os
 import shutil
 
-from agent_runner.sandbox.bwrap import UID_FIRST, Host
 from agent_runner.sandbox.cgroup import Cgroups, detect
+from agent_runner.sandbox.command import Host
+from agent_runner.sandbox.users import drops_from_root
 
 _TRIAL_DEADLINE_S = 5.0  # a bwrap that takes longer to start `true` is of no use
 
@@ -15,18 +15,11 @@ async def survey() -> Host:
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         raise FileNotFoundError("bubblewrap is not installed (Debian: apt-get install bubblewrap)")
-    drops = os.geteuid() == 0 and _maps_every_uid()
+    drops = drops_from_root()
     cgroups = detect()
     if isinstance(cgroups, Cgroups):
         cgroups.sweep()
     return Host(bwrap, drops, await _mounts_proc(bwrap, drops=drops), cgroups)
-
-
-def _maps_every_uid() -> bool:
-    """In a container with mapped users root is a user of the host, and other uids may not exist."""
-    with open("/proc/self/uid_map") as file:
-        rows = [tuple(map(int, line.split())) for line in file]
-    return any(first <= UID_FIRST and UID_FIRST + 2**28 <= first + length for first, _, length in rows)
 
 
 async def _mounts_proc(bwrap: str, *, drops: bool) -> bool:

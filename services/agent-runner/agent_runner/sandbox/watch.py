@@ -1,8 +1,8 @@
 """Limits that no kernel interface enforces for us: looked at several times a second, and ended when exceeded.
 
-What is written to /out lies on the host's disk. RLIMIT_FSIZE stops one large file exactly; the sum over files is
-looked at, so it may be exceeded by what a program writes between two looks. Without a cgroup the same holds for
-the sum of a sandbox's memory.
+What is written to /out lies on the host's disk. RLIMIT_FSIZE stops one large file exactly; the sum over
+files is looked at, so it may be exceeded by what a program writes between two looks. Without a cgroup the
+same holds for the sum of a sandbox's memory and for its number of processes.
 """
 
 import asyncio
@@ -30,9 +30,7 @@ class Watch:
 
     limits: SandboxLimits
     folders: tuple[Path, ...]  # writable ones on the host's disk
-    pids: Callable[[], Iterable[int]] | None = (
-        None  # of the sandbox's processes, where memory must be watched
-    )
+    pids: Callable[[], Iterable[int]] | None = None  # of the sandbox, where no cgroup counts
     breach: str | None = None
     usage: Usage = field(default=Usage(None, None))
 
@@ -52,25 +50,24 @@ class Watch:
         if self.breach is not None:
             return
         if self.pids is not None:
-            self._judge_memory(tuple(self.pids()))
+            self._judge_processes(tuple(self.pids()))
         if any(_has_entries(folder) for folder in self.folders):
             size, files = await asyncio.to_thread(_measure, self.folders, self.limits.scratch_bytes)
             self._judge_files(size=size, files=files)
 
-    def _judge_memory(self, pids: tuple[int, ...]) -> None:
+    def _judge_processes(self, pids: tuple[int, ...]) -> None:
         used = sum(_resident_bytes(pid) for pid in pids)
-        cpu = sum(_cpu_s(pid) for pid in pids)
-        self.usage = Usage(max(cpu, self.usage.cpu_s or 0.0), max(used, self.usage.memory_bytes or 0))
+        self.usage = self.usage.joined(sum(_cpu_s(pid) for pid in pids), used)
+        if len(pids) > self.limits.processes:
+            self.breach = f"too many processes (limit {self.limits.processes})"
         if used > self.limits.memory_bytes:
             self.breach = f"out of memory (limit {self.limits.memory_bytes // MIB} MiB)"
 
     def _judge_files(self, *, size: int, files: int) -> None:
         if size > self.limits.scratch_bytes:
-            self.breach = (
-                f"too much written to the output folder (limit {self.limits.scratch_bytes // MIB} MiB)"
-            )
+            self.breach = f"too much written to its folders (limit {self.limits.scratch_bytes // MIB} MiB)"
         elif files > OUT_FILES_MAX:
-            self.breach = f"too many files in the output folder (limit {OUT_FILES_MAX})"
+            self.breach = f"too many files in its folders (limit {OUT_FILES_MAX})"
 
 
 def _has_entries(folder: Path) -> bool:
