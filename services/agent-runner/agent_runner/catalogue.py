@@ -56,7 +56,7 @@ def read_catalogue(folders: Sequence[Path]) -> Catalogue:
     broken: list[AgentOffer] = []
     for folder in _agent_folders(folders):
         try:
-            agent = _load(folder)
+            agent = compiled(load_agent(folder))
             first = agents.setdefault(agent.manifest.name, agent)
             if first is not agent:
                 raise InvalidInput.at(
@@ -78,8 +78,8 @@ def _agent_folders(folders: Sequence[Path]) -> Iterator[Path]:
                     yield file.parent
 
 
-def _load(folder: Path) -> Agent:
-    manifest = load_agent(folder)
+def compiled(manifest: AgentManifest) -> Agent:
+    """The agent, ready to be run; raises InvalidInput for a schema that is none."""
     return Agent(
         manifest=manifest,
         wrong_input=_checker(manifest.input, "input"),

@@ -1,45 +1,38 @@
-"""What this machine can enforce, for `penstock doctor`: one JSON document, exit 0 if the tier holds."""
+"""What this machine can enforce, for `penstock doctor`: one JSON document, exit 0 if the runner's tier holds."""
 
 import asyncio
 import json
 import os
+import sys
+from collections.abc import Sequence
 
+from agent_runner.sandbox.doctor import Finding, examine
 from agent_runner.sandbox.port import Tier
-from agent_runner.sandbox.probe import Check, Report, probe
 from penstock.contracts.names import did_you_mean
 
 _TIER_SETTING = "PENSTOCK_RUNNER_SANDBOX"
+_EXIT_WRONG_SETTING = 2
 
 
 def main() -> int:
-    """Attack the tier that the settings name (bwrap by default) and print what it withstood."""
+    """Look at everything; what counts is the tier that the settings name (bwrap by default)."""
     name = os.environ.get(_TIER_SETTING) or Tier.BWRAP.value
-    try:
-        tier = Tier(name)
-    except ValueError:
-        choices = [tier.value for tier in Tier]
-        print(
-            f"{_TIER_SETTING}: expected one of {', '.join(choices)}, not '{name}'{did_you_mean(name, choices)}"
-        )
-        return 2
-    report = asyncio.run(probe(tier))
-    print(json.dumps(document(report)))
-    return 0 if report.holds else 1
+    choices = [tier.value for tier in Tier]
+    if name not in choices:
+        hint = did_you_mean(name, choices)
+        print(f"{_TIER_SETTING}: expected one of {', '.join(choices)}, not '{name}'{hint}", file=sys.stderr)
+        return _EXIT_WRONG_SETTING
+    document = as_document(asyncio.run(examine()), tier=Tier(name))
+    print(json.dumps(document))
+    return 0 if document["ok"] else 1
 
 
-def document(report: Report) -> dict[str, object]:
-    limits = [
-        {"name": f"limit {name}", "ok": True, "detail": detail, "advice": None}
-        for name, detail in report.details.items()
-    ]
-    checks = [_finding(check) for check in report.checks]
-    return {"ok": report.holds, "tier": report.tier.value, "findings": limits + checks}
-
-
-def _finding(check: Check) -> dict[str, object]:
+def as_document(findings: Sequence[Finding], *, tier: Tier) -> dict[str, object]:
+    """`ok` is whether `tier` holds here; tier none promises nothing, so it always does."""
     return {
-        "name": f"refuses: {check.name}",
-        "ok": check.held or check.accepted,
-        "detail": check.detail,
-        "advice": check.hint or None,
+        "ok": tier is Tier.NONE or any(f.ok for f in findings if f.name == f"tier {tier}"),
+        "tier": tier.value,
+        "findings": [
+            {"name": f.name, "ok": f.ok, "detail": f.detail, "advice": f.hint or None} for f in findings
+        ],
     }

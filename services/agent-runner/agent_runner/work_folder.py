@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from agent_runner.gateway.sockets import PATH_BYTES_MAX
 
-_SOCKET_NAME_BYTES = 16  # "s/" and the random name
+_SOCKET_NAME_BYTES = 16  # a slash and the random name
 _PASSABLE = 0o711  # sandboxes have users of their own: they may pass through, and list nothing
 _LOCK_FILE = "lock"
 
@@ -21,9 +22,10 @@ class UnusableFolder(Exception):
 
 @dataclass(frozen=True)
 class WorkFolder:
-    """`root`/<runner's id> and what is in it."""
+    """`root`/<runner's id> and what is in it. `sockets` may be elsewhere: their paths must be short."""
 
     root: Path
+    sockets: Path
 
     @property
     def cache(self) -> Path:
@@ -34,10 +36,6 @@ class WorkFolder:
         return self.root / "scratch"
 
     @property
-    def sockets(self) -> Path:
-        return self.root / "s"
-
-    @property
     def sandboxes(self) -> Path:
         return self.root / "sandboxes"
 
@@ -45,32 +43,35 @@ class WorkFolder:
 @contextmanager
 def claimed(parent: Path, *, runner: str) -> Iterator[WorkFolder]:
     """An empty work folder that no other runner uses, removed at the end."""
-    folder = WorkFolder(parent / runner)
-    if len(os.fsencode(folder.sockets)) + _SOCKET_NAME_BYTES > PATH_BYTES_MAX:
-        raise UnusableFolder(
-            f"PENSTOCK_RUNNER_WORK_FOLDER: {folder.root} is too long for the sockets in it; "
-            f"expected at most {PATH_BYTES_MAX - _SOCKET_NAME_BYTES - 2} bytes with the runner's id"
-        )
+    root = parent / runner
     try:
-        folder.root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(parents=True, exist_ok=True)
         _sweep(parent)
-        folder.root.mkdir(exist_ok=True)
-        lock = _locked(folder.root)
+        root.mkdir(exist_ok=True)
+        lock = _locked(root)
     except OSError as error:
-        raise UnusableFolder(
-            f"PENSTOCK_RUNNER_WORK_FOLDER: {folder.root}: {error.strerror or error}"
-        ) from error
+        raise UnusableFolder(f"PENSTOCK_RUNNER_WORK_FOLDER: {root}: {error.strerror or error}") from error
     if lock is None:
-        raise UnusableFolder(f"PENSTOCK_RUNNER_ID: another runner named '{runner}' works in {folder.root}")
+        raise UnusableFolder(f"PENSTOCK_RUNNER_ID: another runner named '{runner}' works in {root}")
+    _empty(root)
+    folder = WorkFolder(root, _sockets_folder(root))
     try:
-        _empty(folder.root)
-        for path in (folder.root, folder.cache, folder.scratch, folder.sockets, folder.sandboxes):
+        for path in (root, folder.cache, folder.scratch, folder.sockets, folder.sandboxes):
             path.mkdir(exist_ok=True)
             path.chmod(_PASSABLE)
         yield folder
     finally:
-        shutil.rmtree(folder.root, ignore_errors=True)
+        shutil.rmtree(folder.sockets, ignore_errors=True)
+        shutil.rmtree(root, ignore_errors=True)
         os.close(lock)
+
+
+def _sockets_folder(root: Path) -> Path:
+    """Below the work folder, if a socket's address can hold that."""
+    folder = root / "s"
+    if len(os.fsencode(folder)) + _SOCKET_NAME_BYTES <= PATH_BYTES_MAX:
+        return folder
+    return Path(tempfile.mkdtemp(prefix="penstock-"))
 
 
 def _sweep(parent: Path) -> None:
