@@ -26,6 +26,25 @@ DEAD_LETTERS = Counter("penstock_dead_letters_total", "Messages that nothing cou
 SWEEP_SECONDS = Histogram("penstock_sweep_seconds", "Time of one sweep", buckets=_FAST)
 SWEEP_REPAIRED = Counter("penstock_sweep_repairs_total", "What sweeps found due", ["what"])
 
+# The agent runner
+RUNNER_SLOTS = Gauge("penstock_runner_slots", "Attempts that this runner can run at once")
+RUNNER_SLOTS_FREE = Gauge("penstock_runner_free_slots", "Slots without an attempt")
+RUNNER_ATTEMPTS = Counter("penstock_runner_attempts_total", "Attempts that ended", ["agent", "outcome"])
+RUNNER_ATTEMPT_SECONDS = Histogram(
+    "penstock_runner_attempt_seconds",
+    "Time of one attempt",
+    ["agent"],
+    buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 1800),
+)
+RUNNER_CLAIMS = Counter("penstock_runner_claims_total", "Claims by their answer", ["answer"])
+RUNNER_LEASES_LOST = Counter("penstock_runner_lost_leases_total", "Attempts ended without a result", ["reason"])
+RUNNER_RENEWALS_UNANSWERED = Counter("penstock_runner_unanswered_renewals_total", "Renewals without an answer")
+RUNNER_RETURNED = Counter("penstock_runner_returned_messages_total", "Ready messages given back", ["reason"])
+RUNNER_RESULTS = Counter("penstock_runner_results_total", "Results that the bus acknowledged")
+RUNNER_LOG_LINES = Counter("penstock_runner_log_lines_total", "Lines that agents logged", ["outcome"])
+RUNNER_ARTIFACT_BYTES = Counter("penstock_runner_artifact_bytes_total", "Artifacts moved", ["direction"])
+RUNNER_SANDBOX = Gauge("penstock_runner_sandbox_holds", "Whether the probe found the sandbox tight", ["tier"])
+
 # HTTP; `route` is the template (/api/v1/runs/{run_id}), `unmatched` where there is none
 HTTP_REQUESTS = Counter("penstock_http_requests_total", "Requests answered", ["method", "route", "status"])
 HTTP_SECONDS = Histogram(
