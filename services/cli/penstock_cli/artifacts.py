@@ -16,7 +16,12 @@ from penstock_cli.errors import CommandError
 from penstock_cli.formats import size
 from penstock_cli.output import say
 
-SKIPPED = frozenset({".git", ".venv", "node_modules", "__pycache__"})
+SKIPPED = frozenset(
+    {
+        *(".git", ".venv", "node_modules", "__pycache__", ".penstock"),
+        *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache"),
+    }
+)
 """Folders that are never part of a source tree: history, and what tools put there."""
 
 

@@ -46,4 +46,5 @@ class InvalidFile(Refused):
 def problem_line(path: Path, problem: dict[str, Any]) -> str:
     """`guard.yaml:12: error: nodes.scan.agent: …`."""
     where = f"{path}:{problem['line']}" if problem.get("line") else str(path)
-    return f"{where}: {problem.get('severity') or 'error'}: {problem.get('path') or '(the whole)'}: {problem['message']}"
+    path_and_message = f"{problem.get('path') or '(the whole)'}: {problem['message']}"
+    return f"{where}: {problem.get('severity') or 'error'}: {path_and_message}"

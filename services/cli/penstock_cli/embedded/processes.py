@@ -82,6 +82,11 @@ class Supervisor:
         server.start()
         kept.started = time.monotonic()
 
+    def begin(self, service: Service) -> None:
+        """Like `start`, but without waiting for readiness."""
+        service.child.start()
+        self._kept.append(_Kept(service, started=time.monotonic()))
+
     def tend(self) -> None:
         """Restart what has died, later and later when it keeps dying."""
         now = time.monotonic()

@@ -69,11 +69,15 @@ class Stack:
         for _ in range(self.plan.runners):
             self.start_runner()
 
-    def start_runner(self) -> Service:
-        """Start one more runner."""
+    def start_runner(self, *, wait: bool = True) -> Service:
+        """Start one more runner; without `wait`, return while it still tries its sandbox."""
         runner = self._runner(f"runner-{len(self.runners) + 1}")
         self.runners.append(runner)
-        self._start(runner)
+        if wait:
+            self._start(runner)
+        else:
+            self._report(f"starting {runner.name}")
+            self.supervisor.begin(runner)
         return runner
 
     def stop(self) -> None:
