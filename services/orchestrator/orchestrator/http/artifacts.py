@@ -28,9 +28,7 @@ class ArtifactDoor:
         refuse_announced(request, bytes_max=self._bytes_max)
         stored = await self._artifacts.put(request.stream())
         view = ArtifactView(sha256=stored.sha256, size_bytes=stored.size_bytes)
-        return json_answer(
-            view, status=201, headers={"location": f"/api/v1/artifacts/{stored.sha256}"}
-        )
+        return json_answer(view, status=201, headers={"location": f"/api/v1/artifacts/{stored.sha256}"})
 
     async def get(self, request: Request) -> Response:
         """Sent as a download: the bytes are somebody's, a browser must not run them under our address."""

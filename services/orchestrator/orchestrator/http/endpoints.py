@@ -72,7 +72,10 @@ def _workflow_endpoints(door: WorkflowDoor) -> tuple[Endpoint, ...]:
             door.save,
             "save_workflow",
             "Save a definition",
-            {201: Answer("A new version", WorkflowView), 200: Answer("Unchanged: no new version", WorkflowView)},
+            {
+                201: Answer("A new version", WorkflowView),
+                200: Answer("Unchanged: no new version", WorkflowView),
+            },
             "A changed definition becomes the next version. Runs keep the version they were started with.",
             body=_DEFINITION,
         ),
@@ -246,7 +249,13 @@ def _operation_endpoints(door: OperationsDoor, workflows: WorkflowDoor) -> tuple
     schema = Answer("A JSON Schema", media_type="application/schema+json")
     figures = Answer("Counts, success rate, mean and percentiles", Statistics)
     return (
-        _read("/api/v1/agents", door.agents, "list_agents", "Agents that runners offer", Answer("Both", AgentsView)),
+        _read(
+            "/api/v1/agents",
+            door.agents,
+            "list_agents",
+            "Agents that runners offer",
+            Answer("Both", AgentsView),
+        ),
         Endpoint(
             "GET",
             "/api/v1/statistics",
@@ -272,7 +281,13 @@ def _operation_endpoints(door: OperationsDoor, workflows: WorkflowDoor) -> tuple
             "Every dependency with its state",
             {200: Answer("Ready, perhaps degraded", ReadinessView), 503: ready},
         ),
-        _read("/metrics", door.metrics, "get_metrics", "For Prometheus", Answer("Metrics", media_type="text/plain")),
+        _read(
+            "/metrics",
+            door.metrics,
+            "get_metrics",
+            "For Prometheus",
+            Answer("Metrics", media_type="text/plain"),
+        ),
     )
 
 

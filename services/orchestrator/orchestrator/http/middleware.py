@@ -16,7 +16,9 @@ log = structlog.get_logger(__name__)
 
 UNMATCHED = "unmatched"
 
-_CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")  # an id that a client may bring; anything else gets one of ours
+_CLIENT_ID = re.compile(
+    r"[A-Za-z0-9._-]{1,64}"
+)  # an id that a client may bring; anything else gets one of ours
 
 
 def request_id_of(scope: Scope) -> str:

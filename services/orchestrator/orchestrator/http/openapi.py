@@ -97,7 +97,12 @@ def _query_parameters(endpoint: Endpoint) -> Iterable[dict[str, Any]]:
 def _headers(endpoint: Endpoint) -> Iterable[dict[str, Any]]:
     if _tag(endpoint.path) in ("workflows", "runs", "timeline") or endpoint.path == "/api/v1/statistics":
         schema = {"type": "string", "pattern": NAME_PATTERN, "default": PROJECT_DEFAULT}
-        yield {"name": PROJECT_HEADER, "in": "header", "schema": schema, "description": "The project (tenant)"}
+        yield {
+            "name": PROJECT_HEADER,
+            "in": "header",
+            "schema": schema,
+            "description": "The project (tenant)",
+        }
 
 
 def _request_body(body: Body) -> dict[str, Any]:

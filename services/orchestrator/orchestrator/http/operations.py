@@ -56,7 +56,5 @@ class OperationsDoor:
     async def statistics(self, request: Request) -> Response:
         query = query_of(request, StatisticsQuery)
         return json_answer(
-            await self._queries.statistics(
-                project_of(request), workflow=query.workflow, since=query.since
-            )
+            await self._queries.statistics(project_of(request), workflow=query.workflow, since=query.since)
         )

@@ -74,9 +74,7 @@ class RunDoor:
             labels=_labels(query.label),
             after_time=query.after_time,
         )
-        page = await self._queries.runs(
-            project_of(request), which, limit=query.limit, cursor=query.cursor
-        )
+        page = await self._queries.runs(project_of(request), which, limit=query.limit, cursor=query.cursor)
         return json_answer(page)
 
     async def get(self, request: Request) -> Response:
@@ -92,13 +90,17 @@ class RunDoor:
         project, run_id = project_of(request), run_id_of(request)
         body = await body_of(request, _cancel_body)
         outcome = await self._engine.cancel(project, run_id, by=STARTED_BY, reason=body.reason)
-        return await self._controlled(project, request, outcome, "only a run that has not ended can be cancelled")
+        return await self._controlled(
+            project, request, outcome, "only a run that has not ended can be cancelled"
+        )
 
     async def retry(self, request: Request) -> Response:
         project, run_id = project_of(request), run_id_of(request)
         await body_of(request, _retry_body)
         outcome = await self._engine.retry(project, run_id, by=STARTED_BY)
-        return await self._controlled(project, request, outcome, "only a failed or cancelled run can be retried")
+        return await self._controlled(
+            project, request, outcome, "only a failed or cancelled run can be retried"
+        )
 
     async def _controlled(self, project: str, request: Request, outcome: Outcome, rule: str) -> Response:
         view = await self._queries.run(project, run_id_of(request))

@@ -9,7 +9,15 @@ from starlette.responses import Response
 from orchestrator.engine.port import Engine, Queries
 from orchestrator.http.endpoint import json_answer
 from orchestrator.http.middleware import mark_long_poll
-from orchestrator.http.reading import AfterSeq, NoQuery, PageLimit, WaitSeconds, project_of, query_of, run_id_of
+from orchestrator.http.reading import (
+    AfterSeq,
+    NoQuery,
+    PageLimit,
+    WaitSeconds,
+    project_of,
+    query_of,
+    run_id_of,
+)
 from penstock.contracts.limits import PAGE_ROWS_MAX
 
 LineNumber = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
@@ -44,9 +52,7 @@ class TimelineDoor:
         if query.wait:
             mark_long_poll(request.scope)
             await self._engine.committed(run_id, after=query.after, timeout_s=query.wait)
-        return json_answer(
-            await self._queries.events(project, run_id, after=query.after, limit=query.limit)
-        )
+        return json_answer(await self._queries.events(project, run_id, after=query.after, limit=query.limit))
 
     async def node(self, request: Request) -> Response:
         query_of(request, NoQuery)

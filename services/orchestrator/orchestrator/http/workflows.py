@@ -1,7 +1,5 @@
 """Workflows: save and check definitions, list and read them, switch them on and off."""
 
-from typing import Annotated
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -61,7 +59,9 @@ class WorkflowDoor:
         return json_answer(
             saved.workflow,
             status=201 if saved.created else 200,
-            headers={"location": f"/api/v1/workflows/{saved.workflow.name}/versions/{saved.workflow.version}"},
+            headers={
+                "location": f"/api/v1/workflows/{saved.workflow.name}/versions/{saved.workflow.version}"
+            },
         )
 
     async def validate(self, request: Request) -> Response:

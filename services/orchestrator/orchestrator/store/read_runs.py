@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Row, ScalarSelect, Text, cast, func, liter
 from orchestrator.domain.run import RUN_ENDED
 from orchestrator.engine.port import Resolved, RunFilter, RunHead
 from orchestrator.engine.views import Page, Progress, RunSummary, RunView
-from orchestrator.store.cursor import RunKey, read_cursor, write_cursor
 from orchestrator.store.composed import Database
+from orchestrator.store.cursor import RunKey, read_cursor, write_cursor
 from orchestrator.store.read_nodes import NodeRow, node_as_json, node_view
 from orchestrator.store.tables import idempotency, node, run
 from penstock.contracts.errors import Conflict, NotFound
