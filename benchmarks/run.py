@@ -42,7 +42,9 @@ async def measure(stack: Stack, names: list[str]) -> None:
         results = [await WORKLOADS[name](stack.url) for _ in range(REPEATS[name])]
         report(name, results)
         if name == "W3":
-            profile.report(nodes=sum(result.nodes for result in results), seconds=sum(r.seconds for r in results))
+            profile.report(
+                nodes=sum(result.nodes for result in results), seconds=sum(r.seconds for r in results)
+            )
     connection.close()
 
 

@@ -48,9 +48,7 @@ def workflow(
     output: Json = None,
     timeout: timedelta = timedelta(hours=2),
 ) -> WorkflowDefinition:
-    return WorkflowDefinition(
-        name="demo", nodes=nodes, on_failure=on_failure, output=output, timeout=timeout
-    )
+    return WorkflowDefinition(name="demo", nodes=nodes, on_failure=on_failure, output=output, timeout=timeout)
 
 
 def plan(*nodes: NodeDefinition, **fields: Any) -> Plan:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from penstock.bus import permissions
 from penstock_cli.embedded.child import Child
 from penstock_cli.embedded.nats import Nats
 from penstock_cli.embedded.ports import free_port
@@ -33,7 +34,10 @@ class Stack:
 
     def __post_init__(self) -> None:
         self.postgres = Postgres(folder=self.folder / "postgres", log=self.folder / "logs/postgres.log")
-        self.nats = Nats(folder=self.folder / "nats", log=self.folder / "logs/nats.log", port=free_port())
+        users = {"orchestrator": permissions.orchestrator(), "runner": permissions.runner()}
+        self.nats = Nats(
+            folder=self.folder / "nats", log=self.folder / "logs/nats.log", port=free_port(), users=users
+        )
         self.ports = [free_port() for _ in range(self.orchestrators)]
 
     @property
@@ -100,7 +104,7 @@ class Stack:
         }
 
     def _runner(self, name: str) -> dict[str, str]:
-        login = self.nats.login("runner-default")
+        login = self.nats.login("runner")
         return {
             "PENSTOCK_RUNNER_ID": f"{name}-{time.time_ns():x}",
             "PENSTOCK_RUNNER_SLOTS": str(self.slots),

@@ -24,7 +24,8 @@ from orchestrator.http.app import HttpSettings, create_app
 from orchestrator.readiness import Readiness
 from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactFolder
-from orchestrator.store.database import open_database, open_pool
+from orchestrator.store.composed import open_database
+from orchestrator.store.database import open_pool
 from orchestrator.store.migrate import migrate
 from orchestrator.store.reads import Reads
 from orchestrator.store.registry import WorkflowRegistry

@@ -1,12 +1,13 @@
 """The text of an expression: where it ends, which nodes it names, and its CEL form. Pure; evaluates nothing.
 
 In the order of life: `end_of` finds the `}}` that closes an expression, `parse` reads the expression once
-and keeps what the runtime needs: the CEL source, the nodes that it names, the variables that it uses.
+and keeps what the runtime needs: the CEL source, and which part of the context it reads.
 """
 
 import re
-from collections.abc import Container, Iterator, Mapping
-from typing import Protocol
+from collections.abc import Container, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -36,27 +37,46 @@ class Evaluate(Protocol):
     def __call__(self, source: str, context: Mapping[str, Json]) -> Json: ...
 
 
+Path: TypeAlias = tuple[str, ...]
+"""A variable and the constant keys after it: `nodes.a.output.size()` reads ("nodes", "a", "output")."""
+
+
 class Expression(msgspec.Struct, frozen=True):
     """One `${{ … }}`, read once. `nodes` are the names it speaks of, in order, whether they exist or not."""
 
     source: str  # as the author wrote it, without the spaces around
     cel: str  # what is evaluated: node names with hyphens became string keys
-    nodes: tuple[str, ...]
-    variables: tuple[str, ...]
+    paths: tuple[Path, ...]  # all that it reads of the context; none is the beginning of another
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(path[1] for path in self.paths if path[0] == "nodes"))
 
     def evaluate(self, evaluate: Evaluate, context: Mapping[str, Json]) -> Json:
-        """The value, on a context that holds only what the expression speaks of: conversion to CEL costs."""
+        """The value, on a context that holds only what the expression reads: conversion to CEL costs."""
         try:
-            return evaluate(self.cel, self._projection(context))
+            return evaluate(self.cel, project(self.paths, context))
         except ExpressionFailed as failure:
             raise ExpressionFailed(self.source, failure.reason) from failure
 
-    def _projection(self, context: Mapping[str, Json]) -> dict[str, Json]:
-        projection = {name: context[name] for name in self.variables if name in context}
-        if self.nodes:
-            nodes = context["nodes"]
-            projection["nodes"] = {name: nodes[name] for name in self.nodes if name in nodes}
-        return projection
+
+def project(paths: Iterable[Path], context: Mapping[str, Json]) -> dict[str, Json]:
+    """The part of `context` that lies on `paths`; a path ends early at a missing key or a value without keys."""
+    projection: dict[str, Json] = {}
+    for path in paths:
+        found: Mapping[str, Json] = context
+        target = projection
+        last = len(path) - 1
+        for depth, key in enumerate(path):
+            if key not in found:
+                break
+            value = found[key]
+            if depth == last or not isinstance(value, (dict, Mapping)):
+                target[key] = value
+                break
+            target = target.setdefault(key, {})
+            found = value
+    return projection
 
 
 class _Token(msgspec.Struct, frozen=True):
@@ -82,7 +102,9 @@ _TOKEN = re.compile(
 )
 _NODE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _WORD = re.compile(r"[A-Za-z0-9_]")
+_PLAIN_STRING = re.compile(r"""'[^'\\]*'|"[^"\\]*\"""")
 _NAME_CHARS_MAX = 63
+_PATH_KEYS_MAX = 10  # a longer path is read as a shorter one, which brings more than needed
 _RESERVED = frozenset({"in", "true", "false", "null"})
 _SILENT = ("space", "comment")
 _CLOSED = (")", "]", "}")  # after one of these, or a word, a dot selects a member
@@ -110,7 +132,7 @@ def end_of(text: str, start: int) -> int:
 
 
 def parse(source: str, known_nodes: Container[str]) -> Expression:
-    """Read one expression: its CEL form, the nodes that it names, the variables that it uses.
+    """Read one expression: its CEL form, and what it reads of the context.
 
     Names are matched against `known_nodes` longest first: `nodes.a-b.output` speaks of node `a-b` if there is
     one, else subtracts `b.output` from node `a` if there is one, else names the unknown node `a-b`.
@@ -121,21 +143,23 @@ def parse(source: str, known_nodes: Container[str]) -> Expression:
         raise TemplateError("an empty expression: write something between '${{' and '}}'")
     if len(source.encode()) > EXPRESSION_BYTES_MAX:
         raise TemplateError(f"the expression is longer than {EXPRESSION_BYTES_MAX} bytes")
-    nodes: dict[str, None] = {}
-    variables: dict[str, None] = {}
+    paths: list[Path] = []
     parts: list[str] = []
     done = 0
     for variable in _variables(source):
-        if variable.text != "nodes":
-            variables[variable.text] = None
-        elif variable.end > done:
-            name, key_start, end, keyed = _node_at(source, variable.end, known_nodes)
-            nodes[name] = None
-            if not keyed and ("-" in name or name in _RESERVED):
+        if variable.start < done:
+            continue
+        path: Path = (variable.text,)
+        end = variable.end
+        if variable.text == "nodes":
+            name, key_start, end, in_brackets = _node_at(source, variable.end, known_nodes)
+            path = ("nodes", name)
+            if not in_brackets and ("-" in name or name in _RESERVED):
                 parts += (source[done:key_start], f'["{name}"]')
                 done = end
+        paths.append(path + _members(source, end))
     parts.append(source[done:])
-    return Expression(source=source, cel="".join(parts), nodes=tuple(nodes), variables=tuple(variables))
+    return Expression(source=source, cel="".join(parts), paths=_without_repeats(paths))
 
 
 def references(source: str, known_nodes: Container[str]) -> set[str]:
@@ -192,6 +216,33 @@ def _node_at(source: str, start: int, known_nodes: Container[str]) -> tuple[str,
         if closing and closing.text == "]" and _NODE_NAME.fullmatch(key):
             return key, opening.start, closing.end, True
     raise TemplateError('name the node that is meant: nodes.NAME or nodes["NAME"]; it can\'t be computed')
+
+
+def _members(source: str, start: int) -> Path:
+    """The constant keys that follow a variable: `.name` that is no call, and `["name"]`."""
+    keys: list[str] = []
+    tokens = list(islice(_tokens(source, start), 3 * _PATH_KEYS_MAX))
+    place = 0
+    while place + 1 < len(tokens):
+        opening, key = tokens[place], tokens[place + 1]
+        following = tokens[place + 2].text if place + 2 < len(tokens) else ""
+        if opening.text == "." and key.kind == "name" and following != "(":
+            keys.append(key.text)
+            place += 2
+        elif opening.text == "[" and following == "]" and _PLAIN_STRING.fullmatch(key.text):
+            keys.append(key.text[1:-1])
+            place += 3
+        else:
+            break
+    return tuple(keys)
+
+
+def _without_repeats(paths: list[Path]) -> tuple[Path, ...]:
+    """Each path once, and none that goes on from another: the shorter one brings all below it."""
+    unique = dict.fromkeys(paths)
+    return tuple(
+        path for path in unique if not any(path[:length] in unique for length in range(1, len(path)))
+    )
 
 
 def _longest_known(source: str, start: int, known_nodes: Container[str]) -> str:

@@ -46,7 +46,8 @@ class Requests:
         except Exception:
             log.exception("requests.failed", subject=message.subject)
         else:
-            if message.reply and answer is not None:
+            # The answer travels with our rights, so it goes to an inbox and nowhere else.
+            if message.reply.startswith("_INBOX_") and answer is not None:
                 await self._bus.client.publish(message.reply, encode(answer))
 
     async def _decoded(self, message: Msg, answerer: Answerer) -> object:

@@ -16,6 +16,7 @@ from orchestrator.domain.run import RUN_ENDED, Run
 from orchestrator.engine.committed import Committed, NumberedFact, dated, number_facts
 from orchestrator.engine.rows import event_writes, node_write, run_write
 from orchestrator.engine.runs import Runs
+from orchestrator.store.heads import stale_runs
 from orchestrator.store.save import Saved, save
 from penstock.contracts.errors import Unavailable
 from penstock.contracts.template import Evaluate
@@ -93,6 +94,8 @@ class Apply:
         """Decide and save; when another orchestrator was faster with a run, look again."""
         for _ in range(STALE_TRIES_MAX):
             answers, changes = await self._decide(items)
+            if await self._forget_stale(items, answers, changes):
+                continue
             if not changes:
                 return answers
             numbered = {id_: number_facts(change.run, change.facts) for id_, change in changes.items()}
@@ -118,6 +121,21 @@ class Apply:
             run = runs.get(id_)
             answers.append(None if run is None else self._take(changes, run, event))
         return answers, changes
+
+    async def _forget_stale(
+        self, items: list[Item], answers: list[Answer | Exception], changes: dict[UUID, _Change]
+    ) -> bool:
+        """Whether an event was turned down by a memory that is old. What changes a run the save guards anyway."""
+        doubted = {
+            run: known.version
+            for (run, _), answer in zip(items, answers, strict=True)
+            if answer is not Outcome.APPLIED and run not in changes and (known := self._runs.get(run))
+        }
+        stale = await stale_runs(self._pool, doubted) if doubted else []
+        metrics.ENGINE_STALE.inc(len(stale))
+        for run in stale:
+            self._runs.forget(run)
+        return bool(stale)
 
     def _take(self, changes: dict[UUID, _Change], before: Run, event: RunEvent) -> Outcome | Exception:
         change = changes.get(before.id)
