@@ -39,7 +39,7 @@ def create_app(
     registry: Registry,
     artifacts: Artifacts,
     readiness: Readiness,
-    settings: HttpSettings = HttpSettings(),
+    settings: HttpSettings,
 ) -> FastAPI:
     """The application; `readiness` answers every dependency with its state."""
     endpoints = endpoints_of(

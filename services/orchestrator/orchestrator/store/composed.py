@@ -64,7 +64,7 @@ class Database:
         async with _reachable(), self._transactional.begin() as connection:
             yield connection
 
-    async def close(self) -> None:
+    async def dispose(self) -> None:
         await self._transactional.dispose()
 
     async def _rows(self, statement: Executable) -> Sequence[Row[Any]]:
