@@ -68,9 +68,9 @@ def documents(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     return [asdict(finding) for finding in findings]
 
 
-def shown_inline(items: Sequence[Any]) -> tuple[list[Any], int]:
+def shown_inline(items: Sequence[Any], *, bytes_max: int = INLINE_BYTES_MAX) -> tuple[list[Any], int]:
     """The first items that stay below the inline limit, and how many were left to the details file."""
-    room = INLINE_BYTES_MAX
+    room = bytes_max
     shown: list[Any] = []
     for item in items:
         room -= len(json.dumps(item)) + 2

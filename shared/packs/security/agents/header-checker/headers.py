@@ -57,6 +57,7 @@ class Site:
     excerpt: str
     headers: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     certain: bool = True
+    inherited: Mapping[str, str] = field(default_factory=dict)  # what a header of its own would switch off
 
 
 def check(site: Site) -> Iterator[Finding]:
@@ -85,8 +86,14 @@ def _missing(header: str, expected: Expected, site: Site) -> Finding:
         excerpt=excerpt_of(site.excerpt),
         cwe="CWE-1021" if header == FRAME else "CWE-693",
         help=HELP,
-        data={"server": site.server, "set": {header: expected.suggestion}} if expected.suggestion else {},
+        data=_data(header, expected, site),
     )
+
+
+def _data(header: str, expected: Expected, site: Site) -> dict[str, object]:
+    if expected.suggestion is None:
+        return {}
+    return {"server": site.server, "set": {header: expected.suggestion}, "inherited": dict(site.inherited)}
 
 
 def _weaknesses(header: str, site: Site) -> Iterator[Finding]:

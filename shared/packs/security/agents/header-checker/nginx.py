@@ -114,7 +114,8 @@ def _in_server(server: Directive, *, place: _Place) -> Iterator[Finding]:
     block = server["block"]
     inside = _entered(block, place=place)
     if not _only_redirects(block):
-        yield from check(_site(server, place=inside))
+        inherited = {} if _headers(block, place=place)[0] else place.headers
+        yield from check(_site(server, place=inside, inherited=inherited))
     yield from _in_block(block, place=place)
 
 
@@ -123,7 +124,7 @@ def _only_redirects(block: Sequence[Directive]) -> bool:
     return redirects and not any(item["directive"] == "location" for item in block)
 
 
-def _site(server: Directive, *, place: _Place) -> Site:
+def _site(server: Directive, *, place: _Place, inherited: Headers) -> Site:
     names = [item["args"] for item in server["block"] if item["directive"] == "server_name"]
     return Site(
         file=place.file.name,
@@ -134,6 +135,7 @@ def _site(server: Directive, *, place: _Place) -> Site:
         excerpt="server {",
         headers=place.headers,
         certain=place.certain,
+        inherited={name: value for name, (value, _) in inherited.items()},
     )
 
 
