@@ -44,7 +44,7 @@ class Comment:
 
 
 def findings_of(remarks: Sequence[Remark], *, masked: dict[tuple[str, int], str]) -> list[Finding]:
-    """Ruff's remarks in the shape of findings. A line that another check quoted, secrets masked, stays so."""
+    """Ruff's remarks in the shape of findings. A line that another check quoted with masks stays so."""
     return [
         Finding(
             kind="code",
@@ -76,7 +76,7 @@ def merged(findings: Iterable[Finding]) -> list[Comment]:
 
 
 def _topic(finding: Finding) -> str:
-    """What a finding is about: the same for a rule that two tools have, and for everything that is a secret."""
+    """What a finding is about: the same for a rule that two tools have, and for all that is a secret."""
     if _SECRET.match(finding.rule):
         return "secret"
     match = _SAME_NUMBER.match(finding.rule)

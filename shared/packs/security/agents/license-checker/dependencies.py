@@ -19,7 +19,7 @@ _REQUIREMENTS = re.compile(r"^(.*[-_.])?requirements.*\.(txt|in)$|^constraints.*
 
 @dataclass(frozen=True)
 class Declared:
-    """A dependency of an ecosystem (python, node, rust, go), or the project itself: then `license` is a string."""
+    """A dependency (of python, node, rust, go), or the project itself: then `license` is a string."""
 
     ecosystem: str
     name: str

@@ -11,8 +11,8 @@ from license_expression import ExpressionError, get_spdx_licensing
 
 ALLOWED_DEFAULT = (
     "0BSD", "Apache-2.0", "BlueOak-1.0.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "HPND",
-    "ISC", "MIT", "MIT-0", "MIT-CMU", "MPL-2.0", "NCSA", "PostgreSQL", "PSF-2.0", "Python-2.0", "Python-2.0.1",
-    "Unicode-3.0", "Unlicense", "WTFPL", "Zlib",
+    "ISC", "MIT", "MIT-0", "MIT-CMU", "MPL-2.0", "NCSA", "PostgreSQL", "PSF-2.0", "Python-2.0",
+    "Python-2.0.1", "Unicode-3.0", "Unlicense", "WTFPL", "Zlib",
 )  # fmt: skip
 STRONG = re.compile(r"^(A?GPL|SSPL|OSL|EUPL|CC-BY-(NC|SA)|BUSL|Elastic)")  # reaches the whole program
 

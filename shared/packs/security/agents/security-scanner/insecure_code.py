@@ -10,8 +10,8 @@ from bandit.core import config, docs_utils, issue, manager
 from finding import Finding, excerpt_of
 from tree import SourceFile
 
-# `assert`, the mere import of subprocess, pickle or an XML parser, and a subprocess without a shell are no problem
-# by themselves; what is done with them has checks of its own.
+# `assert`, the mere import of subprocess, pickle or an XML parser, and a subprocess without a shell are no
+# problem by themselves; what is done with them has checks of its own.
 CHECKS_SKIPPED = {"B101", "B403", "B404", "B405", "B406", "B407", "B408", "B409", "B603"}
 PASSWORD_CHECKS = {"B105", "B106", "B107"}  # their message and line hold the password itself
 
