@@ -21,8 +21,10 @@ from penstock.contracts.messages import (
 )
 from penstock.contracts.timeline import CloudEvent
 
+Channel = tuple[str, type, str]
+
 # (subject, message, what it is for); the orchestrator publishes these …
-PUBLISHED = (
+PUBLISHED: tuple[Channel, ...] = (
     (
         f"{subjects.READY}.{{pool}}.{{agent}}",
         StartNode,
@@ -40,7 +42,7 @@ PUBLISHED = (
     ),
 )
 # … and takes these.
-TAKEN = (
+TAKEN: tuple[Channel, ...] = (
     (f"{subjects.DONE}.{{pool}}", Results, "Up to 64 results of attempts. Stream RESULTS."),
     (
         f"{subjects.RPC}.{{pool}}.claim",
