@@ -82,7 +82,7 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     node: str
     attempt: int
     token: UUID
-    output: msgspec.Raw | None = None
+    output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     failure: Failure | None = None
     released: bool = False
     seconds: float = 0.0
@@ -121,3 +121,41 @@ class LogLines(msgspec.Struct, frozen=True):
     attempt: int
     first: int
     lines: tuple[LogLine, ...]
+
+
+class CheckpointSave(msgspec.Struct, frozen=True):
+    """On `penstock.rpc.<pool>.checkpoint-save`: what the next attempt of this node may resume from."""
+
+    run: UUID
+    node: str
+    attempt: int
+    token: UUID
+    value: msgspec.Raw
+
+
+class CheckpointLoad(msgspec.Struct, frozen=True):
+    """On `penstock.rpc.<pool>.checkpoint-load`: what any attempt of this node saved last."""
+
+    run: UUID
+    node: str
+    attempt: int
+    token: UUID
+
+
+class CheckpointAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """To both. `held` is false when the token does not hold the attempt: nothing was saved or told."""
+
+    held: bool
+    value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """On `penstock.rpc.<pool>.progress`, unanswered: how far an attempt says it is. The newest counts."""
+
+    run: UUID
+    node: str
+    attempt: int
+    token: UUID
+    done: float
+    total: float | None = None
+    message: str = ""

@@ -62,7 +62,7 @@ def event(project: str, workflow: str, kind: str) -> str:
 
 
 def rpc(pool: str, call: str) -> str:
-    """`call` is claim, renew or announce."""
+    """`call` is claim, renew, announce, checkpoint-save, checkpoint-load or progress."""
     return f"{RPC}.{pool}.{call}"
 
 

@@ -49,4 +49,5 @@ class CloudEvent(msgspec.Struct, frozen=True):
     specversion: str = "1.0"
     datacontenttype: str = "application/json"
     subject: str | msgspec.UnsetType = msgspec.UNSET
+    attempt: int | msgspec.UnsetType = msgspec.UNSET  # an extension attribute
     traceparent: str | msgspec.UnsetType = msgspec.UNSET

@@ -27,3 +27,8 @@ def decode(data: bytes | bytearray | memoryview, kind: type[T]) -> T:
         return decoder.decode(data)  # type: ignore[return-value]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Undecodable(f"not a {kind.__name__}: {error}") from error
+
+
+def raw(data: bytes) -> msgspec.Raw:
+    """JSON that is already encoded, to be put into a message as it is."""
+    return msgspec.Raw(data)

@@ -20,16 +20,32 @@ class Tier(StrEnum):
 
 @dataclass(frozen=True)
 class SandboxSpec:
-    """One program to run. Paths on the left of a mapping are the host's, on the right the sandbox's."""
+    """One program to run.
+
+    `work_folder` may have `in/` and `out/`: `start` makes what is missing and gives `out/` to the slot's uid.
+    What lies in `in/` and in the agent's folder must be readable by others: the program has a uid of its own.
+    What lies in `out/` afterwards is not to be trusted: a symbolic link may point anywhere on the host.
+    """
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
     limits: SandboxLimits
     slot: int  # 0-based; each slot has a uid of its own where the runner may choose one
     agent_folder: Path  # read-only, the working directory
-    work_folder: Path  # the host's folder of this sandbox: in/ (read-only at /in), out/ (writable at /out)
-    socket: Path | None = None  # the gateway's unix socket, bound into the sandbox
+    work_folder: Path  # the host's folder of this sandbox: in/ (read-only), out/ (writable)
+    socket: Path | None = None  # the gateway's unix socket, reachable in the sandbox
     runtime_folders: tuple[Path, ...] = field(default=())  # read-only at the same path: interpreter, packages
+
+
+@dataclass(frozen=True)
+class View:
+    """Where the program sees what its spec names: fixed paths under bwrap, the host's own in weaker tiers."""
+
+    agent: str
+    input: str
+    output: str
+    scratch: str  # private and limited in size; TMPDIR and HOME
+    socket: str | None
 
 
 @dataclass(frozen=True)
@@ -39,12 +55,13 @@ class Exit:
     code: int | None
     signal: int | None
     cpu_s: float | None = None
-    memory_bytes: int | None = None
+    memory_bytes: int | None = None  # the peak
     breach: str | None = None  # the limit that the sandbox enforced by ending it, in words, if one
+    started: bool = True  # False: the sandbox could not be set up, and stderr says why
 
 
 class SandboxedProcess(Protocol):
-    """A program in its sandbox. The three streams are pipes."""
+    """A program in its sandbox. The three streams are pipes; `wait` does not depend on their being read."""
 
     @property
     def pid(self) -> int: ...
@@ -55,7 +72,8 @@ class SandboxedProcess(Protocol):
     @property
     def stderr(self) -> asyncio.StreamReader: ...
 
-    async def wait(self) -> Exit: ...
+    async def wait(self) -> Exit:
+        """Wait until nothing of the sandbox runs any more. May be called more than once."""
 
     def terminate(self) -> None:
         """SIGTERM to the program; it may ignore it."""
@@ -70,4 +88,14 @@ class Sandbox(Protocol):
     @property
     def tier(self) -> Tier: ...
 
+    @property
+    def details(self) -> Mapping[str, str]:
+        """What enforces each limit here, in words: memory, processes, output, user, files, network."""
+
+    def view(self, spec: SandboxSpec) -> View:
+        """Where the program will see its folders; known before the start, for its input names them."""
+
     async def start(self, spec: SandboxSpec) -> SandboxedProcess: ...
+
+    async def close(self) -> None:
+        """Give back what this sandbox keeps on the host. What runs in it must have ended before."""

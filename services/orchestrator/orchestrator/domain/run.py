@@ -1,14 +1,16 @@
 """A run as the core sees it: its nodes and counters. A change makes a new value."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from orchestrator.domain.node import NODE_ENDED, Node, NodeState
 from orchestrator.domain.nodes import NodeMap
 from orchestrator.domain.plan import Plan
 from penstock.contracts.failure import Failure
 from penstock.contracts.value import Value
+
+__all__ = ["NODE_ENDED", "RUN_ENDED", "Node", "NodeState", "Run", "RunState"]
 
 
 class RunState(StrEnum):
@@ -21,48 +23,16 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
 
 
-class NodeState(StrEnum):
-    """`waiting → ready → running → succeeded | failed | skipped | cancelled`; `backoff`: a retry is due."""
-
-    WAITING = "waiting"
-    READY = "ready"
-    RUNNING = "running"
-    BACKOFF = "backoff"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    CANCELLED = "cancelled"
-
-
 RUN_ENDED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
-NODE_ENDED = frozenset({NodeState.SUCCEEDED, NodeState.FAILED, NodeState.SKIPPED, NodeState.CANCELLED})
-
-
-class Node(Value, frozen=True):
-    """One node of a run.
-
-    `attempt` is 0 until the node is first ready, then 1-based. `wake_in` is how long this state may last
-    before the clock must look at it again; it counts from the commit that saves it.
-    """
-
-    state: NodeState = NodeState.WAITING
-    attempt: int = 0
-    token: UUID | None = None  # of the runner that holds the lease; only while running
-    runner: str | None = None
-    unresolved: int = 0  # needs that have not ended yet
-    publication: int = 0  # how often the ready message of this attempt was published
-    first_attempt: int = 1  # a manual retry starts a new budget of attempts here
-    input: bytes | None = None  # JSON, resolved when the node became ready
-    output: bytes | None = None  # JSON, once succeeded
-    failure: Failure | None = None  # of the last failed attempt
-    wake_in: timedelta | None = None
 
 
 class Run(Value, frozen=True):
     """One execution of one version of a workflow.
 
     `version` numbers the last event in the timeline. `open_nodes` counts nodes that have not ended,
-    `active_nodes` those that are ready, running or in back-off.
+    `active_nodes` those that are ready, running or in back-off. `failure` is that of the first node that
+    failed for good, from that moment on; with `on_failure: stop` it means that nothing new starts.
+    A run that is cancelling without a `cancel_reason` has passed its deadline.
     """
 
     id: UUID

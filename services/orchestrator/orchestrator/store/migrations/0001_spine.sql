@@ -29,6 +29,7 @@ create table run (
   state text not null check (state in ('running', 'cancelling', 'succeeded', 'failed', 'cancelled')),
   version bigint not null check (version >= 1),
   published bigint not null default 0 check (published between 0 and version),
+  settled boolean not null default false, -- ended, and its whole timeline is on the bus
   nodes_total integer not null check (nodes_total >= 1),
   nodes_open integer not null check (nodes_open between 0 and nodes_total),
   input json not null,
@@ -51,7 +52,8 @@ create table run (
 create index run_by_project on run (project, created_at desc, id desc);
 create index run_by_workflow on run (project, workflow, created_at desc, id desc);
 create index run_deadline on run (deadline_at) where deadline_at is not null;
-create index run_unpublished on run (changed_at) where published < version;
+-- Its columns change once in a run's life, so that all other updates of a run stay off the indexes.
+create index run_unsettled on run (id) where not settled;
 
 create table idempotency (
   project text not null,
@@ -62,13 +64,15 @@ create table idempotency (
   primary key (project, key)
 );
 
--- A node has a row from the moment it leaves `waiting`. `wake_at` is the one timer of whatever state it is in:
+-- node and run_event have no foreign key: its check would cost each hot insert a query and a row lock.
+-- tests/invariants.sql asks the same question.
+-- A node has a row from the moment it first leaves `waiting` (the retry of a run may send it back). `wake_at` is the one timer of whatever state it is in:
 -- ready: publish again · running: the lease ends · backoff: the retry is due.
 create table node (
-  run_id uuid not null references run (id) on delete cascade,
+  run_id uuid not null,
   name text not null,
   state text not null
-    check (state in ('ready', 'running', 'backoff', 'succeeded', 'failed', 'skipped', 'cancelled')),
+    check (state in ('waiting', 'ready', 'running', 'backoff', 'succeeded', 'failed', 'skipped', 'cancelled')),
   attempt integer not null check (attempt >= 0),
   first_attempt integer not null default 1 check (first_attempt >= 1),
   token uuid,
@@ -96,7 +100,7 @@ create index node_wake on node (wake_at) where wake_at is not null;
 create index node_running_token on node (token) where token is not null;
 
 create table run_event (
-  run_id uuid not null references run (id) on delete cascade,
+  run_id uuid not null,
   seq bigint not null check (seq >= 1),
   at timestamptz not null,
   kind text not null,
@@ -115,6 +119,26 @@ create table node_log (
   stream text not null,
   text text not null,
   primary key (run_id, node, attempt, line)
+);
+
+create table node_checkpoint (
+  run_id uuid not null,
+  node text not null,
+  attempt integer not null,
+  value json not null,
+  saved_at timestamptz not null default now(),
+  primary key (run_id, node)
+);
+
+create table node_progress (
+  run_id uuid not null,
+  node text not null,
+  attempt integer not null,
+  done double precision not null,
+  total double precision,
+  message text,
+  at timestamptz not null default now(),
+  primary key (run_id, node)
 );
 
 create table runner (
@@ -142,3 +166,13 @@ create table dead_letter (
   reason text not null,
   payload bytea not null
 );
+
+-- Refuses a whole statement when a conditional write met another state than the one it was decided on.
+create function penstock_fence(written bigint, wanted bigint) returns boolean language plpgsql as $$
+begin
+  if written <> wanted then
+    raise exception 'fence: % of % nodes were in the expected attempt', written, wanted using errcode = 'PS001';
+  end if;
+  return true;
+end
+$$;

@@ -1,0 +1,74 @@
+"""`make bench`: the workloads through the public API, one JSON line each, and the profile of W3 by component."""
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.client import Connection
+from benchmarks.profile import Profile
+from benchmarks.workloads import DEFINITIONS, WORKLOADS, Figures
+from tests.stack import Stack
+
+AGENTS = Path(__file__).resolve().parent / "agents"
+SLOTS = 256
+REPEATS = {"W1": 5, "W2": 5, "W3": 3, "W4": 1, "W5": 3}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("workloads", nargs="*", metavar="W1 … W5", help="all, when none is named")
+    parser.add_argument("--runners", type=int, default=1)
+    chosen = parser.parse_args()
+    unknown = set(chosen.workloads) - set(WORKLOADS)
+    if unknown:
+        parser.error(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}")
+    with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
+        stack = Stack(folder=Path(folder), agents=(AGENTS,), slots=SLOTS, runners=chosen.runners)
+        with stack:
+            asyncio.run(measure(stack, chosen.workloads or list(WORKLOADS)))
+
+
+async def measure(stack: Stack, names: list[str]) -> None:
+    connection = await Connection.open(stack.url)
+    for name in names:
+        await connection.request("POST", "/api/v1/workflows", DEFINITIONS[name])
+    for name in names:
+        await WORKLOADS[name](stack.url) if name != "W3" else None  # a warm-up: workers start, plans compile
+        profile = Profile.begin(stack)
+        results = [await WORKLOADS[name](stack.url) for _ in range(REPEATS[name])]
+        report(name, results)
+        if name == "W3":
+            profile.report(
+                nodes=sum(result.nodes for result in results), seconds=sum(r.seconds for r in results)
+            )
+    connection.close()
+
+
+def report(name: str, results: list[Figures]) -> None:
+    """The median of the repeats; latencies over all of them."""
+    seconds = statistics.median(result.seconds for result in results)
+    latencies = sorted(value for result in results for value in result.latencies)
+    line = {
+        "system": "penstock",
+        "workload": name,
+        "seconds": round(seconds, 4),
+        "nodes": results[0].nodes,
+        "nodes_per_s": round(results[0].nodes / seconds),
+        "p50_ms": milliseconds(latencies, 0.50),
+        "p99_ms": milliseconds(latencies, 0.99),
+    }
+    print(json.dumps(line), flush=True)
+
+
+def milliseconds(ordered: list[float], share: float) -> float | None:
+    if not ordered:
+        return None
+    return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000, 2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""The agents that this runner offers: found in folders, checked, their schemas compiled once."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jsonschema_rs
+import structlog
+
+from penstock.contracts.agent import AgentManifest, AgentOffer
+from penstock.contracts.errors import InvalidInput
+from penstock.contracts.names import did_you_mean
+from penstock.contracts.workflow import Json
+from penstock.definition.agent import load_agent
+from penstock.definition.values import check_value
+
+MANIFEST_FILE = "agent.yaml"
+_PLACES = (MANIFEST_FILE, f"*/{MANIFEST_FILE}", f"*/agents/*/{MANIFEST_FILE}")  # an agent, agents, packs
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Agent:
+    """An agent that can be run. `wrong_input(value)` says what its schema has against a value, or nothing."""
+
+    manifest: AgentManifest
+    wrong_input: Callable[[Json], str] | None  # None: anything goes
+    wrong_output: Callable[[Json], str] | None
+
+
+class Catalogue:
+    """By name. An agent that cannot be loaded is offered with its error, so that people see why."""
+
+    def __init__(self, agents: Mapping[str, Agent], broken: Sequence[AgentOffer] = ()) -> None:
+        self._agents = dict(agents)
+        self._broken = tuple(broken)
+
+    def agent(self, name: str) -> Agent | None:
+        return self._agents.get(name)
+
+    def why_not(self, name: str) -> str:
+        """Why `name` cannot be run here."""
+        for offer in self._broken:
+            if offer.name == name and offer.error:
+                return offer.error
+        return f"no agent named '{name}' here{did_you_mean(name, self._agents)}"
+
+    def offers(self) -> tuple[AgentOffer, ...]:
+        return tuple(_offer(agent.manifest) for agent in self._agents.values()) + self._broken
+
+
+def read_catalogue(folders: Sequence[Path]) -> Catalogue:
+    """Every agent below `folders`. Of two with the same name the first is offered, the other is an error."""
+    agents: dict[str, Agent] = {}
+    broken: list[AgentOffer] = []
+    for folder in _agent_folders(folders):
+        try:
+            agent = compiled(load_agent(folder))
+            first = agents.setdefault(agent.manifest.name, agent)
+            if first is not agent:
+                raise InvalidInput.at(
+                    "name", f"'{agent.manifest.name}' is already the agent in {first.manifest.folder}"
+                )
+        except (InvalidInput, OSError) as error:
+            log.error("catalogue.agent_refused", folder=str(folder), reason=_reason(error))
+            broken.append(AgentOffer(name=folder.name, version="?", error=f"{folder}: {_reason(error)}"))
+    return Catalogue(agents, broken)
+
+
+def _agent_folders(folders: Sequence[Path]) -> Iterator[Path]:
+    seen: set[Path] = set()
+    for folder in folders:
+        for place in _PLACES:
+            for file in sorted(folder.glob(place)):
+                if file.parent.resolve() not in seen:
+                    seen.add(file.parent.resolve())
+                    yield file.parent
+
+
+def compiled(manifest: AgentManifest) -> Agent:
+    """The agent, ready to be run; raises InvalidInput for a schema that is none."""
+    return Agent(
+        manifest=manifest,
+        wrong_input=_checker(manifest.input, "input"),
+        wrong_output=_checker(manifest.output, "output"),
+    )
+
+
+def _checker(schema: Json, where: str) -> Callable[[Json], str] | None:
+    """A good value costs one call into a compiled schema; only a wrong one is worth a list of problems."""
+    if schema is None or schema is True or schema == {}:
+        return None
+    try:
+        is_valid = jsonschema_rs.validator_for(schema).is_valid
+    except (jsonschema_rs.ValidationError, ValueError) as error:
+        raise InvalidInput.at(where, f"expected a JSON Schema: {error}") from error
+
+    def wrong(value: Json) -> str:
+        if is_valid(value):
+            return ""
+        return "; ".join(
+            f"{problem.path}: {problem.message}" for problem in check_value(schema, value, where)
+        )
+
+    return wrong
+
+
+def _offer(manifest: AgentManifest) -> AgentOffer:
+    return AgentOffer(
+        name=manifest.name,
+        version=manifest.version,
+        description=manifest.description,
+        input=manifest.input,
+        output=manifest.output,
+        reuse=manifest.reuse,
+    )
+
+
+def _reason(error: InvalidInput | OSError) -> str:
+    problems = getattr(error, "problems", ())
+    return "; ".join(f"{p.path}: {p.message}" for p in problems) or str(error)

@@ -1,0 +1,54 @@
+"""/health, /ready and /metrics of a runner."""
+
+from collections.abc import Callable
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+
+class Dependency(msgspec.Struct, frozen=True):
+    """Something that a runner needs in order to take work. `detail` says what to change when it is not ok."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether this runner takes work, and if not, why."""
+
+    runner: str
+    pool: str
+    tier: str
+    slots: int
+    running: int
+    draining: bool
+    dependencies: tuple[Dependency, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        return not self.draining and all(dependency.ok for dependency in self.dependencies)
+
+
+def health_app(readiness: Callable[[], Readiness]) -> Starlette:
+    async def health(_: Request) -> Response:
+        return _json({"status": "ok"})
+
+    async def ready(_: Request) -> Response:
+        state = readiness()
+        status = "ready" if state.is_ready else "draining" if state.draining else "not ready"
+        document = {"status": status, **msgspec.to_builtins(state)}
+        return _json(document, status=200 if state.is_ready else 503)
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return Starlette(routes=[Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)])
+
+
+def _json(value: object, *, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")

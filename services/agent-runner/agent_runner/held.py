@@ -1,0 +1,89 @@
+"""The attempts that this runner holds a lease of: by token for the orchestrator, by key for agents."""
+
+import asyncio
+from collections.abc import Iterator
+from uuid import UUID
+
+from agent_runner.catalogue import Agent
+from agent_runner.modes.port import Cancellation
+from penstock.contracts.messages import StartNode
+
+
+class Held:
+    """One attempt from its claim until the bus has its result. Changes as it goes: never shared beyond the loop."""
+
+    __slots__ = (
+        "agent",
+        "attempt_key",
+        "began",
+        "cancelled",
+        "drained",
+        "order",
+        "reported",
+        "safe_until",
+        "slot",
+        "task",
+        "token",
+    )
+
+    def __init__(
+        self,
+        *,
+        order: StartNode,
+        agent: Agent,
+        token: UUID,
+        attempt_key: str,
+        slot: int,
+        safe_until: float,
+    ) -> None:
+        self.order = order
+        self.agent = agent
+        self.token = token
+        self.attempt_key = attempt_key  # opaque; what the agent names itself by at the gateway
+        self.slot = slot
+        self.safe_until = safe_until  # by lease_clock; then its sandbox is killed
+        self.cancelled = Cancellation()
+        self.drained = False  # cancelled because the runner goes, not because anybody asked
+        self.began = False  # the agent was, or may have been, started
+        self.reported = False  # its result is on its way; it can only be reported once
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its end is still to come; afterwards only its result waits for the bus."""
+        return self.task is not None and not self.task.done()
+
+
+class HeldAttempts:
+    """All of them. Empty at the end of a drain."""
+
+    def __init__(self) -> None:
+        self._by_token: dict[UUID, Held] = {}
+        self._by_key: dict[str, Held] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_token)
+
+    def __iter__(self) -> Iterator[Held]:
+        return iter(tuple(self._by_token.values()))
+
+    def tokens(self) -> tuple[UUID, ...]:
+        return tuple(self._by_token)
+
+    def add(self, held: Held) -> None:
+        self._by_token[held.token] = held
+        self._by_key[held.attempt_key] = held
+
+    def of_token(self, token: UUID) -> Held | None:
+        return self._by_token.get(token)
+
+    def of_key(self, attempt_key: str) -> Held | None:
+        """The running attempt of that key: an attempt that has ended may ask for nothing more."""
+        held = self._by_key.get(attempt_key)
+        return held if held is not None and held.is_running else None
+
+    def drop(self, token: UUID) -> None:
+        """Forget it: its result is on the bus, or its lease is lost."""
+        held = self._by_token.pop(token, None)
+        if held is not None:
+            del self._by_key[held.attempt_key]

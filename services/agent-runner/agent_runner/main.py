@@ -1,0 +1,263 @@
+"""The composition root of the agent runner: chooses, connects, starts, and ends in good order."""
+
+import asyncio
+import os
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import structlog
+from msgspec.structs import replace
+
+from agent_runner.artifacts import ArtifactStore
+from agent_runner.attempt_files import AttemptFiles
+from agent_runner.attempts import Attempts
+from agent_runner.catalogue import Catalogue, read_catalogue
+from agent_runner.claims import Claims
+from agent_runner.gateway.app import Gateway
+from agent_runner.gateway.reports import Checkpoints, ProgressReports
+from agent_runner.gateway.sockets import Sockets
+from agent_runner.granted_secrets import GrantedSecrets, UnsafeSecrets, read_secrets
+from agent_runner.health import Dependency, Readiness, health_app
+from agent_runner.held import HeldAttempts
+from agent_runner.lease import LeaseKeeper
+from agent_runner.logs import Logs
+from agent_runner.modes.all import Modes
+from agent_runner.registry import Announcer
+from agent_runner.replies import Replies
+from agent_runner.results import ResultPublisher
+from agent_runner.runner import Broken, Runner
+from agent_runner.sandbox.probe import Report, probe
+from agent_runner.sandbox.tiers import open_sandbox
+from agent_runner.serving import Serving
+from agent_runner.settings import Settings
+from agent_runner.stopping import Stop
+from agent_runner.work_folder import UnusableFolder, WorkFolder, claimed
+from agent_runner.worker import Worker
+from penstock.bus.connection import Bus, connect
+from penstock.bus.publisher import Publisher
+from penstock.bus.pull import PullLoop
+from penstock.contracts import subjects
+from penstock.contracts.agent import AgentOffer
+from penstock.service import EXIT_WRONG_SETTING, read_settings, set_up_logging, warn_of_unknown_settings
+from penstock.telemetry import metrics
+
+_UMASK = 0o022  # sandboxes have users of their own, and must be able to read what they are given
+_EXIT_BROKEN = 1
+
+log = structlog.get_logger(__name__)
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT. Exits 0 after a drain, 2 when a setting is wrong, 1 when a part broke."""
+    set_up_logging("agent-runner")
+    os.umask(_UMASK)
+    settings = read_settings(Settings)
+    warn_of_unknown_settings(Settings, dict(os.environ))
+    try:
+        return asyncio.run(serve(settings))
+    except (UnusableFolder, UnsafeSecrets) as error:
+        print(f"{error}", file=sys.stderr)
+        return EXIT_WRONG_SETTING
+    except Broken as error:
+        log.critical("runner.broken", reason=str(error), exc_info=error.__cause__)
+        return _EXIT_BROKEN
+
+
+@dataclass
+class _Facts:
+    """What is known so far: /ready answers from the first moment."""
+
+    settings: Settings
+    stop: Stop
+    report: Report
+    runner: Runner | None = None
+
+    def readiness(self) -> Readiness:
+        sandbox = Dependency("sandbox", self.report.holds, self.report.message())
+        others: tuple[Dependency, ...] = (Dependency("nats", False, "not connected yet"),)
+        if self.runner is not None:
+            others = self.runner.dependencies()
+        return Readiness(
+            runner=self.settings.id,
+            pool=self.settings.pool,
+            tier=self.report.tier,
+            slots=self.settings.slots,
+            running=self.runner.worker.busy if self.runner is not None else 0,
+            draining=self.stop.drain.is_set(),
+            dependencies=(sandbox, *others),
+        )
+
+
+async def serve(settings: Settings) -> int:
+    """The whole life of a runner."""
+    stop = Stop()
+    stop.listen()
+    secrets = read_secrets(settings.secrets_file)
+    catalogue = await asyncio.to_thread(read_catalogue, settings.agents)
+    async with AsyncExitStack() as stack:
+        work = stack.enter_context(claimed(settings.work_folder, runner=settings.id))
+        facts = _Facts(settings, stop, await probe(settings.sandbox))
+        _tell(facts.report)
+        await _serve_health(facts, stack)
+        bus = await _connected(settings, stop, stack)
+        if bus is None:
+            return 0
+        facts.runner = await compose(
+            settings,
+            bus=bus,
+            report=facts.report,
+            catalogue=catalogue,
+            secrets=secrets,
+            work=work,
+            stack=stack,
+        )
+        log.info("runner.started", runner=settings.id, pool=settings.pool, slots=settings.slots)
+        await facts.runner.run(stop, grace_s=settings.drain_grace_s)
+    log.info("runner.stopped", runner=settings.id)
+    return 0
+
+
+async def compose(
+    settings: Settings,
+    *,
+    bus: Bus,
+    report: Report,
+    catalogue: Catalogue,
+    secrets: GrantedSecrets,
+    work: WorkFolder,
+    stack: AsyncExitStack,
+) -> Runner:
+    """Put the parts together; `stack` closes what was opened, the sandboxes first."""
+    runner, pool = settings.id, settings.pool
+    publisher = Publisher(bus)
+    await publisher.start()
+    held = HeldAttempts()
+    artifacts = ArtifactStore(url=settings.orchestrator_url, cache=work.cache)
+    stack.push_async_callback(artifacts.close)
+    gateway = Gateway(
+        attempts=held,
+        checkpoints=Checkpoints(bus, pool=pool),
+        progress=ProgressReports(bus, pool=pool),
+        secrets=secrets,
+        artifacts=artifacts,
+    )
+    sockets = Sockets(Serving(gateway.app()), work.sockets)
+    stack.callback(sockets.close)
+    logs = Logs(publisher)
+    results = ResultPublisher(publisher, runner=runner, pool=pool, on_published=held.drop)
+    attempts = Attempts(
+        mode=await _modes(settings, report, work, stack),
+        sockets=sockets,
+        files=AttemptFiles(artifacts, scratch=work.scratch),
+        secrets=secrets,
+        logs=logs,
+        held=held,
+        results=results,
+    )
+    replies = Replies(bus)
+    announcer = _announcer(settings, bus, report, catalogue)
+    worker = Worker(
+        slots=settings.slots,
+        catalogue=catalogue,
+        held=held,
+        attempts=attempts,
+        results=results,
+        replies=replies,
+    )
+    claims = Claims(bus, runner=runner, pool=pool, on_answered=worker.on_answered)
+    keeper = LeaseKeeper(bus, runner=runner, pool=pool, held=held, lose=attempts.lose)
+    pull = _pull_loop(bus, pool, worker, announcer) if report.holds else None
+    worker.connect(claims=claims, keeper=keeper, on_room=pull.wake if pull is not None else lambda: None)
+    return Runner(
+        bus=bus,
+        worker=worker,
+        attempts=attempts,
+        held=held,
+        claims=claims,
+        keeper=keeper,
+        results=results,
+        logs=logs,
+        replies=replies,
+        announcer=announcer,
+        pull=pull,
+    )
+
+
+async def _modes(settings: Settings, report: Report, work: WorkFolder, stack: AsyncExitStack) -> Modes:
+    """The reuse modes in the tier that the settings name; none other, even if it does not hold."""
+    sandbox = await open_sandbox(settings.sandbox)
+    stack.push_async_callback(sandbox.close)
+    modes = Modes(sandbox=sandbox, work_folder=work.sandboxes, slots=settings.slots)
+    stack.push_async_callback(modes.close)
+    return modes
+
+
+def _pull_loop(bus: Bus, pool: str, worker: Worker, announcer: Announcer) -> PullLoop:
+    """A runner may not declare its consumer: the orchestrator does, when the runner announces itself."""
+    return PullLoop(
+        bus,
+        stream=subjects.STREAM_NODES,
+        consumer=subjects.ready_consumer(pool),
+        credit=worker.credit,
+        handle=worker.take,
+        declare=announcer.announce,
+    )
+
+
+def _announcer(settings: Settings, bus: Bus, report: Report, catalogue: Catalogue) -> Announcer:
+    """A runner whose sandbox does not hold offers every agent with the reason why it cannot run."""
+    offers = catalogue.offers()
+    if not report.holds:
+        offers = tuple(_refused(offer, report) for offer in offers)
+    return Announcer(
+        bus,
+        runner=settings.id,
+        pool=settings.pool,
+        slots=settings.slots if report.holds else 0,
+        tier=report.tier,
+        offers=offers,
+    )
+
+
+def _refused(offer: AgentOffer, report: Report) -> AgentOffer:
+    return replace(offer, error=offer.error or report.message())
+
+
+async def _connected(settings: Settings, stop: Stop, stack: AsyncExitStack) -> Bus | None:
+    """The bus, however long it takes, or None when told to stop before."""
+    connecting = asyncio.create_task(
+        stack.enter_async_context(
+            connect(
+                url=settings.nats_url,
+                user=settings.nats_user,
+                password=settings.nats_password,
+                name=f"agent-runner {settings.id}",
+            )
+        )
+    )
+    told = asyncio.create_task(stop.drain.wait())
+    try:
+        await asyncio.wait({connecting, told}, return_when=asyncio.FIRST_COMPLETED)
+        return connecting.result() if connecting.done() else None
+    finally:
+        connecting.cancel()
+        told.cancel()
+
+
+async def _serve_health(facts: _Facts, stack: AsyncExitStack) -> None:
+    settings = facts.settings
+    if not settings.http_port:
+        return
+    served = await Serving(health_app(facts.readiness)).on_tcp(settings.http_host, settings.http_port)
+    stack.callback(served.close)
+    log.info("runner.health_served", host=settings.http_host, port=served.port)
+
+
+def _tell(report: Report) -> None:
+    metrics.RUNNER_SANDBOX.labels(report.tier).set(report.holds)
+    if report.holds:
+        log.info("sandbox.holds", tier=report.tier, checks=len(report.checks), **report.details)
+        return
+    log.error("sandbox.does_not_hold", tier=report.tier, reason=report.message())
+    print(report.message(), file=sys.stderr)

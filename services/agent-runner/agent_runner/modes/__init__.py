@@ -1,0 +1,1 @@
+"""The three ways to run an attempt (`reuse`): never, fork, process. `port` is what the worker calls."""

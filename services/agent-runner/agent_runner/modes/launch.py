@@ -1,0 +1,69 @@
+"""What a mode tells the sandbox to start: command, environment, folders. The same for all modes."""
+
+import compileall
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import penstock
+from agent_runner.modes.port import Attempt
+from agent_runner.sandbox.port import SandboxSpec
+from penstock.contracts.agent import AgentManifest
+from penstock.contracts.frames import OUTPUT_LIMIT_VARIABLE
+
+PYTHON_NAMES = ("python", "python3")
+_PATH = "/usr/local/bin:/usr/bin:/bin"
+_BIN = Path(sys.prefix) / "bin"  # tools that are installed beside the runner, such as ruff
+
+
+def spec_of(manifest: AgentManifest, *, work_folder: Path, slot: int, socket: Path | None) -> SandboxSpec:
+    """The spec without any attempt's variables."""
+    return SandboxSpec(
+        command=command_of(manifest),
+        environment={
+            "PATH": f"{_BIN}:{_PATH}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            OUTPUT_LIMIT_VARIABLE: str(manifest.sandbox.output_bytes),
+        },
+        limits=manifest.sandbox,
+        slot=slot,
+        agent_folder=Path(manifest.folder),
+        work_folder=work_folder,
+        socket=socket,
+        runtime_folders=runtime_folders(),
+    )
+
+
+def command_of(manifest: AgentManifest) -> tuple[str, ...]:
+    """`python` means the runner's own interpreter, with its packages."""
+    program, *rest = manifest.command
+    return (sys.executable if program in PYTHON_NAMES else program, *rest)
+
+
+def runtime_folders() -> tuple[Path, ...]:
+    """What that interpreter needs: itself, its packages, and ours if it is installed in place."""
+    ours = Path(penstock.__path__[0])
+    found = dict.fromkeys((Path(sys.base_prefix), Path(sys.prefix)))
+    return (*found, *(() if any(ours.is_relative_to(folder) for folder in found) else (ours,)))
+
+
+def variables_of(attempt: Attempt) -> dict[str, str]:
+    """What the attempt is told about itself, by names without `PENSTOCK_`."""
+    order = attempt.order
+    run = str(order.run)
+    deadline = datetime.now(UTC) + timedelta(seconds=order.timeout_s)
+    return {
+        "RUN": run,
+        "NODE": order.node,
+        "ATTEMPT": str(order.attempt),
+        "IDEMPOTENCY_KEY": f"{run}/{order.node}",
+        "DEADLINE": deadline.isoformat(),
+        "ATTEMPT_KEY": attempt.attempt_key,
+        "IN": attempt.folders.seen_in,
+        "OUT": attempt.folders.seen_out,
+    }
+
+
+def compile_ours() -> None:
+    """Write the bytecode of `penstock` once: no sandbox may, so each of them would compile it again (10 ms)."""
+    compileall.compile_dir(penstock.__path__[0], quiet=2)

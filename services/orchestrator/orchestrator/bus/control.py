@@ -1,0 +1,69 @@
+"""The rare requests: runners that announce themselves, and their agents' checkpoints and progress."""
+
+from faststream.nats import NatsMessage
+from nats.aio.msg import Msg
+
+from orchestrator.bus.broker import SharedBroker, as_bytes
+from orchestrator.bus.requests import QUEUE_GROUP, Answerer, Requests
+from orchestrator.engine.registry import RunnerRegistry
+from penstock.bus.connection import Bus
+from penstock.bus.streams import declare_consumer, declare_streams
+from penstock.contracts import subjects
+from penstock.contracts.messages import CheckpointAnswer, CheckpointLoad, CheckpointSave, Hello, Progress
+from penstock.contracts.wire import Undecodable, decode
+
+HANDLERS_MAX = 16  # one slow checkpoint must not hold up the others
+
+
+class ControlDoor:
+    """Declares a pool's consumer when the first of its runners announces itself, and again when it is missing."""
+
+    def __init__(self, bus: Bus, requests: Requests, registry: RunnerRegistry) -> None:
+        self._bus = bus
+        self._requests = requests
+        self._registry = registry
+        self._broker = SharedBroker(bus.client)
+
+    async def open(self) -> None:
+        self._serve("announce", self._announce)
+        self._serve("checkpoint-save", self._save)
+        self._serve("checkpoint-load", self._load)
+        self._serve("progress", self._progress)
+        await self._broker.start()
+
+    def _serve(self, call: str, answerer: Answerer) -> None:
+        async def handler(message: NatsMessage) -> None:
+            await self._requests.answer(message.raw_message, answerer)
+
+        serve = self._broker.subscriber(
+            subjects.rpc("*", call),
+            queue=QUEUE_GROUP,
+            decoder=as_bytes,
+            no_reply=True,  # Requests answers: only inboxes, and only when there is an answer
+            max_workers=HANDLERS_MAX,
+        )
+        serve(handler)
+
+    async def _announce(self, message: Msg) -> dict[str, str]:
+        hello = decode(message.data, Hello)
+        if message.subject != subjects.rpc(hello.pool, "announce"):
+            raise Undecodable(f"runner '{hello.runner}' announced pool '{hello.pool}' on {message.subject}")
+        await self._registry.hello(hello)
+        jetstream = self._bus.client.jetstream()
+        await declare_streams(jetstream)
+        await declare_consumer(
+            jetstream,
+            stream=subjects.STREAM_NODES,
+            durable=subjects.ready_consumer(hello.pool),
+            subject=subjects.ready_of_pool(hello.pool),
+        )
+        return {}
+
+    async def _save(self, message: Msg) -> CheckpointAnswer:
+        return await self._registry.save_checkpoint(decode(message.data, CheckpointSave))
+
+    async def _load(self, message: Msg) -> CheckpointAnswer:
+        return await self._registry.load_checkpoint(decode(message.data, CheckpointLoad))
+
+    async def _progress(self, message: Msg) -> None:
+        await self._registry.progress(decode(message.data, Progress))

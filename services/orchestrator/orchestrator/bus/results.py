@@ -1,0 +1,141 @@
+"""Results of attempts: many messages, one commit, then the acknowledgements."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+from msgspec import UNSET
+from nats.aio.msg import Msg
+
+from orchestrator.domain.events import AttemptFailed, AttemptReleased, AttemptSucceeded, RunEvent
+from orchestrator.engine.engine import RunEngine
+from orchestrator.engine.registry import RunnerRegistry
+from penstock.bus.connection import Bus
+from penstock.bus.pull import PullLoop
+from penstock.bus.streams import declare_consumer, declare_streams
+from penstock.contracts import subjects
+from penstock.contracts.errors import Unavailable
+from penstock.contracts.failure import ErrorClass, Failure
+from penstock.contracts.limits import OUTPUT_BYTES_MAX
+from penstock.contracts.messages import Result, Results
+from penstock.contracts.wire import Undecodable, decode
+
+MESSAGES_MAX = 64  # taken and not yet committed; each carries up to 64 results
+RETRY_AFTER_NS = 1_000_000_000
+
+log = structlog.get_logger(__name__)
+
+
+class ResultsDoor:
+    """Takes what is there, applies it, acknowledges. A message that means nothing goes to the dead letters."""
+
+    def __init__(self, bus: Bus, engine: RunEngine, registry: RunnerRegistry) -> None:
+        self._bus = bus
+        self._engine = engine
+        self._registry = registry
+        self._in_hand = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pull = PullLoop(
+            bus,
+            stream=subjects.STREAM_RESULTS,
+            consumer=subjects.CONSUMER_RESULTS,
+            credit=lambda: MESSAGES_MAX - self._in_hand,
+            handle=self._on_messages,
+            declare=self.declare,
+        )
+
+    async def declare(self) -> None:
+        jetstream = self._bus.client.jetstream()
+        await declare_streams(jetstream)
+        await declare_consumer(
+            jetstream,
+            stream=subjects.STREAM_RESULTS,
+            durable=subjects.CONSUMER_RESULTS,
+            subject=f"{subjects.DONE}.>",
+        )
+
+    async def run(self) -> None:
+        """Pull until cancelled; then finish what is in hand."""
+        try:
+            await self._pull.run()
+        finally:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _on_messages(self, messages: list[Msg]) -> None:
+        self._in_hand += len(messages)
+        task = asyncio.create_task(self._serve(messages))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, messages: list[Msg]) -> None:
+        try:
+            await self._apply(messages)
+            await self._answer(messages, b"")
+        except Unavailable as error:
+            log.warning("results.postponed", messages=len(messages), reason=str(error))
+            await self._answer(messages, b'-NAK {"delay": %d}' % RETRY_AFTER_NS)
+        except Exception:
+            log.exception("results.failed", messages=len(messages))
+            await self._answer(messages, b'-NAK {"delay": %d}' % RETRY_AFTER_NS)
+        finally:
+            self._in_hand -= len(messages)
+            self._pull.wake()
+
+    async def _apply(self, messages: list[Msg]) -> None:
+        items: list[tuple[UUID, RunEvent]] = []
+        origins: list[Msg] = []
+        for message in messages:
+            for item in await self._read(message):
+                items.append(item)
+                origins.append(message)
+        answers = await self._engine.handle(items)
+        for message, (run, _), answer in zip(origins, items, answers, strict=True):
+            if answer is None:
+                await self._bury(message, f"no run {run}")
+            elif isinstance(answer, Exception):
+                await self._bury(message, f"run {run}: {answer!r}")
+
+    async def _read(self, message: Msg) -> list[tuple[UUID, RunEvent]]:
+        try:
+            return [(result.run, event_of(result)) for result in decode(message.data, Results).results]
+        except Undecodable as error:
+            await self._bury(message, str(error))
+            return []
+
+    async def _bury(self, message: Msg, reason: str) -> None:
+        await self._registry.dead_letter(subject=message.subject, payload=message.data, reason=reason)
+
+    async def _answer(self, messages: Sequence[Msg], verb: bytes) -> None:
+        for message in messages:
+            await self._bus.client.publish(message.reply, verb)
+
+
+def event_of(result: Result) -> RunEvent:
+    """What the core is told; raises Undecodable when the result says nothing or contradicts itself."""
+    if result.released:
+        return AttemptReleased(result.node, result.attempt, result.token)
+    output = b"" if result.output is UNSET else bytes(result.output)
+    if (output == b"") == (result.failure is None):
+        raise Undecodable("not a Result: exactly one of `output` and `failure` must be set")
+    failure = result.failure or _unacceptable(output)
+    if failure is not None:
+        return AttemptFailed(
+            result.node, result.attempt, result.token, failure, random.uniform(-1, 1), result.seconds
+        )
+    return AttemptSucceeded(result.node, result.attempt, result.token, output, result.seconds)
+
+
+def _unacceptable(output: bytes) -> Failure | None:
+    """A runner checks outputs; the orchestrator trusts no runner with its database."""
+    if len(output) > OUTPUT_BYTES_MAX:
+        message = (
+            f"the output has {len(output)} bytes, more than {OUTPUT_BYTES_MAX}; write it to /out instead"
+        )
+        return Failure("OutputTooLarge", message, ErrorClass.RESOURCE)
+    try:
+        output.decode()
+    except UnicodeDecodeError as error:
+        return Failure("OutputNotJson", f"the output is not UTF-8: {error}", ErrorClass.VALIDATION)
+    return None

@@ -1,0 +1,25 @@
+"""Door 3: time passes. A sweep every second, whatever the one before met."""
+
+import asyncio
+
+import asyncpg
+import structlog
+
+from orchestrator.engine.sweep import Sweep
+from penstock.contracts.errors import Unavailable
+
+SWEEP_EVERY_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+async def run_clock(sweep: Sweep, *, every_s: float = SWEEP_EVERY_S) -> None:
+    """Sweep until cancelled."""
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            await sweep()
+        except (Unavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            log.warning("clock.sweep_failed", reason=repr(error))
+        except Exception:
+            log.exception("clock.sweep_failed")

@@ -1,0 +1,198 @@
+"""Events in, commits out: load → decide → save, for many runs at once. The only writer of runs."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from orchestrator.domain.decide import decide
+from orchestrator.domain.decision import Command, Decision, Fact, Outcome
+from orchestrator.domain.events import RunEvent
+from orchestrator.domain.run import RUN_ENDED, Run
+from orchestrator.engine.committed import Committed, NumberedFact, dated, number_facts
+from orchestrator.engine.rows import event_writes, node_write, run_write
+from orchestrator.engine.runs import Runs
+from orchestrator.store.heads import stale_runs
+from orchestrator.store.save import Saved, save
+from penstock.contracts.errors import Unavailable
+from penstock.contracts.template import Evaluate
+from penstock.telemetry import metrics
+
+Item = tuple[UUID, RunEvent]
+Answer = Outcome | None  # None: there is no such run
+
+STALE_TRIES_MAX = 5
+
+DATABASE_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # it shuts down or starts up
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,  # a deadlock: it was not written
+)
+FENCED = "PS001"  # sql: penstock_fence
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Change:
+    """What a batch does to one run, before it is saved."""
+
+    before: Run
+    run: Run
+    facts: list[Fact] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    changed: dict[str, None] = field(default_factory=dict)  # an ordered set
+
+    def take(self, decision: Decision) -> None:
+        self.run = decision.run
+        self.facts.extend(decision.facts)
+        self.commands.extend(decision.commands)
+        self.changed.update(dict.fromkeys(decision.changed))
+
+
+class Apply:
+    """Applies lists of events. What it commits goes to `on_commit`, in order."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        runs: Runs,
+        evaluate: Evaluate,
+        on_commit: Callable[[Sequence[Committed]], None],
+        *,
+        lease: timedelta,
+    ) -> None:
+        self._pool = pool
+        self._runs = runs
+        self._evaluate = evaluate
+        self._on_commit = on_commit
+        self._lease = lease
+
+    async def __call__(self, items: list[Item]) -> list[Answer | Exception]:
+        """One outcome for each item. An item that cannot be saved is answered with its exception, alone."""
+        began = time.perf_counter()
+        try:
+            return await self._fresh(items)
+        except DATABASE_AWAY as error:
+            # Whether the save took effect is unknown: what is in memory may be old.
+            for run, _ in items:
+                self._runs.forget(run)
+            raise Unavailable(f"the database does not answer: {error!r}") from error
+        finally:
+            metrics.ENGINE_BATCH_ITEMS.observe(len(items))
+            metrics.ENGINE_BATCH_SECONDS.observe(time.perf_counter() - began)
+
+    async def _fresh(self, items: list[Item]) -> list[Answer | Exception]:
+        """Decide and save; when another orchestrator was faster with a run, look again."""
+        for _ in range(STALE_TRIES_MAX):
+            answers, changes = await self._decide(items)
+            if await self._forget_stale(items, answers, changes):
+                continue
+            if not changes:
+                return answers
+            numbered = {id_: number_facts(change.run, change.facts) for id_, change in changes.items()}
+            try:
+                saved = await self._save(changes, numbered)
+            except asyncpg.PostgresError as error:
+                if not _is_about_data(error):
+                    raise
+                return await self._bisect(items, error)
+            if saved.ok:
+                self._commit(changes, numbered, saved)
+                return answers
+            metrics.ENGINE_STALE.inc(len(saved.stale))
+            for run in saved.stale or changes:
+                self._runs.forget(run)
+        raise Unavailable(f"{len(items)} events met runs that others kept changing")
+
+    async def _decide(self, items: list[Item]) -> tuple[list[Answer | Exception], dict[UUID, _Change]]:
+        runs = await self._runs.fetch(dict.fromkeys(run for run, _ in items))
+        changes: dict[UUID, _Change] = {}
+        answers: list[Answer | Exception] = []
+        for id_, event in items:
+            run = runs.get(id_)
+            answers.append(None if run is None else self._take(changes, run, event))
+        return answers, changes
+
+    async def _forget_stale(
+        self, items: list[Item], answers: list[Answer | Exception], changes: dict[UUID, _Change]
+    ) -> bool:
+        """Whether an event was turned down by a memory that is old. What changes a run the save guards anyway."""
+        doubted = {
+            run: known.version
+            for (run, _), answer in zip(items, answers, strict=True)
+            if answer is not Outcome.APPLIED and run not in changes and (known := self._runs.get(run))
+        }
+        stale = await stale_runs(self._pool, doubted) if doubted else []
+        metrics.ENGINE_STALE.inc(len(stale))
+        for run in stale:
+            self._runs.forget(run)
+        return bool(stale)
+
+    def _take(self, changes: dict[UUID, _Change], before: Run, event: RunEvent) -> Outcome | Exception:
+        change = changes.get(before.id)
+        run = before if change is None else change.run
+        try:
+            decision = decide(run, event, evaluate=self._evaluate)
+        except Exception as error:
+            log.exception("engine.decide_failed", run=str(before.id), event_type=type(event).__name__)
+            return error
+        metrics.ENGINE_OUTCOMES.labels(type(event).__name__, decision.outcome).inc()
+        if decision.outcome is Outcome.APPLIED:
+            if change is None:
+                change = changes[before.id] = _Change(before, before)
+            change.take(decision)
+        return decision.outcome
+
+    async def _save(self, changes: dict[UUID, _Change], numbered: dict[UUID, list[NumberedFact]]) -> Saved:
+        return await save(
+            self._pool,
+            [run_write(change.before, change.run) for change in changes.values()],
+            [
+                node_write(change.before, change.run, name, lease=self._lease)
+                for change in changes.values()
+                for name in change.changed
+            ],
+            [write for id_, facts in numbered.items() for write in event_writes(id_, facts)],
+        )
+
+    def _commit(
+        self, changes: dict[UUID, _Change], numbered: dict[UUID, list[NumberedFact]], saved: Saved
+    ) -> None:
+        commits = []
+        for id_, change in changes.items():
+            if change.run.state in RUN_ENDED:
+                metrics.RUNS_ENDED.labels(change.run.plan.definition.name, change.run.state).inc()
+            self._runs.keep(change.run, changed=change.changed)
+            events = dated(change.run, numbered[id_], saved.at)
+            commits.append(Committed(change.run, events, tuple(change.commands)))
+        self._on_commit(commits)
+
+    async def _bisect(self, items: list[Item], error: Exception) -> list[Answer | Exception]:
+        """The database refused the batch: find the item that it does not like; its neighbours commit."""
+        metrics.ENGINE_REFUSED.inc()
+        for run, _ in items:
+            self._runs.forget(run)
+        if len(items) == 1:
+            log.error(
+                "engine.refused",
+                run=str(items[0][0]),
+                event_type=type(items[0][1]).__name__,
+                error=repr(error),
+            )
+            return [error]
+        middle = len(items) // 2
+        return await self._fresh(items[:middle]) + await self._fresh(items[middle:])
+
+
+def _is_about_data(error: asyncpg.PostgresError) -> bool:
+    data = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
+    return isinstance(error, data) or error.sqlstate == FENCED

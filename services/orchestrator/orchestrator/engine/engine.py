@@ -1,0 +1,96 @@
+"""The engine: the one opener of transactions that change runs. Doors ask, it batches, decides, commits and relays."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+
+from orchestrator.domain.decision import Outcome
+from orchestrator.domain.events import CancelRequested, RetryRequested, RunEvent
+from orchestrator.domain.run import RUN_ENDED
+from orchestrator.engine.apply import Answer, Apply, Item
+from orchestrator.engine.batch import Batcher
+from orchestrator.engine.committed import Committed
+from orchestrator.engine.plans import Plans
+from orchestrator.engine.port import Started, StartRun
+from orchestrator.engine.relay import Relay
+from orchestrator.engine.runs import Runs
+from orchestrator.engine.starts import Starts
+from orchestrator.engine.watch import Progress, Watch
+from orchestrator.store.heads import run_head
+from orchestrator.store.leases import Renewed, renew
+from penstock.contracts.errors import NotFound
+from penstock.contracts.limits import EVENTS_PER_BATCH_MAX
+from penstock.contracts.template import Evaluate
+
+STARTS_PER_BATCH_MAX = 100  # a 2,000-node run has many rows of its own
+
+
+class RunEngine:
+    """Starts runs and applies events to them. `run` must be running for anything to be answered."""
+
+    def __init__(self, pool: asyncpg.Pool, relay: Relay, evaluate: Evaluate, *, lease: timedelta) -> None:
+        self.lease = lease
+        self._pool = pool
+        self._relay = relay
+        plans = Plans(pool)
+        self.runs = Runs(pool, plans)
+        self._watch = Watch(self._look)
+        apply = Apply(pool, self.runs, evaluate, self._on_commit, lease=lease)
+        starts = Starts(pool, plans, self.runs, evaluate, self._on_commit)
+        self._events: Batcher[Item, Answer] = Batcher(apply, items_max=EVENTS_PER_BATCH_MAX)
+        self._starts: Batcher[StartRun, Started] = Batcher(starts, items_max=STARTS_PER_BATCH_MAX)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._events.run())
+            tasks.create_task(self._starts.run())
+            tasks.create_task(self._relay.run())
+
+    async def handle(self, items: Sequence[Item]) -> list[Answer | Exception]:
+        """Apply events, each to its run; answers when they are committed. Raises Unavailable."""
+        return await self._events.ask(items)
+
+    async def start(self, request: StartRun) -> Started:
+        (answer,) = await self._starts.ask([request])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def cancel(self, project: str, run_id: UUID, *, by: str, reason: str) -> Outcome:
+        return await self._control(project, run_id, CancelRequested(by=by, reason=reason))
+
+    async def retry(self, project: str, run_id: UUID, *, by: str) -> Outcome:
+        return await self._control(project, run_id, RetryRequested(by=by))
+
+    async def _control(self, project: str, run_id: UUID, event: RunEvent) -> Outcome:
+        head = await run_head(self._pool, run_id)
+        if head is None or head.project != project:
+            raise NotFound("run", str(run_id))
+        (answer,) = await self.handle([(run_id, event)])
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is None:
+            raise NotFound("run", str(run_id))
+        return answer
+
+    async def renew(self, *, runner: str, tokens: Sequence[UUID]) -> Renewed:
+        """Extend the leases that `runner` holds; a timer only, so no decision is needed."""
+        return await renew(self._pool, runner=runner, tokens=tokens, lease=self.lease)
+
+    async def committed(self, run_id: UUID, *, after: int, timeout_s: float) -> int:
+        progress = await self._watch.wait(run_id, after=after, timeout_s=timeout_s)
+        return progress.version if progress else 0
+
+    async def _look(self, run_id: UUID) -> Progress | None:
+        head = await run_head(self._pool, run_id)
+        return None if head is None else Progress(version=head.version, ended=head.ended)
+
+    def _on_commit(self, commits: Sequence[Committed]) -> None:
+        self._relay.send(commits)
+        for commit in commits:
+            run = commit.run
+            self._watch.tell(run.id, Progress(version=run.version, ended=run.state in RUN_ENDED))

@@ -1,0 +1,242 @@
+"""What the doors may ask of the engine: protocols and their messages. Composition roots choose who answers.
+
+`Engine` decides and commits · `Queries` reads · `Registry` keeps workflows · `Artifacts` keeps files.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from orchestrator.domain.decision import Outcome as Outcome
+from orchestrator.engine.views import (
+    AgentsView,
+    EventPage,
+    LogPage,
+    NodeDetail,
+    Page,
+    RunSummary,
+    RunView,
+    Statistics,
+    WorkflowSummary,
+    WorkflowView,
+)
+from penstock.contracts.errors import Conflict, Problem
+from penstock.contracts.value import Value
+from penstock.contracts.workflow import WorkflowDefinition
+
+PRIORITY_DEFAULT = 5
+
+
+class Superseded(Conflict):
+    """The workflow has a newer version than the caller took for the latest, or is inactive now."""
+
+
+class StartRun(Value, frozen=True, kw_only=True):
+    """Start a run of `version`, whose `input` (JSON, defaults filled in) fits the workflow's schema.
+
+    `latest`: the caller did not name the version but took the latest that it knew; if that is no longer
+    the workflow's latest active version, `start` raises Superseded and the caller looks again.
+    `digest` identifies what the client sent (workflow, version, input, labels, priority): the same
+    `idempotency_key` with another digest is a Conflict.
+    """
+
+    project: str
+    workflow: str
+    version: int
+    latest: bool
+    input: bytes
+    digest: str
+    idempotency_key: str | None = None
+    priority: int = PRIORITY_DEFAULT
+    labels: dict[str, str] = {}
+    by: str = ""
+    traceparent: str | None = None
+
+
+class Started(Value, frozen=True):
+    """`created` is false when the key had started this run before; then only `run_id` counts."""
+
+    run_id: UUID
+    created: bool
+    state: str = "running"
+    seq: int = 1
+    nodes_total: int = 0
+    nodes_open: int = 0
+    created_at: datetime | None = None  # the database's clock; None: the door reads the run
+    deadline_at: datetime | None = None
+
+
+class Engine(Protocol):
+    """The only one that changes runs."""
+
+    async def start(self, request: StartRun) -> Started:
+        """Raises Conflict (same key, other digest), Superseded, NotFound (no such version), Unavailable."""
+        ...
+
+    async def cancel(self, project: str, run_id: UUID, *, by: str, reason: str) -> Outcome:
+        """Raises NotFound. REPEATED: it was asked before; LATE or REFUSED: the run has ended otherwise."""
+        ...
+
+    async def retry(self, project: str, run_id: UUID, *, by: str) -> Outcome:
+        """Raises NotFound. REPEATED: it runs already again; REFUSED: not failed or cancelled."""
+        ...
+
+    async def committed(self, run_id: UUID, *, after: int, timeout_s: float) -> int:
+        """Wait until the run's seq is greater than `after`, or it has ended, or time is over.
+
+        Returns the last known seq. A commit between the caller's last read and this call is not missed.
+        """
+        ...
+
+
+class RunFilter(Value, frozen=True, kw_only=True):
+    """Which runs to list. `labels` must all match; `after_time` is exclusive."""
+
+    workflow: str | None = None
+    states: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    after_time: datetime | None = None
+
+
+class RunHead(Value, frozen=True):
+    """The least that is worth knowing of a run."""
+
+    state: str
+    seq: int
+    ended: bool
+    workflow: str
+    workflow_version: int
+
+
+class Queries(Protocol):
+    """Reads for people. Every `run_id` is looked up within its project; unknown ones raise NotFound."""
+
+    async def head(self, project: str, run_id: UUID) -> RunHead: ...
+
+    async def run(self, project: str, run_id: UUID) -> RunView: ...
+
+    async def runs(
+        self, project: str, which: RunFilter, *, limit: int, cursor: str | None
+    ) -> Page[RunSummary]:
+        """Newest first."""
+        ...
+
+    async def started(self, project: str, idempotency_key: str, digest: str) -> UUID | None:
+        """The run that this key started, or None; raises Conflict if its digest was another one."""
+        ...
+
+    async def events(self, project: str, run_id: UUID, *, after: int, limit: int) -> EventPage: ...
+
+    async def node(self, project: str, run_id: UUID, node: str) -> NodeDetail: ...
+
+    async def logs(
+        self, project: str, run_id: UUID, node: str, *, attempt: int | None, after: int | None, limit: int
+    ) -> LogPage:
+        """Lines of `attempt` (None: the latest with any) beyond number `after` (None: from the first)."""
+        ...
+
+    async def agents(self) -> AgentsView: ...
+
+    async def statistics(
+        self, project: str, *, workflow: str | None, since: datetime | None
+    ) -> Statistics: ...
+
+
+class Resolved(Protocol):
+    """A version of a workflow, compiled and cached. Immutable but for `active`."""
+
+    @property
+    def project(self) -> str: ...
+
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def definition(self) -> WorkflowDefinition: ...
+
+    @property
+    def needs(self) -> dict[str, tuple[str, ...]]:
+        """All upstream nodes of each node, also those that only an expression names."""
+        ...
+
+    def check_input(self, raw: bytes) -> bytes:
+        """`raw` (JSON) with the schema's defaults filled in; raises InvalidInput with every problem."""
+        ...
+
+
+class Saved(Value, frozen=True):
+    workflow: WorkflowView
+    created: bool  # False: unchanged, no new version
+
+
+class Registry(Protocol):
+    """The workflows of every project."""
+
+    async def save(self, project: str, text: bytes) -> Saved:
+        """Raises InvalidInput with all problems at once."""
+        ...
+
+    async def check(self, text: bytes) -> tuple[Problem, ...]: ...
+
+    async def resolve(self, project: str, name: str, version: int) -> Resolved:
+        """The compiled version, from memory if it can be; raises NotFound with the nearest name."""
+        ...
+
+    async def latest(self, project: str, name: str, *, fresh: bool = False) -> Resolved:
+        """The latest version to start; raises NotFound, or Conflict when the workflow is not active.
+
+        Answers from memory unless `fresh`; `Engine.start` raises Superseded when memory was old.
+        """
+        ...
+
+    async def view(self, project: str, name: str, version: int | None) -> WorkflowView:
+        """One version, or the latest when `version` is None. Raises NotFound."""
+        ...
+
+    async def list(
+        self, project: str, *, active: bool | None, limit: int, cursor: str | None
+    ) -> Page[WorkflowSummary]:
+        """By name."""
+        ...
+
+    async def set_active(self, project: str, name: str, active: bool) -> WorkflowView: ...
+
+
+class StoredArtifact(Value, frozen=True):
+    sha256: str
+    size_bytes: int
+
+
+class OpenArtifact(Value, frozen=True):
+    """`chunks` must be read to its end or closed."""
+
+    sha256: str
+    size_bytes: int
+    chunks: AsyncIterator[bytes]
+
+
+class Artifacts(Protocol):
+    """Files, addressed by the SHA-256 of their bytes."""
+
+    async def put(self, chunks: AsyncIterator[bytes]) -> StoredArtifact:
+        """Keep these bytes; storing them again changes nothing. Raises LimitExceeded, Unavailable."""
+        ...
+
+    async def read(self, sha256: str) -> OpenArtifact:
+        """Raises NotFound."""
+        ...
+
+
+class Dependency(Value, frozen=True):
+    """How one dependency is. `needed`: without it the service is not ready."""
+
+    name: str
+    ok: bool
+    needed: bool = True
+    detail: str = ""
+    seconds: float | None = None
+
+
+class Readiness(Protocol):
+    async def __call__(self) -> tuple[Dependency, ...]: ...

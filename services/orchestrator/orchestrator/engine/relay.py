@@ -1,0 +1,196 @@
+"""The relay: puts what was committed on the bus, in order and pipelined, and notes how far each run is out.
+
+The fast way is from memory, right after the commit. Whatever fails or is lost with the process stays in the
+timeline (`published < version`), and the clock sends it again through `repeat`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import asyncpg
+import structlog
+from msgspec import UNSET
+
+from orchestrator.domain.decision import PublishReady, StopAttempt
+from orchestrator.domain.run import NodeState, Run
+from orchestrator.engine.committed import Committed
+from orchestrator.store.outbox import mark_published
+from penstock.bus.connection import Bus
+from penstock.bus.publisher import Message, NotAcknowledged, Publisher
+from penstock.contracts import subjects
+from penstock.contracts.messages import CancelAttempt, StartNode
+from penstock.contracts.timeline import CloudEvent, TimelineEvent
+from penstock.contracts.wire import encode, raw
+from penstock.telemetry import metrics
+
+MARK_EVERY_S = 0.2  # a crash repeats what was published since; more often would cost the hot path
+IN_FLIGHT_MAX = 64  # lists on their way; beyond that the relay waits for the bus
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(eq=False)
+class _Flight:
+    """One list on its way. `reached`: run → the last event that it carries."""
+
+    reached: dict[UUID, int]
+    landed: bool = False
+    lost: bool = False
+
+
+@dataclass
+class Relay:
+    """Publishes commits in the order in which they are sent."""
+
+    bus: Bus
+    publisher: Publisher
+    pool: asyncpg.Pool
+    _queue: deque[Committed] = field(default_factory=deque)
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _flights: deque[_Flight] = field(default_factory=deque)
+    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IN_FLIGHT_MAX))
+    _published: dict[UUID, int] = field(default_factory=dict)
+    _broken: set[UUID] = field(default_factory=set)  # an event was lost: only `repeat` may mark these
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def send(self, commits: Sequence[Committed]) -> None:
+        """Publish these commits soon; never blocks."""
+        self._queue.extend(commits)
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        marker = asyncio.create_task(self._mark_forever())
+        try:
+            while True:
+                await self._arrived.wait()
+                self._arrived.clear()
+                await self._launch()
+        finally:
+            marker.cancel()
+
+    async def _launch(self) -> None:
+        commits = list(self._queue)
+        self._queue.clear()
+        if not commits:
+            return
+        await self._room.acquire()
+        flight = _Flight({commit.run.id: commit.reached for commit in commits})
+        self._flights.append(flight)
+        messages = [message for commit in commits for message in messages_of(commit)]
+        task = asyncio.create_task(self._fly(flight, messages))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await self._hint(commits)
+
+    async def _fly(self, flight: _Flight, messages: list[Message]) -> None:
+        try:
+            await self.publisher.publish(messages)
+            metrics.RELAY_MESSAGES.inc(len(messages))
+        except Exception as error:
+            flight.lost = True
+            reason = error.reason if isinstance(error, NotAcknowledged) else repr(error)
+            log.warning("relay.lost", runs=len(flight.reached), messages=len(messages), reason=reason)
+        finally:
+            flight.landed = True
+            self._room.release()
+            self._settle()
+
+    def _settle(self) -> None:
+        """Take the flights that landed, in the order of their start: a run's events count only without a gap."""
+        while self._flights and self._flights[0].landed:
+            flight = self._flights.popleft()
+            if flight.lost:
+                self._broken |= flight.reached.keys()
+            for run, seq in flight.reached.items():
+                if run not in self._broken:
+                    self._published[run] = max(seq, self._published.get(run, 0))
+
+    async def _hint(self, commits: Sequence[Committed]) -> None:
+        """Tell runners at once what to stop; the renewal's answer says it too."""
+        for commit in commits:
+            for command in commit.commands:
+                if isinstance(command, StopAttempt):
+                    hint = CancelAttempt(commit.run.id, command.node, command.attempt, command.token)
+                    await self.bus.client.publish(subjects.runner_cancel(command.runner), encode(hint))
+
+    async def repeat(self, commit: Committed) -> None:
+        """Publish again what a run has not on the bus; raises NotAcknowledged."""
+        await self.publisher.publish(messages_of(commit))
+        self._broken.discard(commit.run.id)
+        self._published[commit.run.id] = max(commit.reached, self._published.get(commit.run.id, 0))
+
+    async def drain(self) -> None:
+        """Until nothing is on its way any more and all of it is noted; a busy run may take a second look."""
+        while self._queue or self._flights or self._published:
+            await asyncio.sleep(MARK_EVERY_S / 10)
+            await self.mark()
+
+    async def _mark_forever(self) -> None:
+        while True:
+            await asyncio.sleep(MARK_EVERY_S)
+            try:
+                await self.mark()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                log.warning("relay.mark_failed", reason=repr(error))
+
+    async def mark(self) -> None:
+        """Note in the database how far each run is published."""
+        if not self._published:
+            return
+        noted = await mark_published(self.pool, self._published)
+        for run, seq in noted.items():
+            if self._published.get(run) == seq:
+                del self._published[run]
+
+
+def messages_of(commit: Committed) -> list[Message]:
+    """Offers first, for they have a runner waiting; then the timeline."""
+    offers = [
+        offer(commit.run, command.node, command.attempt, command.publication)
+        for command in commit.commands
+        if isinstance(command, PublishReady) and is_ready(commit.run, command.node, command.attempt)
+    ]
+    return offers + [event_message(commit.run, event) for event in commit.events]
+
+
+def is_ready(run: Run, node: str, attempt: int) -> bool:
+    state = run.nodes[node]
+    return state.state is NodeState.READY and state.attempt == attempt
+
+
+def offer(run: Run, name: str, attempt: int, publication: int) -> Message:
+    """The message that offers an attempt to the runners of its pool."""
+    definition = run.plan.nodes[name].definition
+    order = StartNode(
+        run=run.id,
+        node=name,
+        attempt=attempt,
+        project=run.project,
+        workflow=run.plan.definition.name,
+        agent=definition.agent,
+        input=raw(run.nodes[name].input or b"null"),
+        timeout_s=definition.timeout.total_seconds(),
+        publication=publication,
+        traceparent=run.traceparent,
+    )
+    return subjects.ready(definition.pool, definition.agent), encode(order)
+
+
+def event_message(run: Run, event: TimelineEvent) -> Message:
+    """The event as other systems see it."""
+    workflow = run.plan.definition.name
+    cloud = CloudEvent(
+        id=f"{run.id}/{event.seq}",
+        source=f"/projects/{run.project}/workflows/{workflow}",
+        type=f"penstock.{event.kind}",
+        time=event.at,
+        data=event.data,
+        subject=event.node or UNSET,
+        attempt=event.attempt or UNSET,
+        traceparent=run.traceparent or UNSET,
+    )
+    return subjects.event(run.project, workflow, event.kind), encode(cloud)

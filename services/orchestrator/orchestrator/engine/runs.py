@@ -1,0 +1,88 @@
+"""Runs in memory, at the version they were committed at; read from the database when they are not."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from orchestrator.domain.run import RUN_ENDED, Run
+from orchestrator.engine.plans import Plans
+from orchestrator.engine.rows import stored_run
+from orchestrator.store.load import NodeRow, RunRow, load_runs
+from penstock.telemetry import metrics
+
+CACHE_BYTES_MAX = 96 * 1024 * 1024  # promise R9: 300 MB a process with 10,000 open runs
+NODE_BYTES = 400  # a node's value and its places in maps, about; inputs and outputs come on top
+
+
+@dataclass(slots=True)
+class Entry:
+    """A run as committed, and what it weighs."""
+
+    run: Run
+    bytes: int
+
+
+class Runs:
+    """The most recently used runs. An entry that proves stale is forgotten and read again."""
+
+    def __init__(self, pool: asyncpg.Pool, plans: Plans) -> None:
+        self._pool = pool
+        self._plans = plans
+        self._entries: OrderedDict[UUID, Entry] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, run: UUID) -> Run | None:
+        """The run as committed, if it is in memory."""
+        entry = self._entries.get(run)
+        return None if entry is None else entry.run
+
+    async def fetch(self, ids: Iterable[UUID]) -> dict[UUID, Run]:
+        """All runs among `ids` that exist."""
+        found: dict[UUID, Run] = {}
+        missing: list[UUID] = []
+        for id_ in ids:
+            entry = self._entries.get(id_)
+            if entry is None:
+                missing.append(id_)
+            else:
+                self._entries.move_to_end(id_)
+                found[id_] = entry.run
+        for row, nodes in await load_runs(self._pool, missing) if missing else ():
+            found[row.id] = await self._enter(row, nodes)
+        return found
+
+    async def _enter(self, row: RunRow, nodes: list[NodeRow]) -> Run:
+        plan = await self._plans.get(project=row.project, workflow=row.workflow, version=row.workflow_version)
+        run = stored_run(plan, row, nodes)
+        self.keep(run, changed=run.plan.nodes)
+        return run
+
+    def keep(self, run: Run, *, changed: Iterable[str]) -> None:
+        """Remember `run` as committed; `changed` names the nodes that are new or different."""
+        if run.state in RUN_ENDED:
+            self.forget(run.id)  # it is hardly needed again
+            return
+        entry = self._entries.get(run.id)
+        if entry is None:
+            entry = self._entries[run.id] = Entry(run, len(run.plan.nodes) * NODE_BYTES)
+            self._bytes += entry.bytes
+        added = sum(_payload(run, name) for name in changed)
+        entry.run, entry.bytes = run, entry.bytes + added
+        self._bytes += added
+        while self._bytes > CACHE_BYTES_MAX and len(self._entries) > 1:
+            self.forget(next(iter(self._entries)))
+        metrics.ENGINE_RUNS_CACHED.set(len(self._entries))
+
+    def forget(self, run: UUID) -> None:
+        entry = self._entries.pop(run, None)
+        if entry is not None:
+            self._bytes -= entry.bytes
+        metrics.ENGINE_RUNS_CACHED.set(len(self._entries))
+
+
+def _payload(run: Run, name: str) -> int:
+    node = run.nodes[name]
+    return len(node.input or b"") + len(node.output or b"")

@@ -1,0 +1,159 @@
+"""Starting runs: what was asked while the last list was being written is written as one list."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import uuid_utils.compat as uuid_utils
+
+from orchestrator.domain.decide import begin
+from orchestrator.domain.decision import Decision
+from orchestrator.domain.run import RUN_ENDED
+from orchestrator.engine.apply import DATABASE_AWAY
+from orchestrator.engine.committed import Committed, NumberedFact, dated, number_facts
+from orchestrator.engine.plans import Plans
+from orchestrator.engine.port import Started, StartRun, Superseded
+from orchestrator.engine.rows import event_writes, first_writes
+from orchestrator.engine.runs import Runs
+from orchestrator.store.start import Holder, RunStart, holders, start
+from penstock.contracts.errors import Conflict, Unavailable
+from penstock.contracts.template import Evaluate
+from penstock.contracts.wire import encode
+from penstock.telemetry import metrics
+
+
+@dataclass(slots=True)
+class _Birth:
+    """A run that wants to be written."""
+
+    request: StartRun
+    decision: Decision
+    facts: list[NumberedFact]
+
+    @property
+    def id(self) -> UUID:
+        return self.decision.run.id
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.request.project, self.request.idempotency_key or ""
+
+
+class Starts:
+    """Writes lists of new runs. What it commits goes to `on_commit`."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        plans: Plans,
+        runs: Runs,
+        evaluate: Evaluate,
+        on_commit: Callable[[Sequence[Committed]], None],
+    ) -> None:
+        self._pool = pool
+        self._plans = plans
+        self._runs = runs
+        self._evaluate = evaluate
+        self._on_commit = on_commit
+
+    async def __call__(self, requests: list[StartRun]) -> list[Started | Exception]:
+        try:
+            return await self._start(requests)
+        except DATABASE_AWAY as error:
+            raise Unavailable(f"the database does not answer: {error!r}") from error
+
+    async def _start(self, requests: list[StartRun]) -> list[Started | Exception]:
+        births = [await self._birth(request) for request in requests]
+        good = [birth for birth in births if isinstance(birth, _Birth)]
+        written = await start(self._pool, [_row(birth) for birth in good])
+        self._commit([birth for birth in good if birth.id in written], written)
+        refused = [birth.key for birth in good if birth.id not in written and birth.request.idempotency_key]
+        taken = await holders(self._pool, refused) if refused else {}
+        return [b if isinstance(b, Exception) else _answer(b, written.get(b.id), taken) for b in births]
+
+    async def _birth(self, request: StartRun) -> _Birth | Exception:
+        try:
+            plan = await self._plans.get(
+                project=request.project, workflow=request.workflow, version=request.version
+            )
+            decision = begin(
+                id=uuid_utils.uuid7(),
+                project=request.project,
+                plan=plan,
+                input=request.input,
+                evaluate=self._evaluate,
+                labels=request.labels,
+                traceparent=request.traceparent,
+                by=request.by or None,
+            )
+        except DATABASE_AWAY:
+            raise
+        except Exception as error:
+            return error
+        return _Birth(request, decision, number_facts(decision.run, list(decision.facts)))
+
+    def _commit(self, births: list[_Birth], written: dict[UUID, datetime]) -> None:
+        commits = []
+        for birth in births:
+            run = birth.decision.run
+            metrics.RUNS_STARTED.labels(run.plan.definition.name).inc()
+            if run.state in RUN_ENDED:
+                metrics.RUNS_ENDED.labels(run.plan.definition.name, run.state).inc()
+            self._runs.keep(run, changed=birth.decision.changed)
+            events = dated(run, birth.facts, written[run.id])
+            commits.append(Committed(run, events, birth.decision.commands))
+        self._on_commit(commits)
+
+
+def _row(birth: _Birth) -> RunStart:
+    request, run = birth.request, birth.decision.run
+    return RunStart(
+        id=run.id,
+        project=run.project,
+        key=request.idempotency_key,
+        digest=request.digest,
+        workflow=request.workflow,
+        workflow_version=request.version,
+        latest=request.latest,
+        state=run.state,
+        version=run.version,
+        nodes_total=len(run.plan.nodes),
+        nodes_open=run.open_nodes,
+        input=request.input.decode(),
+        output=run.output.decode() if run.output is not None else None,
+        failure=encode(run.failure.cut()).decode() if run.failure else None,
+        labels=encode(request.labels).decode(),
+        priority=request.priority,
+        traceparent=request.traceparent,
+        timeout=run.plan.definition.timeout,
+        ended=run.state in RUN_ENDED,
+        nodes=first_writes(run, birth.decision.changed),
+        events=tuple(event_writes(run.id, birth.facts)),
+    )
+
+
+def _answer(birth: _Birth, at: datetime | None, taken: dict[tuple[str, str], Holder]) -> Started | Exception:
+    run, request = birth.decision.run, birth.request
+    if at is not None:
+        return Started(
+            run_id=run.id,
+            created=True,
+            state=run.state,
+            seq=run.version,
+            nodes_total=len(run.plan.nodes),
+            nodes_open=run.open_nodes,
+            created_at=at,
+            deadline_at=None if run.state in RUN_ENDED else at + run.plan.definition.timeout,
+        )
+    holder = taken.get(birth.key) if request.idempotency_key else None
+    if holder is None:
+        return Superseded(
+            f"workflow '{request.workflow}' has a newer version than {request.version}, or is inactive"
+        )
+    if holder.digest != request.digest:
+        return Conflict(
+            f"idempotency_key '{request.idempotency_key}' was used with another body, for run {holder.run_id}"
+        )
+    return Started(run_id=holder.run_id, created=False)

@@ -1,0 +1,233 @@
+"""What people read: workflows, runs, nodes, agents and figures, shaped as the API answers them (design §4).
+
+JSON that authors and agents wrote stays raw bytes from the database to the socket.
+"""
+
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from penstock.contracts.agent import Reuse
+from penstock.contracts.errors import Problem
+from penstock.contracts.failure import Failure
+from penstock.contracts.workflow import Json
+
+T = TypeVar("T")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """Some items, and the cursor of what follows, or None at the end."""
+
+    items: tuple[T, ...]
+    next: str | None = None
+
+
+class WorkflowSummary(msgspec.Struct, frozen=True):
+    """One version of a workflow without its definition; `created_at` is the version's."""
+
+    project: str
+    name: str
+    version: int
+    active: bool
+    description: str
+    digest: str
+    created_at: datetime
+
+
+class WorkflowView(WorkflowSummary, frozen=True, kw_only=True):
+    """One version with its canonical document, and what is doubtful in it."""
+
+    definition: msgspec.Raw
+    warnings: tuple[Problem, ...] = ()
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How many nodes have ended. `percent` is rounded down: 100 means all."""
+
+    total: int
+    done: int
+    percent: int
+
+    @classmethod
+    def of(cls, *, total: int, open_nodes: int) -> "Progress":
+        done = total - open_nodes
+        return cls(total=total, done=done, percent=100 * done // total)
+
+
+class RunSummary(msgspec.Struct, frozen=True):
+    """A run without what may be large. `seq` numbers the last event of its timeline."""
+
+    id: UUID
+    project: str
+    workflow: str
+    version: int
+    state: str
+    failure: Failure | None
+    labels: dict[str, str]
+    priority: int
+    created_at: datetime
+    changed_at: datetime
+    ended_at: datetime | None
+    deadline_at: datetime | None
+    seq: int
+    progress: Progress
+
+
+class NodeView(msgspec.Struct, frozen=True):
+    """One node of a run. `needs` are all nodes that it waits for, also those that only an expression names.
+
+    `due_at`: backoff, the next attempt; running, the timeout. `output` is None, with its size in
+    `output_bytes`, when it is too large for this view; the node's own page has it.
+    """
+
+    name: str
+    state: str
+    agent: str
+    pool: str
+    needs: tuple[str, ...]
+    attempt: int = 0
+    runner: str | None = None
+    ready_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    due_at: datetime | None = None
+    output: msgspec.Raw | None = None
+    output_bytes: int | None = None
+    failure: Failure | None = None
+    publication: int = 0
+
+
+class RunView(RunSummary, frozen=True, kw_only=True):
+    """A whole run, with its nodes in the author's order."""
+
+    input: msgspec.Raw
+    output: msgspec.Raw | None
+    nodes: tuple[NodeView, ...]
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One attempt of a node, as the timeline tells it. `outcome` is None while it runs."""
+
+    attempt: int
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    outcome: str | None = None  # succeeded | failed | cancelled | released
+    failure: Failure | None = None
+    runner: str | None = None
+    tier: str | None = None
+
+
+class NodeDetail(NodeView, frozen=True, kw_only=True):
+    """A node with its resolved input, its whole output and its attempts."""
+
+    input: msgspec.Raw | None
+    attempts: tuple[Attempt, ...]
+
+
+class EventView(msgspec.Struct, frozen=True):
+    """One fact of a run's timeline."""
+
+    seq: int
+    at: datetime
+    kind: str
+    node: str | None
+    attempt: int | None
+    data: msgspec.Raw
+
+
+class EventPage(msgspec.Struct, frozen=True):
+    """Events in order. `next` is the `after` that continues; None: the run has ended and all is read."""
+
+    items: tuple[EventView, ...]
+    next: int | None
+
+
+class LogLineView(msgspec.Struct, frozen=True):
+    attempt: int
+    line: int
+    at: datetime
+    stream: str
+    text: str
+
+
+class LogPage(msgspec.Struct, frozen=True):
+    """Lines of one attempt in order. `next` is the `after` that continues, or None when there is no more."""
+
+    items: tuple[LogLineView, ...]
+    next: int | None
+
+
+class AgentVersion(msgspec.Struct, frozen=True):
+    version: str
+    reuse: Reuse
+    input: Json
+    output: Json
+    error: str | None
+    runners: tuple[str, ...]
+
+
+class AgentView(msgspec.Struct, frozen=True):
+    name: str
+    description: str
+    versions: tuple[AgentVersion, ...]
+
+
+class RunnerView(msgspec.Struct, frozen=True):
+    """`alive`: it has announced itself within the last 30 s and has not left."""
+
+    id: str
+    pool: str
+    host: str
+    slots: int
+    tier: str
+    seen_at: datetime
+    alive: bool
+
+
+class AgentsView(msgspec.Struct, frozen=True):
+    items: tuple[AgentView, ...]
+    runners: tuple[RunnerView, ...]
+
+
+class Seconds(msgspec.Struct, frozen=True):
+    """How long ended ones took; None when there are none."""
+
+    mean: float | None
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class RunStatistics(msgspec.Struct, frozen=True):
+    """`success_rate` is succeeded of all ended, between 0 and 1; None before the first end."""
+
+    total: int
+    active: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    success_rate: float | None
+    seconds: Seconds
+
+
+class WorkflowStatistics(RunStatistics, frozen=True, kw_only=True):
+    name: str
+
+
+class NodeStatistics(msgspec.Struct, frozen=True):
+    """`runs` counts runs in which the node was started; `retries` attempts beyond the first."""
+
+    workflow: str
+    node: str
+    runs: int
+    retries: int
+    failures: int
+    seconds: Seconds
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    runs: RunStatistics
+    workflows: tuple[WorkflowStatistics, ...]
+    nodes: tuple[NodeStatistics, ...]

@@ -1,0 +1,295 @@
+"""Every endpoint there is, in the order of the OpenAPI page."""
+
+from dataclasses import dataclass
+
+from orchestrator.engine.views import (
+    AgentsView,
+    EventPage,
+    LogPage,
+    NodeDetail,
+    Page,
+    RunSummary,
+    RunView,
+    Statistics,
+    WorkflowSummary,
+    WorkflowView,
+)
+from orchestrator.http.artifacts import ArtifactDoor, ArtifactView
+from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
+from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
+from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
+from orchestrator.http.starting import StartDoor, StartRunBody
+from orchestrator.http.timeline import EventsQuery, Explanation, LogsQuery, TimelineDoor
+from orchestrator.http.workflows import JSON, YAML, Validation, WorkflowDoor, WorkflowsQuery
+
+_DEFINITION_EXAMPLE = """\
+name: greet
+inputs: {type: object, required: [name], properties: {name: {type: string}}}
+nodes:
+  hello: {agent: greeter, with: {name: "${{ inputs.name }}"}}
+output: {text: "${{ nodes.hello.output.text }}"}
+"""
+_DEFINITION = Body(
+    {"type": "string", "description": "A definition; its schema is at /api/v1/schemas/workflow"},
+    media_types=(YAML[0], *JSON),
+    example=_DEFINITION_EXAMPLE,
+)
+_START_EXAMPLE = {
+    "workflow": "greet",
+    "input": {"name": "Ada"},
+    "idempotency_key": "order-4711",
+    "labels": {"team": "platform"},
+}
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Who answers."""
+
+    workflows: WorkflowDoor
+    starting: StartDoor
+    runs: RunDoor
+    timeline: TimelineDoor
+    artifacts: ArtifactDoor
+    operations: OperationsDoor
+
+
+def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
+    return (
+        *_workflow_endpoints(doors.workflows),
+        *_run_endpoints(doors.starting, doors.runs),
+        *_timeline_endpoints(doors.timeline),
+        *_artifact_endpoints(doors.artifacts),
+        *_operation_endpoints(doors.operations, doors.workflows),
+    )
+
+
+def _workflow_endpoints(door: WorkflowDoor) -> tuple[Endpoint, ...]:
+    return (
+        Endpoint(
+            "POST",
+            "/api/v1/workflows",
+            door.save,
+            "save_workflow",
+            "Save a definition",
+            {
+                201: Answer("A new version", WorkflowView),
+                200: Answer("Unchanged: no new version", WorkflowView),
+            },
+            "A changed definition becomes the next version. Runs keep the version they were started with.",
+            body=_DEFINITION,
+        ),
+        Endpoint(
+            "POST",
+            "/api/v1/workflows/validate",
+            door.validate,
+            "validate_workflow",
+            "Check a definition",
+            {200: Answer("What was found", Validation)},
+            "Lists all problems at once, each with its line. Nothing is saved.",
+            body=_DEFINITION,
+        ),
+        Endpoint(
+            "GET",
+            "/api/v1/workflows",
+            door.list,
+            "list_workflows",
+            "List workflows by name",
+            {200: Answer("Their latest versions, without definitions", Page[WorkflowSummary])},
+            query=WorkflowsQuery,
+        ),
+        _workflow("GET", "", door.get, "get_workflow", "The latest version"),
+        _workflow("GET", "/versions/{version}", door.version, "get_workflow_version", "One version"),
+        _workflow("POST", "/activate", door.activate, "activate_workflow", "Allow new runs"),
+        _workflow("POST", "/deactivate", door.deactivate, "deactivate_workflow", "Refuse new runs"),
+    )
+
+
+def _workflow(method: str, tail: str, handle: Handle, name: str, summary: str) -> Endpoint:
+    answers = {200: Answer("The workflow", WorkflowView)}
+    return Endpoint(method, f"/api/v1/workflows/{{name}}{tail}", handle, name, summary, answers)
+
+
+def _run_endpoints(starting: StartDoor, door: RunDoor) -> tuple[Endpoint, ...]:
+    return (
+        Endpoint(
+            "POST",
+            "/api/v1/runs",
+            starting.start,
+            "start_run",
+            "Start a run",
+            {
+                201: Answer("It was committed and goes on whatever dies", RunSummary),
+                200: Answer("The same key and body started this run before", RunSummary),
+            },
+            "With an `idempotency_key` the same request can be repeated safely: it starts one run.",
+            body=Body(StartRunBody, example=_START_EXAMPLE),
+            conflicts="The key has started a run with another body, or the workflow is not active",
+        ),
+        Endpoint(
+            "GET",
+            "/api/v1/runs",
+            door.list,
+            "list_runs",
+            "List runs, newest first",
+            {200: Answer("Runs without input, output and nodes", Page[RunSummary])},
+            "`state` and `label` (key:value) may be repeated: any of the states, all of the labels.",
+            query=RunsQuery,
+        ),
+        Endpoint(
+            "GET",
+            "/api/v1/runs/{run_id}",
+            door.get,
+            "get_run",
+            "One run with its nodes; can wait for it",
+            {200: Answer("The run as it is committed", RunView)},
+            "`wait` (seconds): answer when the run has ended, or with `after` as soon as its seq is greater,"
+            " or when the time is over. An output too large for this view is left out (`output_bytes`"
+            " tells its size); the node's own page has it.",
+            query=RunQuery,
+        ),
+        *_control_endpoints(door),
+    )
+
+
+def _control_endpoints(door: RunDoor) -> tuple[Endpoint, ...]:
+    return (
+        Endpoint(
+            "POST",
+            "/api/v1/runs/{run_id}/cancel",
+            door.cancel,
+            "cancel_run",
+            "Cancel a run",
+            {202: Answer("It is being cancelled, or is cancelled", RunView)},
+            "Nothing new starts; what runs is stopped and waited for. Asking again changes nothing.",
+            body=Body(CancelBody, example={"reason": "wrong repository"}, required=False),
+            conflicts="The run has ended",
+        ),
+        Endpoint(
+            "POST",
+            "/api/v1/runs/{run_id}/retry",
+            door.retry,
+            "retry_run",
+            "Run again what failed or was cancelled",
+            {202: Answer("It runs again", RunView)},
+            "Succeeded nodes keep their results. Asking again while it runs changes nothing.",
+            body=Body(RetryBody, required=False),
+            conflicts="The run has not failed and was not cancelled",
+        ),
+    )
+
+
+def _timeline_endpoints(door: TimelineDoor) -> tuple[Endpoint, ...]:
+    run = "/api/v1/runs/{run_id}"
+    return (
+        Endpoint(
+            "GET",
+            f"{run}/events",
+            door.events,
+            "list_events",
+            "The run's timeline, oldest first",
+            {200: Answer("Events; `next` is null once the run has ended and all is read", EventPage)},
+            "Events with a greater seq than `after`; with `wait` (seconds) as soon as there is one.",
+            query=EventsQuery,
+        ),
+        Endpoint(
+            "GET",
+            f"{run}/nodes/{{node}}",
+            door.node,
+            "get_node",
+            "One node with its input, output and attempts",
+            {200: Answer("The node", NodeDetail)},
+        ),
+        Endpoint(
+            "GET",
+            f"{run}/nodes/{{node}}/logs",
+            door.logs,
+            "list_log_lines",
+            "What the node's agent wrote to its log",
+            {200: Answer("Lines; `next` is null when there are no more now", LogPage)},
+            "Lines beyond number `after` of `attempt`, or of the latest attempt that wrote any.",
+            query=LogsQuery,
+        ),
+        Endpoint(
+            "GET",
+            f"{run}/explain",
+            door.explain,
+            "explain_run",
+            "Why each unfinished node is not running",
+            {200: Answer("A sentence for the run and for each unfinished node", Explanation)},
+        ),
+    )
+
+
+def _artifact_endpoints(door: ArtifactDoor) -> tuple[Endpoint, ...]:
+    return (
+        Endpoint(
+            "POST",
+            "/api/v1/artifacts",
+            door.put,
+            "put_artifact",
+            "Keep a file",
+            {201: Answer("It is kept under this name; again: nothing changes", ArtifactView)},
+            "The body is the file's bytes, streamed, at most 1 GiB. A directory is a tar archive.",
+            body=Body({"type": "string", "format": "binary"}, ("application/octet-stream",)),
+        ),
+        Endpoint(
+            "GET",
+            "/api/v1/artifacts/{sha256}",
+            door.get,
+            "get_artifact",
+            "The bytes of a file, streamed",
+            {200: Answer("The bytes", media_type="application/octet-stream")},
+        ),
+    )
+
+
+def _operation_endpoints(door: OperationsDoor, workflows: WorkflowDoor) -> tuple[Endpoint, ...]:
+    ready = Answer("A needed dependency is away", ReadinessView)
+    schema = Answer("A JSON Schema", media_type="application/schema+json")
+    figures = Answer("Counts, success rate, mean and percentiles", Statistics)
+    return (
+        _read(
+            "/api/v1/agents",
+            door.agents,
+            "list_agents",
+            "Agents that runners offer",
+            Answer("Both", AgentsView),
+        ),
+        Endpoint(
+            "GET",
+            "/api/v1/statistics",
+            door.statistics,
+            "get_statistics",
+            "Figures of runs, workflows and nodes",
+            {200: figures},
+            query=StatisticsQuery,
+        ),
+        _read(
+            "/api/v1/schemas/workflow",
+            workflows.schema,
+            "get_workflow_schema",
+            "The schema of a definition",
+            schema,
+        ),
+        _read("/health", door.health, "get_health", "Whether the process answers", Answer("It does", Health)),
+        Endpoint(
+            "GET",
+            "/ready",
+            door.ready,
+            "get_readiness",
+            "Every dependency with its state",
+            {200: Answer("Ready, perhaps degraded", ReadinessView), 503: ready},
+        ),
+        _read(
+            "/metrics",
+            door.metrics,
+            "get_metrics",
+            "For Prometheus",
+            Answer("Metrics", media_type="text/plain"),
+        ),
+    )
+
+
+def _read(path: str, handle: Handle, name: str, summary: str, answer: Answer) -> Endpoint:
+    return Endpoint("GET", path, handle, name, summary, {200: answer})

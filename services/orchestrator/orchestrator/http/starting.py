@@ -1,0 +1,165 @@
+"""POST /runs: the hot path of this door. Checked from memory, decided by the engine, answered without a read."""
+
+import hashlib
+import re
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orchestrator.domain.run import RunState
+from orchestrator.engine.port import (
+    PRIORITY_DEFAULT,
+    Engine,
+    Queries,
+    Registry,
+    Resolved,
+    Started,
+    StartRun,
+    Superseded,
+)
+from orchestrator.engine.views import Progress, RunSummary, RunView
+from orchestrator.http.endpoint import json_answer
+from orchestrator.http.reading import decode_body, expect_media_type, project_of, read_body
+from penstock.contracts.errors import Conflict, InvalidInput, NotFound, Unavailable
+from penstock.contracts.limits import REQUEST_BODY_BYTES_MAX
+
+LABELS_MAX = 50  # they are searched and shown, not a place for data
+SUPERSEDED_TRIES_MAX = 5  # versions saved between our look and the start, again and again
+STARTED_BY = "api"
+
+LabelKey = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\x00:]+$")]
+LabelValue = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^[^\x00]*$")]
+IdempotencyKey = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+VersionNumber = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class StartRunBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is needed to start a run; `version` is the latest unless given."""
+
+    workflow: str
+    version: VersionNumber | None = None
+    input: msgspec.Raw = msgspec.Raw(b"{}")
+    idempotency_key: IdempotencyKey | None = None
+    priority: Annotated[int, msgspec.Meta(ge=1, le=9)] = PRIORITY_DEFAULT
+    labels: Annotated[dict[LabelKey, LabelValue], msgspec.Meta(max_length=LABELS_MAX)] = {}
+
+
+_body = msgspec.json.Decoder(StartRunBody)
+
+
+class StartDoor:
+    """Starts runs."""
+
+    def __init__(self, engine: Engine, queries: Queries, registry: Registry) -> None:
+        self._engine = engine
+        self._queries = queries
+        self._registry = registry
+
+    async def start(self, request: Request) -> Response:
+        project = project_of(request)
+        expect_media_type(request, "application/json")
+        body = decode_body(await read_body(request, bytes_max=REQUEST_BODY_BYTES_MAX), _body)
+        digest = _digest(body) if body.idempotency_key else ""
+        try:
+            wish, started = await self._start(project, body, digest, _traceparent(request))
+        except (NotFound, Conflict, InvalidInput):
+            # The workflow may have changed since this key started its run: the run is what counts.
+            if not (view := await self._started_before(project, body, digest)):
+                raise
+            return json_answer(_without_nodes(view))
+        location = {"location": f"/api/v1/runs/{started.run_id}"}
+        if started.created and started.state == RunState.RUNNING and started.created_at is not None:
+            return json_answer(_summary(wish, started, started.created_at), status=201, headers=location)
+        view = await self._queries.run(project, started.run_id)
+        return json_answer(_without_nodes(view), status=201 if started.created else 200, headers=location)
+
+    async def _start(
+        self, project: str, body: StartRunBody, digest: str, traceparent: str | None
+    ) -> tuple[StartRun, Started]:
+        """What is latest comes from memory; the engine's own check tells when memory is old."""
+        for tries in range(SUPERSEDED_TRIES_MAX):
+            workflow = await self._resolve(project, body, fresh=tries > 0)
+            wish = _wish(project, workflow, body, digest, traceparent)
+            try:
+                return wish, await self._engine.start(wish)
+            except Superseded:
+                continue
+        raise Unavailable(f"workflow '{body.workflow}' is being changed all the time")
+
+    async def _resolve(self, project: str, body: StartRunBody, *, fresh: bool) -> Resolved:
+        if body.version is None:
+            return await self._registry.latest(project, body.workflow, fresh=fresh)
+        if fresh:
+            await self._registry.latest(project, body.workflow, fresh=True)  # raises if it is not active
+        return await self._registry.resolve(project, body.workflow, body.version)
+
+    async def _started_before(self, project: str, body: StartRunBody, digest: str) -> RunView | None:
+        """The run that this very request has started before. Raises Conflict if the key started another."""
+        if body.idempotency_key is None:
+            return None
+        run_id = await self._queries.started(project, body.idempotency_key, digest)
+        return None if run_id is None else await self._queries.run(project, run_id)
+
+
+def _wish(
+    project: str, workflow: Resolved, body: StartRunBody, digest: str, traceparent: str | None
+) -> StartRun:
+    return StartRun(
+        project=project,
+        workflow=body.workflow,
+        version=workflow.version,
+        latest=body.version is None,
+        input=workflow.check_input(bytes(body.input)),
+        digest=digest,
+        idempotency_key=body.idempotency_key,
+        priority=body.priority,
+        labels=body.labels,
+        by=STARTED_BY,
+        traceparent=traceparent,
+    )
+
+
+def _digest(body: StartRunBody) -> str:
+    """What the client asked for, whatever its spacing and the order of its fields."""
+    try:
+        value = msgspec.json.decode(body.input)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput.at("input", f"not JSON: {error}") from error
+    asked = (body.workflow, body.version, value, body.priority, body.labels)
+    return hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()
+
+
+def _traceparent(request: Request) -> str | None:
+    """A trace that is not well formed is not ours to refuse: it is left out."""
+    given = request.headers.get("traceparent", "")
+    return given if _TRACEPARENT.fullmatch(given) else None
+
+
+def _summary(wish: StartRun, started: Started, created_at: datetime) -> RunSummary:
+    """The run as it was committed, put together from what was asked and answered."""
+    return RunSummary(
+        id=started.run_id,
+        project=wish.project,
+        workflow=wish.workflow,
+        version=wish.version,
+        state=started.state,
+        failure=None,
+        labels=wish.labels,
+        priority=wish.priority,
+        created_at=created_at,
+        changed_at=created_at,
+        ended_at=None,
+        deadline_at=started.deadline_at,
+        seq=started.seq,
+        progress=Progress.of(total=started.nodes_total, open_nodes=started.nodes_open),
+    )
+
+
+def _without_nodes(view: RunView) -> RunSummary:
+    names = RunSummary.__struct_fields__
+    return RunSummary(**{name: getattr(view, name) for name in names})

@@ -1,0 +1,167 @@
+"""The composition root: chooses every implementation, opens the doors, closes them in order."""
+
+import asyncio
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+import asyncpg
+import structlog
+import uvicorn
+import uvloop
+
+from orchestrator.bus.control import ControlDoor
+from orchestrator.bus.logs import LogsDoor
+from orchestrator.bus.requests import Requests
+from orchestrator.bus.results import ResultsDoor
+from orchestrator.bus.rpc import RpcDoor
+from orchestrator.clock import run_clock
+from orchestrator.engine.engine import RunEngine
+from orchestrator.engine.registry import RunnerRegistry
+from orchestrator.engine.relay import Relay
+from orchestrator.engine.sweep import Sweep
+from orchestrator.http.app import HttpSettings, create_app
+from orchestrator.readiness import Readiness
+from orchestrator.settings import Settings
+from orchestrator.store.artifacts import ArtifactFolder
+from orchestrator.store.composed import open_database
+from orchestrator.store.database import open_pool
+from orchestrator.store.migrate import migrate
+from orchestrator.store.reads import Reads
+from orchestrator.store.registry import WorkflowRegistry
+from penstock.bus.connection import Bus, connect
+from penstock.bus.publisher import Publisher
+from penstock.bus.streams import declare_streams
+from penstock.definition.expressions import Expressions
+from penstock.service import read_settings, set_up_logging, until_told_to_stop
+
+DRAIN_S = 5.0  # how long a stopping orchestrator finishes what it has begun
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The orchestrator, put together."""
+
+    bus: Bus
+    engine: RunEngine
+    relay: Relay
+    sweep: Sweep
+    requests: Requests
+    registry: RunnerRegistry
+    server: uvicorn.Server
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT; exits 2 when a setting is wrong."""
+    set_up_logging("orchestrator")
+    uvloop.run(serve(read_settings(Settings)))
+
+
+async def serve(settings: Settings) -> None:
+    async with AsyncExitStack() as stack:
+        parts = await compose(settings, stack)
+        engine = asyncio.create_task(parts.engine.run())
+        doors = await _open_doors(parts, settings)
+        stop = asyncio.create_task(until_told_to_stop())
+        log.info("orchestrator.started", host=settings.http_host, port=settings.http_port)
+        ended, _ = await asyncio.wait([engine, stop, *doors], return_when=asyncio.FIRST_COMPLETED)
+        log.info("orchestrator.stopping")
+        await _close_doors(parts, doors)
+        await _drain(parts, engine)
+        for task in ended - {stop}:
+            task.result()  # a loop that ended by itself ended by an error
+
+
+async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
+    """Connect to everything and put the parts together; `stack` closes what was opened."""
+    pool = await open_pool(settings.database_url)
+    stack.push_async_callback(_close_pool, pool)
+    async with pool.acquire() as connection:
+        applied = await migrate(connection)
+    if applied:
+        log.info("orchestrator.migrated", migrations=applied)
+    bus = await stack.enter_async_context(
+        connect(
+            url=settings.nats_url,
+            user=settings.nats_user,
+            password=settings.nats_password,
+            name="penstock-orchestrator",
+        )
+    )
+    await declare_streams(bus.client.jetstream())
+    publisher = Publisher(bus)
+    await publisher.start()
+    relay = Relay(bus, publisher, pool)
+    engine = RunEngine(pool, relay, Expressions().evaluate, lease=timedelta(seconds=settings.lease_s))
+    registry = RunnerRegistry(pool)
+    sweep = Sweep(pool, engine, relay, lease_s=settings.lease_s, bus_is_up=lambda: bus.is_connected)
+    server = _http_server(settings, stack, engine, Readiness(bus, pool))
+    return Parts(bus, engine, relay, sweep, Requests(bus, registry), registry, server)
+
+
+def _http_server(
+    settings: Settings, stack: AsyncExitStack, engine: RunEngine, readiness: Readiness
+) -> uvicorn.Server:
+    database = open_database(settings.database_url)
+    stack.push_async_callback(database.dispose)
+    workflows = WorkflowRegistry(database)
+    app = create_app(
+        engine=engine,
+        queries=Reads(database, workflows),
+        registry=workflows,
+        artifacts=ArtifactFolder(settings.artifacts_folder, database),
+        readiness=readiness,
+        settings=HttpSettings(),
+    )
+    config = uvicorn.Config(
+        app,
+        host=settings.http_host,
+        port=settings.http_port,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=int(DRAIN_S),
+    )
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    return server
+
+
+async def _open_doors(parts: Parts, settings: Settings) -> list[asyncio.Task[None]]:
+    results = ResultsDoor(parts.bus, parts.engine, parts.registry)
+    logs = LogsDoor(parts.bus, parts.registry)
+    await results.declare()
+    await logs.declare()
+    await RpcDoor(parts.requests, parts.engine).open()
+    await ControlDoor(parts.bus, parts.requests, parts.registry).open()
+    clock = run_clock(parts.sweep, every_s=settings.sweep_every_s)
+    return [asyncio.create_task(door) for door in (results.run(), logs.run(), clock, parts.server.serve())]
+
+
+async def _close_doors(parts: Parts, doors: list[asyncio.Task[None]]) -> None:
+    """HTTP finishes its requests; the pull loops and the clock stop."""
+    *loops, _server = doors
+    parts.server.should_exit = True
+    for loop in loops:
+        loop.cancel()
+    await asyncio.wait(doors, timeout=DRAIN_S)
+
+
+async def _drain(parts: Parts, engine: asyncio.Task[None]) -> None:
+    """What was committed goes out and is noted, as far as time allows; the next orchestrator does the rest."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(parts.relay.drain(), DRAIN_S)
+    engine.cancel()
+    await asyncio.wait([engine])
+
+
+async def _close_pool(pool: asyncpg.Pool) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), DRAIN_S)
+    except TimeoutError:
+        pool.terminate()

@@ -1,0 +1,20 @@
+"""The orchestrator's settings: `PENSTOCK_ORCHESTRATOR_<NAME>`, read once in main."""
+
+from pathlib import Path
+
+from pydantic import Field, PositiveFloat
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="PENSTOCK_ORCHESTRATOR_")
+
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(9002, ge=0, le=65535)
+    database_url: str
+    nats_url: str = "nats://127.0.0.1:4222"
+    nats_user: str = "orchestrator"
+    nats_password: str
+    artifacts_folder: Path
+    lease_s: PositiveFloat = 30.0  # design §8: renewed at a third of it
+    sweep_every_s: PositiveFloat = 1.0

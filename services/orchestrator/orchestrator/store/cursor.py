@@ -1,0 +1,36 @@
+"""Where a page of a list ends: an opaque text for the client, a row's sort key for us."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+import msgspec
+
+from penstock.contracts.errors import InvalidInput
+
+K = TypeVar("K", bound=msgspec.Struct)
+
+
+class RunKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    created_at: datetime
+    id: UUID
+
+
+class NameKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    name: str
+
+
+def write_cursor(key: msgspec.Struct) -> str:
+    return urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
+
+
+def read_cursor(text: str, kind: type[K]) -> K:
+    """Raises InvalidInput for anything that `write_cursor` did not write."""
+    try:
+        key = msgspec.json.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=kind)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise InvalidInput.at("cursor", "expected the `next` of a former page, unchanged") from error
+    if "\x00" in repr(key) or (isinstance(key, RunKey) and key.created_at.tzinfo is None):
+        raise InvalidInput.at("cursor", "expected the `next` of a former page, unchanged")
+    return key

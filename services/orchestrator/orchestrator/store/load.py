@@ -1,0 +1,72 @@
+"""Reading runs back: their rows as values, for runs that are not in memory at the version that counts."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+
+from penstock.contracts.value import Value
+
+_RUNS = """
+select id, project, workflow, workflow_version, state, version, published, nodes_total, nodes_open,
+       input, output, failure, cancel_reason, labels, traceparent
+from run where id = any($1::uuid[])
+"""
+
+_NODES = """
+select run_id, name, state, attempt, first_attempt, token, runner, publication, input, output, failure
+from node where run_id = any($1::uuid[])
+"""
+
+_DEFINITION = "select source from workflow_version where project = $1 and name = $2 and version = $3"
+
+
+class RunRow(Value, frozen=True):
+    """A row of `run`. JSON stays text."""
+
+    id: UUID
+    project: str
+    workflow: str
+    workflow_version: int
+    state: str
+    version: int
+    published: int
+    nodes_total: int
+    nodes_open: int
+    input: str
+    output: str | None
+    failure: str | None
+    cancel_reason: str | None
+    labels: str
+    traceparent: str | None
+
+
+class NodeRow(Value, frozen=True):
+    """A row of `node`, without its times. JSON stays text."""
+
+    run_id: UUID
+    name: str
+    state: str
+    attempt: int
+    first_attempt: int
+    token: UUID | None
+    runner: str | None
+    publication: int
+    input: str | None
+    output: str | None
+    failure: str | None
+
+
+async def load_runs(pool: asyncpg.Pool, ids: Sequence[UUID]) -> list[tuple[RunRow, list[NodeRow]]]:
+    """The runs that exist. Runs are read before nodes: nodes that are newer show as a stale version at the save."""
+    runs = [RunRow(**dict(row)) for row in await pool.fetch(_RUNS, list(ids))]
+    nodes: dict[UUID, list[NodeRow]] = {run.id: [] for run in runs}
+    for row in await pool.fetch(_NODES, [run.id for run in runs]):
+        nodes[row["run_id"]].append(NodeRow(**dict(row)))
+    return [(run, nodes[run.id]) for run in runs]
+
+
+async def load_definition(pool: asyncpg.Pool, *, project: str, name: str, version: int) -> str | None:
+    """The canonical document of one workflow version, as JSON text."""
+    source: str | None = await pool.fetchval(_DEFINITION, project, name, version)
+    return source

@@ -1,0 +1,63 @@
+"""Reads of who works: the agents that runners offer, and the runners."""
+
+from collections.abc import Iterable
+from itertools import groupby
+
+import msgspec
+from sqlalchemy import func, select
+
+from orchestrator.engine.views import AgentsView, AgentVersion, AgentView, RunnerView
+from orchestrator.store.composed import Database
+from orchestrator.store.tables import runner
+from penstock.contracts.agent import AgentOffer
+from penstock.contracts.limits import LEASE
+
+RUNNER_ALIVE = LEASE  # a runner announces itself every 10 s; after a lease its work is given to others
+RUNNERS_MAX = 1_000  # the latest seen; those that left long before are of no interest
+
+_offers = msgspec.json.Decoder(tuple[AgentOffer, ...])
+
+
+async def read_agents(database: Database) -> AgentsView:
+    """Agents by name and version with the runners that are alive; also agents whose runners are gone."""
+    alive = runner.c.left_at.is_(None) & (runner.c.seen_at > func.now() - RUNNER_ALIVE)
+    columns = (runner.c.id, runner.c.pool, runner.c.host, runner.c.slots, runner.c.tier, runner.c.seen_at)
+    rows = await database.rows(
+        select(*columns, alive.label("alive"), runner.c.agents)
+        .order_by(runner.c.seen_at.desc(), runner.c.id)
+        .limit(RUNNERS_MAX)
+    )
+    runners = tuple(
+        RunnerView(row.id, row.pool, row.host, row.slots, row.tier, row.seen_at, row.alive) for row in rows
+    )
+    offers = (
+        (view, offer) for view, row in zip(runners, rows, strict=True) for offer in _offers.decode(row.agents)
+    )
+    return AgentsView(items=_agents(offers), runners=runners)
+
+
+def _agents(offers: Iterable[tuple[RunnerView, AgentOffer]]) -> tuple[AgentView, ...]:
+    by_name = sorted(offers, key=lambda pair: (pair[1].name, pair[1].version))
+    return tuple(_agent(name, list(pairs)) for name, pairs in groupby(by_name, key=lambda pair: pair[1].name))
+
+
+def _agent(name: str, pairs: list[tuple[RunnerView, AgentOffer]]) -> AgentView:
+    versions = groupby(pairs, key=lambda pair: pair[1].version)
+    return AgentView(
+        name=name,
+        description=pairs[-1][1].description,
+        versions=tuple(_version(version, list(same)) for version, same in versions),
+    )
+
+
+def _version(version: str, pairs: list[tuple[RunnerView, AgentOffer]]) -> AgentVersion:
+    """The sort is stable: the first pair is of the runner that was seen last."""
+    offer = pairs[0][1]
+    return AgentVersion(
+        version=version,
+        reuse=offer.reuse,
+        input=offer.input,
+        output=offer.output,
+        error=offer.error,
+        runners=tuple(runner.id for runner, _ in pairs if runner.alive),
+    )

@@ -1,0 +1,132 @@
+"""Reads of runs: one with its nodes, and lists with filters and cursor pages."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import ColumnElement, Row, ScalarSelect, Text, cast, func, literal, select, tuple_
+
+from orchestrator.domain.run import RUN_ENDED
+from orchestrator.engine.port import Resolved, RunFilter, RunHead
+from orchestrator.engine.views import Page, Progress, RunSummary, RunView
+from orchestrator.store.composed import Database
+from orchestrator.store.cursor import RunKey, read_cursor, write_cursor
+from orchestrator.store.read_nodes import NodeRow, node_as_json, node_view
+from orchestrator.store.tables import idempotency, node, run
+from penstock.contracts.errors import Conflict, NotFound
+from penstock.contracts.failure import Failure
+from penstock.contracts.limits import MIB
+
+VIEW_OUTPUT_BYTES_MAX = 4 * MIB  # all node outputs of one view together; a larger one has a page of its own
+
+_SUMMARY = tuple(column for column in run.c if column.name not in ("input", "output", "cancel_reason"))
+
+_failure = msgspec.json.Decoder(Failure)
+_node_rows = msgspec.json.Decoder(tuple[NodeRow, ...])
+
+
+async def read_head(database: Database, project: str, run_id: UUID) -> RunHead:
+    """Raises NotFound."""
+    columns = (run.c.state, run.c.version, run.c.workflow, run.c.workflow_version)
+    row = await database.row(select(*columns).where(*_is(project, run_id)))
+    if row is None:
+        raise NotFound("run", str(run_id))
+    return RunHead(
+        state=row.state,
+        seq=row.version,
+        ended=row.state in RUN_ENDED,
+        workflow=row.workflow,
+        workflow_version=row.workflow_version,
+    )
+
+
+async def read_run_row(database: Database, project: str, run_id: UUID) -> Row[Any]:
+    """A run with all its node rows: one statement, so that run and nodes are of one moment."""
+    row = await database.row(select(run, _nodes_of_run().label("nodes")).where(*_is(project, run_id)))
+    if row is None:
+        raise NotFound("run", str(run_id))
+    return row
+
+
+async def read_page(
+    database: Database, project: str, which: RunFilter, *, limit: int, cursor: str | None
+) -> Page[RunSummary]:
+    """Newest first. One row more than asked tells whether there is another page."""
+    found = select(*_SUMMARY).where(run.c.project == project, *_matches(which))
+    if cursor is not None:
+        key = read_cursor(cursor, RunKey)
+        found = found.where(
+            tuple_(run.c.created_at, run.c.id) < tuple_(literal(key.created_at), literal(key.id))
+        )
+    newest_first = found.order_by(run.c.created_at.desc(), run.c.id.desc()).limit(limit + 1)
+    rows = await database.rows(newest_first)
+    items = tuple(RunSummary(**summary_fields(row)) for row in rows[:limit])
+    last = RunKey(created_at=items[-1].created_at, id=items[-1].id) if len(rows) > limit else None
+    return Page(items=items, next=write_cursor(last) if last else None)
+
+
+async def read_started(database: Database, project: str, key: str, digest: str) -> UUID | None:
+    """The run that an idempotency key started; raises Conflict if it started something else."""
+    row = await database.row(
+        select(idempotency.c.run_id, idempotency.c.digest).where(
+            idempotency.c.project == project, idempotency.c.key == key
+        )
+    )
+    if row is None:
+        return None
+    if row.digest != digest:
+        raise Conflict(f"the idempotency key '{key}' has started another run with another request")
+    started: UUID = row.run_id
+    return started
+
+
+def run_view(row: Row[Any], workflow: Resolved) -> RunView:
+    rows = {found.name: found for found in _node_rows.decode(row.nodes)}
+    return RunView(
+        **summary_fields(row),
+        input=row.input,
+        output=row.output,
+        nodes=tuple(node_view(rows.get(node.name), workflow, node) for node in workflow.definition.nodes),
+    )
+
+
+def summary_fields(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "project": row.project,
+        "workflow": row.workflow,
+        "version": row.workflow_version,
+        "state": row.state,
+        "failure": None if row.failure is None else _failure.decode(row.failure),
+        "labels": row.labels,
+        "priority": row.priority,
+        "created_at": row.created_at,
+        "changed_at": row.changed_at,
+        "ended_at": row.ended_at,
+        "deadline_at": row.deadline_at,
+        "seq": row.version,
+        "progress": Progress.of(total=row.nodes_total, open_nodes=row.nodes_open),
+    }
+
+
+def _is(project: str, run_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    return run.c.id == run_id, run.c.project == project
+
+
+def _matches(which: RunFilter) -> list[ColumnElement[bool]]:
+    conditions = []
+    if which.workflow is not None:
+        conditions.append(run.c.workflow == which.workflow)
+    if which.states:
+        conditions.append(run.c.state.in_(which.states))
+    if which.labels:
+        conditions.append(run.c.labels.contains(which.labels))
+    if which.after_time is not None:
+        conditions.append(run.c.created_at > which.after_time)
+    return conditions
+
+
+def _nodes_of_run() -> ScalarSelect[str]:
+    each = node_as_json(output_bytes_max=VIEW_OUTPUT_BYTES_MAX / run.c.nodes_total)
+    nodes = select(func.coalesce(cast(func.json_agg(each), Text), "[]"))
+    return nodes.where(node.c.run_id == run.c.id).correlate(run).scalar_subquery()

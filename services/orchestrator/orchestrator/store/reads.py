@@ -1,0 +1,67 @@
+"""The reading side for people: answers `Queries` from the database, workflows from the registry."""
+
+from datetime import datetime
+from uuid import UUID
+
+from orchestrator.engine.port import Registry, RunFilter, RunHead
+from orchestrator.engine.views import (
+    AgentsView,
+    EventPage,
+    LogPage,
+    NodeDetail,
+    Page,
+    RunSummary,
+    RunView,
+    Statistics,
+)
+from orchestrator.store.composed import Database
+from orchestrator.store.read_agents import read_agents
+from orchestrator.store.read_nodes import definition_of, read_node
+from orchestrator.store.read_runs import read_head, read_page, read_run_row, read_started, run_view
+from orchestrator.store.read_statistics import read_statistics
+from orchestrator.store.read_timeline import read_events, read_logs
+
+
+class Reads:
+    """`Queries` over PostgreSQL."""
+
+    def __init__(self, database: Database, registry: Registry) -> None:
+        self._database = database
+        self._registry = registry
+
+    async def head(self, project: str, run_id: UUID) -> RunHead:
+        return await read_head(self._database, project, run_id)
+
+    async def run(self, project: str, run_id: UUID) -> RunView:
+        row = await read_run_row(self._database, project, run_id)
+        return run_view(row, await self._registry.resolve(project, row.workflow, row.workflow_version))
+
+    async def runs(
+        self, project: str, which: RunFilter, *, limit: int, cursor: str | None
+    ) -> Page[RunSummary]:
+        return await read_page(self._database, project, which, limit=limit, cursor=cursor)
+
+    async def started(self, project: str, idempotency_key: str, digest: str) -> UUID | None:
+        return await read_started(self._database, project, idempotency_key, digest)
+
+    async def events(self, project: str, run_id: UUID, *, after: int, limit: int) -> EventPage:
+        head = await self.head(project, run_id)
+        return await read_events(self._database, run_id, head, after=after, limit=limit)
+
+    async def node(self, project: str, run_id: UUID, node: str) -> NodeDetail:
+        head = await self.head(project, run_id)
+        workflow = await self._registry.resolve(project, head.workflow, head.workflow_version)
+        return await read_node(self._database, run_id, workflow, node)
+
+    async def logs(
+        self, project: str, run_id: UUID, node: str, *, attempt: int | None, after: int | None, limit: int
+    ) -> LogPage:
+        head = await self.head(project, run_id)
+        definition_of(await self._registry.resolve(project, head.workflow, head.workflow_version), node)
+        return await read_logs(self._database, run_id, node, attempt=attempt, after=after, limit=limit)
+
+    async def agents(self) -> AgentsView:
+        return await read_agents(self._database)
+
+    async def statistics(self, project: str, *, workflow: str | None, since: datetime | None) -> Statistics:
+        return await read_statistics(self._database, project, workflow=workflow, since=since)

@@ -1,0 +1,217 @@
+"""The registry of workflows: save (unchanged → same version, changed → the next), look up, list, (de)activate."""
+
+import asyncio
+from collections import OrderedDict
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import ColumnElement, Row, Select, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orchestrator.engine.port import Saved
+from orchestrator.engine.views import Page, WorkflowSummary, WorkflowView
+from orchestrator.store.compiled import CompiledWorkflow, compile_workflow
+from orchestrator.store.composed import Database
+from orchestrator.store.cursor import NameKey, read_cursor, write_cursor
+from orchestrator.store.tables import RawJson, workflow, workflow_version
+from penstock.contracts.errors import Conflict, NotFound, Problem
+from penstock.contracts.names import is_name
+from penstock.definition import LoadedDefinition, check, load
+
+VERSIONS_KEPT_MAX = 256  # compiled versions in memory; a run needs its own at every read
+NAMES_SUGGESTED_FROM_MAX = 2_000  # names that are compared with a wrong one
+
+_description = workflow_version.c.source.op("->", return_type=RawJson())("description")
+_SUMMARY = (
+    workflow.c.project,
+    workflow.c.name,
+    workflow_version.c.version,
+    workflow.c.active,
+    _description.label("description"),
+    workflow_version.c.digest,
+    workflow_version.c.created_at,
+)
+
+
+class _Latest(NamedTuple):
+    version: int
+    active: bool
+
+
+class WorkflowRegistry:
+    """`Registry` over PostgreSQL. Versions never change, so compiled ones are kept in memory."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._compiled: OrderedDict[tuple[str, str, int], CompiledWorkflow] = OrderedDict()
+        self._latest: dict[tuple[str, str], _Latest] = {}
+
+    async def check(self, text: bytes) -> tuple[Problem, ...]:
+        """In a thread: a definition of 1 MiB takes long enough for others to notice."""
+        return tuple(await asyncio.to_thread(check, text))
+
+    async def save(self, project: str, text: bytes) -> Saved:
+        loaded = await asyncio.to_thread(load, text)
+        name = loaded.definition.name
+        async with self._database.transaction() as connection:
+            created = await _save(connection, project, loaded)
+        self._latest.pop((project, name), None)
+        summary = await self._summary(project, name, None)
+        view = _view(summary, loaded.canonical, tuple(loaded.warnings))
+        return Saved(workflow=view, created=created)
+
+    async def resolve(self, project: str, name: str, version: int) -> CompiledWorkflow:
+        key = (project, name, version)
+        compiled = self._compiled.get(key)
+        if compiled is not None:
+            self._compiled.move_to_end(key)
+            return compiled
+        compiled = compile_workflow(project, version, await self._source(project, name, version))
+        self._compiled[key] = compiled
+        if len(self._compiled) > VERSIONS_KEPT_MAX:
+            self._compiled.popitem(last=False)
+        return compiled
+
+    async def latest(self, project: str, name: str, *, fresh: bool = False) -> CompiledWorkflow:
+        known = None if fresh else self._latest.get((project, name))
+        if known is None or not known.active:
+            known = self._latest[project, name] = await self._read_latest(project, name)
+        if not known.active:
+            raise Conflict(f"workflow '{name}' is not active; activate it before starting a run of it")
+        return await self.resolve(project, name, known.version)
+
+    async def view(self, project: str, name: str, version: int | None) -> WorkflowView:
+        summary = await self._summary(project, name, version)
+        source = await self._source(project, name, summary.version)
+        problems = await self.check(source)
+        return _view(summary, source, tuple(p for p in problems if p.severity == "warning"))
+
+    async def list(
+        self, project: str, *, active: bool | None, limit: int, cursor: str | None
+    ) -> Page[WorkflowSummary]:
+        found = _summaries(None).where(workflow.c.project == project)
+        if active is not None:
+            found = found.where(workflow.c.active.is_(active))
+        if cursor is not None:
+            found = found.where(workflow.c.name > read_cursor(cursor, NameKey).name)
+        rows = await self._database.rows(found.order_by(workflow.c.name).limit(limit + 1))
+        items = tuple(_summary_of(row) for row in rows[:limit])
+        more = len(rows) > limit
+        return Page(items=items, next=write_cursor(NameKey(items[-1].name)) if more else None)
+
+    async def set_active(self, project: str, name: str, active: bool) -> WorkflowView:
+        if is_name(name):
+            change = update(workflow).where(*_is(project, name)).values(active=active)
+            async with self._database.transaction() as connection:
+                await connection.execute(change)
+        self._latest.pop((project, name), None)
+        return await self.view(project, name, None)
+
+    async def _summary(self, project: str, name: str, version: int | None) -> WorkflowSummary:
+        row = None
+        if is_name(name):
+            row = await self._database.row(_summaries(version).where(*_is(project, name)))
+        if row is None:
+            raise await self._not_found(project, name, version)
+        return _summary_of(row)
+
+    async def _source(self, project: str, name: str, version: int) -> bytes:
+        row = None
+        if is_name(name):
+            row = await self._database.row(
+                select(workflow_version.c.source).where(
+                    workflow_version.c.project == project,
+                    workflow_version.c.name == name,
+                    workflow_version.c.version == version,
+                )
+            )
+        if row is None:
+            raise await self._not_found(project, name, version)
+        return bytes(row.source)
+
+    async def _read_latest(self, project: str, name: str) -> _Latest:
+        row = None
+        if is_name(name):
+            row = await self._database.row(
+                select(workflow.c.latest_version, workflow.c.active).where(*_is(project, name))
+            )
+        if row is None:
+            raise await self._not_found(project, name, None)
+        return _Latest(version=row.latest_version, active=row.active)
+
+    async def _not_found(self, project: str, name: str, version: int | None) -> NotFound:
+        """Which of the two is unknown, the workflow or its version, with the nearest that is known."""
+        rows = await self._database.rows(
+            select(workflow.c.name, workflow.c.latest_version)
+            .where(workflow.c.project == project)
+            .order_by(workflow.c.name)
+            .limit(NAMES_SUGGESTED_FROM_MAX)
+        )
+        latest = {row.name: row.latest_version for row in rows}
+        if version is None or name not in latest:
+            return NotFound("workflow", name, tuple(latest))
+        return NotFound("workflow version", f"{name}/{version}", (f"{name}/{latest[name]}",))
+
+
+async def _save(connection: AsyncConnection, project: str, loaded: LoadedDefinition) -> bool:
+    """Whether a version was made. The workflow's row is locked first: savers of one name queue here."""
+    name = loaded.definition.name
+    first = insert(workflow).values(project=project, name=name, latest_version=1).on_conflict_do_nothing()
+    if (await connection.execute(first.returning(workflow.c.name))).first() is not None:
+        await _add_version(connection, project, loaded, 1)
+        return True
+    lock = select(workflow.c.latest_version).where(*_is(project, name)).with_for_update()
+    latest: int = (await connection.execute(lock)).scalar_one()
+    if await _digest(connection, project, name, latest) == loaded.digest:
+        return False
+    await _add_version(connection, project, loaded, latest + 1)
+    await connection.execute(update(workflow).where(*_is(project, name)).values(latest_version=latest + 1))
+    return True
+
+
+async def _add_version(
+    connection: AsyncConnection, project: str, loaded: LoadedDefinition, version: int
+) -> None:
+    await connection.execute(
+        insert(workflow_version).values(
+            project=project,
+            name=loaded.definition.name,
+            version=version,
+            digest=loaded.digest,
+            source=loaded.canonical,
+        )
+    )
+
+
+async def _digest(connection: AsyncConnection, project: str, name: str, version: int) -> str:
+    table = workflow_version.c
+    of_version = select(table.digest).where(
+        table.project == project, table.name == name, table.version == version
+    )
+    digest: str = (await connection.execute(of_version)).scalar_one()
+    return digest
+
+
+def _is(project: str, name: str) -> tuple[ColumnElement[bool], ...]:
+    return workflow.c.project == project, workflow.c.name == name
+
+
+def _summaries(version: int | None) -> Select[Any]:
+    """Workflows with one of their versions: the latest if `version` is None."""
+    which = workflow.c.latest_version if version is None else version
+    same = (workflow_version.c.project == workflow.c.project) & (workflow_version.c.name == workflow.c.name)
+    return select(*_SUMMARY).join_from(
+        workflow, workflow_version, same & (workflow_version.c.version == which)
+    )
+
+
+def _summary_of(row: Row[Any]) -> WorkflowSummary:
+    description = "" if row.description is None else msgspec.json.decode(row.description)
+    return WorkflowSummary(
+        row.project, row.name, row.version, row.active, description, row.digest, row.created_at
+    )
+
+
+def _view(summary: WorkflowSummary, source: bytes, warnings: tuple[Problem, ...]) -> WorkflowView:
+    return WorkflowView(**msgspec.structs.asdict(summary), definition=msgspec.Raw(source), warnings=warnings)

@@ -1,0 +1,117 @@
+"""The tables of migrations/, as SQLAlchemy needs them to compose queries."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, MetaData, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.types import UserDefinedType
+
+
+class RawJson(UserDefinedType[msgspec.Raw]):
+    """A `json` column, passed through as bytes: what an author or agent wrote is not ours to decode."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "json"
+
+    def bind_processor(self, dialect: Any) -> Callable[[bytes | None], str | None]:
+        return lambda value: None if value is None else bytes(value).decode()
+
+    def result_processor(self, dialect: Any, coltype: Any) -> Callable[[str | None], msgspec.Raw | None]:
+        return lambda value: None if value is None else msgspec.Raw(value.encode())
+
+
+_metadata = MetaData()
+_moment = DateTime(timezone=True)
+
+
+def _table(table: str, /, **columns: Any) -> Table:
+    return Table(table, _metadata, *(Column(column, kind) for column, kind in columns.items()))
+
+
+workflow = _table(
+    "workflow", project=Text, name=Text, active=Boolean, latest_version=Integer, created_at=_moment
+)
+workflow_version = _table(
+    "workflow_version",
+    project=Text,
+    name=Text,
+    version=Integer,
+    digest=Text,
+    source=RawJson,
+    created_at=_moment,
+)
+run = _table(
+    "run",
+    id=UUID(as_uuid=True),
+    project=Text,
+    workflow=Text,
+    workflow_version=Integer,
+    state=Text,
+    version=BigInteger,
+    nodes_total=Integer,
+    nodes_open=Integer,
+    input=RawJson,
+    output=RawJson,
+    failure=RawJson,
+    cancel_reason=Text,
+    labels=JSONB,
+    priority=Integer,
+    created_at=_moment,
+    changed_at=_moment,
+    ended_at=_moment,
+    deadline_at=_moment,
+)
+idempotency = _table("idempotency", project=Text, key=Text, digest=Text, run_id=UUID(as_uuid=True))
+node = _table(
+    "node",
+    run_id=UUID(as_uuid=True),
+    name=Text,
+    state=Text,
+    attempt=Integer,
+    runner=Text,
+    publication=Integer,
+    input=RawJson,
+    output=RawJson,
+    failure=RawJson,
+    ready_at=_moment,
+    started_at=_moment,
+    ended_at=_moment,
+    wake_at=_moment,
+    deadline_at=_moment,
+)
+run_event = _table(
+    "run_event",
+    run_id=UUID(as_uuid=True),
+    seq=BigInteger,
+    at=_moment,
+    kind=Text,
+    node=Text,
+    attempt=Integer,
+    data=RawJson,
+)
+node_log = _table(
+    "node_log",
+    run_id=UUID(as_uuid=True),
+    node=Text,
+    attempt=Integer,
+    line=Integer,
+    at=_moment,
+    stream=Text,
+    text=Text,
+)
+runner = _table(
+    "runner",
+    id=Text,
+    pool=Text,
+    host=Text,
+    slots=Integer,
+    tier=Text,
+    agents=RawJson,
+    seen_at=_moment,
+    left_at=_moment,
+)
+artifact = _table("artifact", sha256=Text, size_bytes=BigInteger)

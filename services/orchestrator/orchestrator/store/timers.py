@@ -1,0 +1,43 @@
+"""What is due: nodes whose timer has passed, and runs whose deadline has."""
+
+from uuid import UUID
+
+import asyncpg
+
+from penstock.contracts.value import Value
+
+DUE_ROWS_MAX = 500  # one sweep's share; what is left comes a second later
+
+_NODES = """
+select run_id, name, state, attempt, token, publication
+from node where wake_at <= now()
+order by wake_at limit $1
+"""
+
+_NODES_BUT_LEASES = """
+select run_id, name, state, attempt, token, publication
+from node where wake_at <= now() and state <> 'running'
+order by wake_at limit $1
+"""
+
+_RUNS = "select id from run where deadline_at <= now() order by deadline_at limit $1"
+
+
+class DueNode(Value, frozen=True):
+    run_id: UUID
+    name: str
+    state: str
+    attempt: int
+    token: UUID | None
+    publication: int
+
+
+async def due_nodes(pool: asyncpg.Pool, *, leases: bool) -> list[DueNode]:
+    """Nodes whose timer has passed, oldest first; without `leases`, none that a runner holds."""
+    rows = await pool.fetch(_NODES if leases else _NODES_BUT_LEASES, DUE_ROWS_MAX)
+    return [DueNode(**dict(row)) for row in rows]
+
+
+async def due_runs(pool: asyncpg.Pool) -> list[UUID]:
+    """Runs that have taken longer than their timeout."""
+    return [row["id"] for row in await pool.fetch(_RUNS, DUE_ROWS_MAX)]

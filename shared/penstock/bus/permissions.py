@@ -1,0 +1,108 @@
+"""What each service may do on the bus: one NATS user per service, with what it needs and nothing more.
+
+    orchestrator   owns the streams and consumers; sends ready, events and cancel hints; answers rpc calls
+    runner         takes its pool's ready messages, reports results and logs, calls rpc; sees no other pool
+    notifier       reads events through its own durable consumer
+    observer       any other system: reads events as they happen, and how full the streams are
+
+Everybody may subscribe below `_INBOX_<user>` only, so that nobody hears another's answers.
+Lists allow; what is not listed is refused. A denied publish shows as a timeout at the client, and its
+reason in the client's error callback and in the server's log.
+"""
+
+from dataclasses import dataclass
+
+from penstock.contracts import subjects
+from penstock.contracts.names import POOL_DEFAULT
+
+ORCHESTRATOR = "orchestrator"
+NOTIFIER = "notifier"
+OBSERVER = "observer"
+CONSUMER_NOTIFIER = "notifier"  # on EVENTS; the orchestrator declares it, the notifier only pulls
+
+_API = "$JS.API"
+_STREAM_CALLS = ("INFO", "CREATE", "UPDATE")  # no DELETE, no PURGE: nobody needs to lose messages
+_CONSUMER_CALLS = ("INFO", "CREATE", "DURABLE.CREATE", "DELETE")
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """Subjects that a user may publish to and subscribe to. `answers`: it may reply to a request, once."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+    answers: bool = False
+
+
+def inbox(user: str) -> str:
+    """The prefix of a user's reply subjects."""
+    return f"_INBOX_{user}"
+
+
+def orchestrator(*, user: str = ORCHESTRATOR) -> Permissions:
+    streams = [stream.name for stream in subjects.STREAMS]
+    administer = [f"{_API}.STREAM.{call}.{stream}" for call in _STREAM_CALLS for stream in streams]
+    declare = [f"{_API}.CONSUMER.{call}.{stream}.>" for call in _CONSUMER_CALLS for stream in streams]
+    return Permissions(
+        publish=(
+            f"{subjects.READY}.>",
+            f"{subjects.EVENT}.>",
+            f"{subjects.RUNNER}.*.cancel",
+            f"{_API}.INFO",
+            *administer,
+            *declare,
+            *_pull(subjects.STREAM_RESULTS, subjects.CONSUMER_RESULTS),
+            *_pull(subjects.STREAM_LOGS, subjects.CONSUMER_LOGS),
+        ),
+        subscribe=(
+            f"{inbox(user)}.>",
+            f"{subjects.RPC}.>",
+            f"{subjects.EVENT}.>",  # live views
+            f"{subjects.LOG}.>",  # live tails
+            "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>",
+        ),
+        answers=True,
+    )
+
+
+def runner(*, user: str, pool: str = POOL_DEFAULT, runner: str = "*") -> Permissions:
+    """A runner of `pool`. With `runner` "*" several runners share one user, and see each other's cancel hints."""
+    return Permissions(
+        publish=(
+            *_pull(subjects.STREAM_NODES, subjects.ready_consumer(pool)),
+            subjects.done(pool),
+            f"{subjects.RPC}.{pool}.>",
+            f"{subjects.LOG}.>",  # a runner serves every project
+        ),
+        subscribe=(f"{inbox(user)}.>", subjects.runner_cancel(runner)),
+    )
+
+
+def notifier(*, user: str = NOTIFIER) -> Permissions:
+    return Permissions(
+        publish=_pull(subjects.STREAM_EVENTS, CONSUMER_NOTIFIER),
+        subscribe=(f"{inbox(user)}.>", f"{subjects.EVENT}.>"),
+    )
+
+
+def observer(*, user: str = OBSERVER) -> Permissions:
+    return Permissions(
+        publish=(
+            f"{_API}.INFO",
+            f"{_API}.STREAM.INFO.*",
+            f"{_API}.STREAM.NAMES",
+            f"{_API}.CONSUMER.INFO.*.*",
+            f"{_API}.CONSUMER.NAMES.*",
+        ),
+        subscribe=(f"{inbox(user)}.>", f"{subjects.EVENT}.>"),
+    )
+
+
+def _pull(stream: str, consumer: str) -> tuple[str, ...]:
+    """Take and acknowledge messages of one durable consumer. An ack's subject has two forms, by server setting."""
+    return (
+        f"{_API}.CONSUMER.MSG.NEXT.{stream}.{consumer}",
+        f"{_API}.CONSUMER.INFO.{stream}.{consumer}",
+        f"$JS.ACK.{stream}.{consumer}.>",
+        f"$JS.ACK.*.*.{stream}.{consumer}.>",
+    )

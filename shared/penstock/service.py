@@ -1,0 +1,78 @@
+"""What every service does at its start and end: logging, settings, signals."""
+
+import asyncio
+import logging
+import signal
+import sys
+from typing import TypeVar
+
+import structlog
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from penstock.contracts.names import did_you_mean
+
+S = TypeVar("S", bound=BaseSettings)
+
+EXIT_WRONG_SETTING = 2
+
+
+def set_up_logging(service: str, *, level: int = logging.INFO) -> None:
+    """JSON lines on stderr: a constant event name with fields, errors with type, message and stack."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.StackInfoRenderer(),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(default=str),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+
+
+def read_settings(kind: type[S]) -> S:
+    """The service's settings from the environment; a wrong one ends the process and names itself."""
+    try:
+        return kind()
+    except ValidationError as error:
+        prefix = kind.model_config.get("env_prefix", "")
+        for problem in error.errors():
+            name = prefix + "_".join(str(part) for part in problem["loc"]).upper()
+            print(f"{name}: {problem['msg']}{_given(problem)}", file=sys.stderr)
+        raise SystemExit(EXIT_WRONG_SETTING) from None
+
+
+def warn_of_unknown_settings(kind: type[BaseSettings], environment: dict[str, str]) -> None:
+    """Say which variables look like settings of this service and are none."""
+    prefix = kind.model_config.get("env_prefix", "")
+    known = [prefix + name.upper() for name in kind.model_fields]
+    for name in environment:
+        if name.startswith(prefix) and name not in known:
+            structlog.get_logger(__name__).warning(
+                "settings.unknown", name=name, hint=did_you_mean(name, known)
+            )
+
+
+async def until_told_to_stop() -> signal.Signals:
+    """Returns at the first SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[signal.Signals] = loop.create_future()
+
+    def tell(which: signal.Signals) -> None:
+        if not told.done():
+            told.set_result(which)
+
+    for which in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(which, tell, which)
+    return await told
+
+
+def _given(problem: object) -> str:
+    given = problem.get("input") if isinstance(problem, dict) else None
+    return "" if given is None or isinstance(given, dict) else f" (given: {given!r})"
