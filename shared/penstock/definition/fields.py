@@ -15,7 +15,7 @@ from penstock.definition.duration import (
     parse_duration,
     parse_size,
 )
-from penstock.definition.report import Report, described, unknown
+from penstock.definition.report import Report, described
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -42,8 +42,8 @@ class Fields:
             if key in later:
                 self.report.error(self.at(key), f"'{key}' is not supported yet")
             elif key not in keys:
-                hint = did_you_mean(key, keys) or f"; expected one of {', '.join(keys)}"
-                self.report.error(self.at(key), f"unknown key '{key}'{hint}")
+                hint = self.report.hint(key, keys) or f"; expected one of {', '.join(keys)}"
+                self.report.error(self.at(key), f"unknown key '{key[:60]}'{hint}")
 
     def require(self, key: str, expected: str) -> bool:
         """Whether `key` is there; if not, its absence is a problem of the mapping."""
@@ -144,6 +144,3 @@ class Fields:
             return Fields(value, (*self.path, key), self.report)
         self.wrong_at((*self.path, key), expected, value)
         return None
-
-    def unknown(self, path: Path, kind: str, name: str, choices: tuple[str, ...]) -> None:
-        self.report.error(path, unknown(kind, name, choices))

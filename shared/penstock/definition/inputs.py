@@ -1,6 +1,5 @@
 """The `inputs` of a workflow: its schema is one, and expressions use what it declares."""
 
-from penstock.contracts.names import did_you_mean
 from penstock.contracts.workflow import Json
 from penstock.definition.document import Path
 from penstock.definition.report import Report
@@ -33,7 +32,7 @@ class Inputs:
         name = keys[0]
         self._used.add(name)
         if self._declared and name not in self._declared:
-            message = f"inputs has no property '{name}'{did_you_mean(name, self._declared)}"
+            message = f"inputs has no property '{name}'{self._report.hint(name, self._declared)}"
             if self._is_closed():
                 self._report.error(path, message)
             else:

@@ -14,10 +14,11 @@ _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
 
 class JsonReader:
-    """Reads one JSON text; `repeated` tells that some object has a key twice."""
+    """Reads one JSON text. `repeated`: some object has a key twice; `is_json`: its syntax, at least, is."""
 
     def __init__(self) -> None:
         self.repeated = False
+        self.is_json = True
 
     def read(self, text: str) -> Json:
         """Raises InvalidInput where the text is no JSON."""
@@ -30,6 +31,7 @@ class JsonReader:
                 parse_float=_float,
             )
         except json.JSONDecodeError as error:
+            self.is_json = False
             raise malformed(f"not JSON: {error.msg}", error.lineno) from error
         except _NotJson as error:
             raise malformed(str(error), None) from error

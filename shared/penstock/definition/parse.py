@@ -2,7 +2,7 @@
 
 import msgspec
 
-from penstock.contracts.errors import InvalidInput, LimitExceeded, Problem
+from penstock.contracts.errors import InvalidInput, Problem
 from penstock.contracts.workflow import Json
 from penstock.definition.document import Lines, Path, decode_text, malformed, nearest_line
 from penstock.definition.json_text import JsonReader, locate
@@ -38,9 +38,9 @@ def _parse_json(text: str) -> Document:
     reader = JsonReader()
     try:
         value = reader.read(text)
-    except LimitExceeded:
-        raise
     except InvalidInput as no_json:
+        if reader.is_json:
+            raise
         try:
             return _parse_yaml(text)
         except InvalidInput:

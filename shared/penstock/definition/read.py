@@ -113,7 +113,7 @@ def _read_retry(fields: Fields) -> RetryProfile:
     value = fields.value["retry"]
     if isinstance(value, str):
         if value not in RETRY_PROFILES:
-            fields.unknown(fields.at("retry"), "retry profile", value, tuple(RETRY_PROFILES))
+            fields.report.unknown(fields.at("retry"), "retry profile", value, tuple(RETRY_PROFILES))
         return RETRY_PROFILES.get(value, default)
     own = fields.mapping("retry", value, f"one of {', '.join(RETRY_PROFILES)}, or a mapping with `attempts`")
     if own is None:
@@ -140,5 +140,5 @@ def _read_error_classes(fields: Fields) -> frozenset[ErrorClass]:
         if text in known:
             found.add(ErrorClass(text))
         else:
-            fields.unknown(path, "error class", text, known)
+            fields.report.unknown(path, "error class", text, known)
     return frozenset(found)

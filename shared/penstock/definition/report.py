@@ -1,6 +1,6 @@
 """Collects the problems of one document, each with its line."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from penstock.contracts.errors import InvalidInput, Problem
@@ -8,8 +8,10 @@ from penstock.contracts.names import did_you_mean
 from penstock.contracts.workflow import Json
 from penstock.definition.document import Path, dotted
 
+COMPARISONS_MAX = 20_000  # names compared for hints: half a second at worst, four hints among 5,000 nodes
 PROBLEMS_MAX = 1_000  # nobody reads more; 5,000 broken nodes must not make a book
 _TEXT_CHARS_MAX = 60
+_CHOICES_LISTED_MAX = 12
 
 
 class Located(Protocol):
@@ -25,12 +27,25 @@ class Report:
         self._document = document
         self._problems: list[Problem] = []
         self._left_out = 0
+        self._comparisons_left = COMPARISONS_MAX
 
     def error(self, path: Path, message: str) -> None:
         self._add(path, message, "error")
 
     def warning(self, path: Path, message: str) -> None:
         self._add(path, message, "warning")
+
+    def unknown(self, path: Path, kind: str, name: str, choices: Collection[str]) -> None:
+        """`no node named 'scann'; did you mean 'scan'?`, or the choices if they are few and none is near."""
+        hint = self.hint(name, choices)
+        if not hint and 0 < len(choices) <= _CHOICES_LISTED_MAX:
+            hint = f"; expected one of {', '.join(choices)}"
+        self.error(path, f"no {kind} named '{name[:_TEXT_CHARS_MAX]}'{hint}")
+
+    def hint(self, name: str, choices: Collection[str]) -> str:
+        """`; did you mean 'scan'?`, as long as looking for the nearest name is affordable."""
+        self._comparisons_left -= len(choices)
+        return did_you_mean(name, choices) if self._comparisons_left >= 0 else ""
 
     def extend(self, problems: Iterable[Problem]) -> None:
         self._problems.extend(problems)
@@ -72,12 +87,3 @@ def described(value: Json) -> str:
     if isinstance(value, str):
         return f"'{value[:_TEXT_CHARS_MAX]}{'…' if len(value) > _TEXT_CHARS_MAX else ''}'"
     return "a list" if isinstance(value, list) else "a mapping"
-
-
-def unknown(kind: str, name: str, choices: Iterable[str]) -> str:
-    """`no node named 'scann'; did you mean 'scan'?`, or the choices if there are few and none is near."""
-    known = tuple(choices)
-    hint = did_you_mean(name, known)
-    if not hint and 0 < len(known) <= 12:
-        hint = f"; expected one of {', '.join(known)}"
-    return f"no {kind} named '{name[:_TEXT_CHARS_MAX]}'{hint}"

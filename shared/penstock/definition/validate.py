@@ -8,7 +8,7 @@ from penstock.definition.document import Path
 from penstock.definition.expressions import Expressions
 from penstock.definition.inputs import Inputs
 from penstock.definition.program import NotCompiled
-from penstock.definition.report import Report, unknown
+from penstock.definition.report import Report
 
 CYCLES_MAX = 10  # enough to mend; a tangle of 5,000 nodes has more than anybody reads
 
@@ -66,7 +66,7 @@ class _Validation:
         elif name in self._known:
             self._needed[name] = None
         else:
-            self._report.error(path, unknown("node", name, self._known))
+            self._report.unknown(path, "node", name, self._known)
 
     def _check_condition(self, path: Path, node: NodeDefinition) -> None:
         text = node.if_ or ""
@@ -113,9 +113,9 @@ class _Validation:
         if variable == "inputs":
             self._inputs.use(path, tuple(keys))
         elif variable == "nodes" and len(keys) > 1 and keys[1] not in NODE_MEMBERS:
-            self._report.error(path, unknown(f"member of node '{keys[0]}'", keys[1], NODE_MEMBERS))
+            self._report.unknown(path, f"member of node '{keys[0]}'", keys[1], NODE_MEMBERS)
         elif variable == "run" and keys and keys[0] not in RUN_MEMBERS:
-            self._report.error(path, unknown("member of run", keys[0], RUN_MEMBERS))
+            self._report.unknown(path, "member of run", keys[0], RUN_MEMBERS)
 
     def _check_graph(self, edges: dict[str, tuple[str, ...]]) -> None:
         cycles = graph.find_cycles(edges, cycles_max=CYCLES_MAX)

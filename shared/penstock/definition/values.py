@@ -2,7 +2,7 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from jsonschema_rs import ValidationErrorKind as Kind
@@ -15,6 +15,7 @@ from penstock.definition.schemas import compile_schema
 
 VALIDATORS_MAX = 1_024  # one for each agent and workflow in use; a compiled schema is some 10 KiB
 PROBLEMS_PER_VALUE_MAX = 50
+CHOICES_COMPARED_MAX = 500  # comparing two names takes up to 30 µs
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 # By identity of the schema: hashing one costs more than most checks. The entry keeps the schema alive, so an
@@ -72,12 +73,12 @@ def _problems(error: Any, schema: Json, where: str) -> Iterator[Problem]:
     path = _path(where, error.instance_path)
     kind = error.kind
     if isinstance(kind, Kind.Required):
-        known = did_you_mean_present(kind.property, error.instance)
-        yield Problem(path=path, message=f"'{kind.property}' is missing{known}")
+        there = _hint(kind.property, error.instance).replace("did you mean", "there is").rstrip("?")
+        yield Problem(path=path, message=f"'{kind.property}' is missing{there}")
     elif isinstance(kind, Kind.AdditionalProperties | Kind.UnevaluatedProperties):
         choices = _properties_at(schema, error.schema_path)
         for name in kind.unexpected:
-            hint = did_you_mean(name, choices) or _listed(choices)
+            hint = _hint(name, choices) or _listed(choices)
             yield Problem(path=_path(path, [name]), message=f"unknown property '{name[:60]}'{hint}")
     else:
         yield Problem(path=path, message=_message(error, kind))
@@ -89,7 +90,7 @@ def _message(error: Any, kind: Any) -> str:
         return f"expected {' or '.join(kind.types)}, got {got}"
     if isinstance(kind, Kind.Enum):
         options = [option if isinstance(option, str) else repr(option) for option in kind.options]
-        hint = did_you_mean(error.instance, options) if isinstance(error.instance, str) else ""
+        hint = _hint(error.instance, options) if isinstance(error.instance, str) else ""
         return f"expected one of {', '.join(options)}, got {got}{hint}"
     if isinstance(kind, Kind.Format) and kind.format == "artifact":
         return f"expected an artifact (artifact://SHA256/NAME), got {got}"
@@ -101,14 +102,9 @@ def _message(error: Any, kind: Any) -> str:
     return message if len(message) <= 300 else f"{message[:300]}…"
 
 
-def did_you_mean_present(name: str, instance: Json) -> str:
-    """A hint if the object has a property that looks like the missing one."""
-    return f"{hint}" if isinstance(instance, dict) and (hint := _looks_like(name, instance)) else ""
-
-
-def _looks_like(name: str, present: dict[str, Json]) -> str:
-    hint = did_you_mean(name, present)
-    return hint.replace("did you mean", "there is").rstrip("?") if hint else ""
+def _hint(name: str, choices: Collection[str]) -> str:
+    """The nearest of `choices`, as long as looking for it is affordable."""
+    return did_you_mean(name, choices) if len(choices) <= CHOICES_COMPARED_MAX else ""
 
 
 def _properties_at(schema: Json, schema_path: list[str | int]) -> tuple[str, ...]:
