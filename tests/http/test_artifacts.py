@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.requests import ClientDisconnect
 
 from orchestrator.store.artifacts import ArtifactFolder
 from orchestrator.store.composed import open_database
@@ -70,9 +71,9 @@ async def test_an_upload_that_breaks_off_leaves_nothing_behind(
 ) -> None:
     async def breaking() -> AsyncIterator[bytes]:
         yield b"x" * 100
-        raise ConnectionResetError("the client went away")
+        raise ClientDisconnect
 
-    with pytest.raises(Exception, match="went away|could not be written"):
+    with pytest.raises(ClientDisconnect):
         await folder.put(breaking())
 
     assert [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()] == []

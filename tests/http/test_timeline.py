@@ -117,13 +117,15 @@ async def test_logs_are_of_the_latest_attempt_unless_another_is_named(
 async def test_explain_says_why_each_unfinished_node_does_not_run(
     greet: httpx.AsyncClient, rows: Rows
 ) -> None:
+    await rows.runner("runner-1", [{"name": "greter", "version": "1"}])
     run_id = (await greet.post("/runs", json=START)).json()["id"]
 
     explanation = (await greet.get(f"/runs/{run_id}/explain")).json()
 
     hello, polish = explanation["nodes"]
     assert (hello["node"], hello["state"]) == ("hello", "ready")
-    assert "greeter" in hello["sentence"]  # no runner offers this agent
+    assert "'greeter'" in hello["sentence"]
+    assert "greter" in hello["sentence"]  # what the living runner offers, which is near
     assert "hello" in polish["sentence"]
     assert hello["reason"]["code"] != polish["reason"]["code"]
 

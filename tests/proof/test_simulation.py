@@ -82,7 +82,9 @@ def test_simulation_tells_of_a_result_accepted_whatever_the_state(monkeypatch: p
         lambda run, node, event: isinstance(event, RESULTS) or timely.is_timely(run, node, event),
     )
 
-    assert "was recorded for one who does not hold it" in _first_fault()
+    fault = _first_fault()
+
+    assert "was recorded for one who does not hold it" in fault or "no node goes from" in fault
 
 
 def test_simulation_tells_of_a_missing_attempt_and_token_check(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,11 +53,11 @@ def download(api: Api, reference: ArtifactReference, folder: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=folder) as draft:
         archive = Path(draft) / "archive.tar"
         api.download(reference.sha256, archive)
-        _unpack(archive, target)
+        unpack(archive, target)
     return target
 
 
-def _unpack(archive: Path, target: Path) -> None:
+def unpack(archive: Path, target: Path) -> None:
     """Files and folders only: an agent wrote this archive, and a link in it could lead anywhere."""
     target.mkdir(exist_ok=True)
     with tarfile.open(archive) as tar:

@@ -81,6 +81,7 @@ def open_database(dsn: str) -> Database:
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
+        json_deserializer=str,  # JSON stays the text it is: most of it is passed through
         pool_size=CONNECTIONS_MAX,
         max_overflow=0,
         pool_timeout=POOL_WAIT_S,
