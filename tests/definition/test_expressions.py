@@ -106,7 +106,7 @@ def paths() -> list[str]:
 
 
 def test_looking_a_path_up_means_what_cel_means(expressions: Expressions) -> None:
-    """Measured here: 0.7 µs for the look-up, 4 µs for CEL on the same small context."""
+    """Measured on a busy machine: 1.6 µs for the look-up, 16 µs for CEL."""
     for path in paths():
         outcomes = []
         for run in (lambda c, path=path: expressions.evaluate(path, c), Program(path).run):

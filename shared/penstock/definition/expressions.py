@@ -1,6 +1,6 @@
 """Evaluates expressions. Each takes one of three ways, chosen once by its text.
 
-- A plain member path (`nodes.scan.output.findings`) is looked up here: 0.5 µs instead of CEL's 4 µs and more.
+- A plain member path (`nodes.scan.output.findings`) is looked up here: 1.5 µs instead of 16 µs by CEL (busy machine).
 - What can neither loop nor grow runs in this process.
 - Anything else (`map`, `filter`, `replace`, …) runs in a guarded process: see guard.py.
 """
