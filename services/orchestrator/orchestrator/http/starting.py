@@ -22,7 +22,14 @@ from orchestrator.engine.port import (
 )
 from orchestrator.engine.views import Progress, RunSummary, RunView
 from orchestrator.http.endpoint import json_answer
-from orchestrator.http.reading import decode_body, expect_media_type, project_of, read_body
+from orchestrator.http.reading import (
+    NoQuery,
+    decode_body,
+    expect_media_type,
+    project_of,
+    query_of,
+    read_body,
+)
 from penstock.contracts.errors import Conflict, InvalidInput, NotFound, Unavailable
 from penstock.contracts.limits import REQUEST_BODY_BYTES_MAX
 
@@ -64,6 +71,7 @@ class StartDoor:
 
     async def start(self, request: Request) -> Response:
         project = project_of(request)
+        query_of(request, NoQuery)
         expect_media_type(request, "application/json")
         body = decode_body(await read_body(request, bytes_max=REQUEST_BODY_BYTES_MAX), _body)
         digest = _digest(body) if body.idempotency_key else ""
