@@ -85,7 +85,7 @@ class Bench:
 async def until(condition: Callable[[], bool]) -> None:
     """Polls for what another process does: nobody tells."""
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.01)
 
 
