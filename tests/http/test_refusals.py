@@ -138,6 +138,18 @@ async def test_a_body_above_its_limit_is_413(api: httpx.AsyncClient, path: str) 
     assert str(REQUEST_BODY_BYTES_MAX) in announced.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    "path", ["/runs", f"/runs/{UNKNOWN_RUN}/cancel", "/workflows", "/workflows/greet/activate"]
+)
+async def test_a_parameter_that_an_order_does_not_know_is_refused(
+    greet: httpx.AsyncClient, path: str
+) -> None:
+    answer = await greet.post(f"{path}?dry_run=1", json=START)
+
+    assert answer.status_code == 422
+    assert "dry_run: no such parameter" in problems_of(answer)
+
+
 async def test_an_unknown_content_type_is_415(api: httpx.AsyncClient) -> None:
     answer = await api.post("/workflows", content=GREET, headers={"content-type": "application/xml"})
 

@@ -52,7 +52,8 @@ def create_app(
             operations=OperationsDoor(queries, readiness),
         )
     )
-    app = FastAPI(title="Penstock orchestrator", openapi_url=OPENAPI_PATH, redirect_slashes=False)
+    # No interactive pages: they would load scripts from other people's servers.
+    app = FastAPI(openapi_url=OPENAPI_PATH, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.openapi = partial(openapi_document, endpoints, version=metadata.version("penstock-orchestrator"))  # type: ignore[method-assign]
     for endpoint in endpoints:
         app.add_route(endpoint.path, endpoint.handle, [endpoint.method], include_in_schema=False)

@@ -14,6 +14,7 @@ from orchestrator.http.reading import (
     AfterSeq,
     Cursor,
     Moment,
+    NoQuery,
     PageLimit,
     WaitSeconds,
     body_of,
@@ -88,6 +89,7 @@ class RunDoor:
 
     async def cancel(self, request: Request) -> Response:
         project, run_id = project_of(request), run_id_of(request)
+        query_of(request, NoQuery)
         body = await body_of(request, _cancel_body)
         outcome = await self._engine.cancel(project, run_id, by=STARTED_BY, reason=body.reason)
         return await self._controlled(
@@ -96,6 +98,7 @@ class RunDoor:
 
     async def retry(self, request: Request) -> Response:
         project, run_id = project_of(request), run_id_of(request)
+        query_of(request, NoQuery)
         await body_of(request, _retry_body)
         outcome = await self._engine.retry(project, run_id, by=STARTED_BY)
         return await self._controlled(

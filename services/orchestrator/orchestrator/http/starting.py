@@ -22,12 +22,21 @@ from orchestrator.engine.port import (
 )
 from orchestrator.engine.views import Progress, RunSummary, RunView
 from orchestrator.http.endpoint import json_answer
-from orchestrator.http.reading import decode_body, expect_media_type, project_of, read_body
+from orchestrator.http.reading import (
+    NoQuery,
+    decode_body,
+    expect_media_type,
+    project_of,
+    query_of,
+    read_body,
+)
 from penstock.contracts.errors import Conflict, InvalidInput, NotFound, Unavailable
 from penstock.contracts.limits import REQUEST_BODY_BYTES_MAX
 
 LABELS_MAX = 50  # they are searched and shown, not a place for data
-SUPERSEDED_TRIES_MAX = 5  # versions saved between our look and the start, again and again
+SUPERSEDED_TRIES_MAX = (
+    5  # the workflow was inactive when we started and active when we looked, again and again
+)
 STARTED_BY = "api"
 
 LabelKey = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\x00:]+$")]
@@ -62,6 +71,7 @@ class StartDoor:
 
     async def start(self, request: Request) -> Response:
         project = project_of(request)
+        query_of(request, NoQuery)
         expect_media_type(request, "application/json")
         body = decode_body(await read_body(request, bytes_max=REQUEST_BODY_BYTES_MAX), _body)
         digest = _digest(body) if body.idempotency_key else ""
@@ -81,15 +91,19 @@ class StartDoor:
     async def _start(
         self, project: str, body: StartRunBody, digest: str, traceparent: str | None
     ) -> tuple[StartRun, Started]:
-        """What is latest comes from memory; the engine's own check tells when memory is old."""
+        """What is latest comes from memory, and the engine tells when memory is old.
+
+        What was read after the request came is new enough, whatever is saved meanwhile.
+        """
         for tries in range(SUPERSEDED_TRIES_MAX):
-            workflow = await self._resolve(project, body, fresh=tries > 0)
-            wish = _wish(project, workflow, body, digest, traceparent)
+            from_memory = tries == 0
+            workflow = await self._resolve(project, body, fresh=not from_memory)
+            wish = _wish(project, workflow, body, digest, traceparent, latest=from_memory)
             try:
                 return wish, await self._engine.start(wish)
             except Superseded:
                 continue
-        raise Unavailable(f"workflow '{body.workflow}' is being changed all the time")
+        raise Unavailable(f"workflow '{body.workflow}' is switched on and off all the time")
 
     async def _resolve(self, project: str, body: StartRunBody, *, fresh: bool) -> Resolved:
         if body.version is None:
@@ -107,13 +121,19 @@ class StartDoor:
 
 
 def _wish(
-    project: str, workflow: Resolved, body: StartRunBody, digest: str, traceparent: str | None
+    project: str,
+    workflow: Resolved,
+    body: StartRunBody,
+    digest: str,
+    traceparent: str | None,
+    *,
+    latest: bool,
 ) -> StartRun:
     return StartRun(
         project=project,
         workflow=body.workflow,
         version=workflow.version,
-        latest=body.version is None,
+        latest=latest and body.version is None,
         input=workflow.check_input(bytes(body.input)),
         digest=digest,
         idempotency_key=body.idempotency_key,

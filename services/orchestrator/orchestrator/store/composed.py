@@ -44,19 +44,19 @@ class Database:
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._transactional = engine
 
-    async def rows(self, statement: Executable) -> Sequence[Row[Any]]:
-        """All rows of a read."""
+    async def rows(self, statement: Executable, **parameters: object) -> Sequence[Row[Any]]:
+        """All rows of a read; `parameters` are those that the statement names."""
         async with _reachable():
             try:
-                return await self._rows(statement)
+                return await self._rows(statement, parameters)
             except DBAPIError as error:
                 if not error.connection_invalidated:
                     raise
             # A connection from before the database's restart fails at its first use; the next one is new.
-            return await self._rows(statement)
+            return await self._rows(statement, parameters)
 
-    async def row(self, statement: Executable) -> Row[Any] | None:
-        rows = await self.rows(statement)
+    async def row(self, statement: Executable, **parameters: object) -> Row[Any] | None:
+        rows = await self.rows(statement, **parameters)
         return rows[0] if rows else None
 
     @asynccontextmanager
@@ -67,9 +67,9 @@ class Database:
     async def dispose(self) -> None:
         await self._transactional.dispose()
 
-    async def _rows(self, statement: Executable) -> Sequence[Row[Any]]:
+    async def _rows(self, statement: Executable, parameters: dict[str, object]) -> Sequence[Row[Any]]:
         async with self._autocommit.connect() as connection:
-            return (await connection.execute(statement)).all()
+            return (await connection.execute(statement, parameters)).all()
 
 
 def open_database(dsn: str) -> Database:
@@ -85,6 +85,7 @@ def open_database(dsn: str) -> Database:
         pool_size=CONNECTIONS_MAX,
         max_overflow=0,
         pool_timeout=POOL_WAIT_S,
+        pool_use_lifo=True,  # the connection that was used last has the statement prepared
         pool_reset_on_return=None,  # a statement is its own transaction: nothing to roll back
     )
     return Database(engine)
@@ -98,15 +99,16 @@ async def _reachable() -> AsyncIterator[None]:
     except (OSError, TimeoutError, PoolTimeout, *_TRANSIENT) as error:
         raise Unavailable(f"the database does not answer: {error or type(error).__name__}") from error
     except DBAPIError as error:
-        if error.connection_invalidated or _is_transient(error):
+        if error.connection_invalidated or _is_away(error):
             raise Unavailable("the database does not answer") from error
         raise
 
 
-def _is_transient(error: DBAPIError) -> bool:
+def _is_away(error: DBAPIError) -> bool:
+    """Looks through the layers. A value that cannot be encoded is an InterfaceError too, but ours to mend."""
     cause: BaseException | None = error.orig
     while cause is not None:
-        if isinstance(cause, (OSError, TimeoutError, *_TRANSIENT)):
+        if isinstance(cause, (OSError, TimeoutError, *_TRANSIENT)) and not isinstance(cause, ValueError):
             return True
         cause = cause.__cause__
     return False

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, ScalarSelect, Text, cast, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Row, ScalarSelect, Text, bindparam, cast, func, literal, select, tuple_
 
 from orchestrator.domain.run import RUN_ENDED
 from orchestrator.engine.port import Resolved, RunFilter, RunHead
@@ -21,6 +21,18 @@ VIEW_OUTPUT_BYTES_MAX = 4 * MIB  # all node outputs of one view together; a larg
 
 _SUMMARY = tuple(column for column in run.c if column.name not in ("input", "output", "cancel_reason"))
 
+
+def _nodes_of_run() -> ScalarSelect[str]:
+    each = node_as_json(output_bytes_max=VIEW_OUTPUT_BYTES_MAX / run.c.nodes_total)
+    nodes = select(func.coalesce(cast(func.json_agg(each), Text), "[]"))
+    return nodes.where(node.c.run_id == run.c.id).correlate(run).scalar_subquery()
+
+
+# Composed once: people wait for these most, and composing them anew would take longer than running them.
+_IS_ASKED_FOR = (run.c.id == bindparam("run_id"), run.c.project == bindparam("project"))
+_HEAD = select(run.c.state, run.c.version, run.c.workflow, run.c.workflow_version).where(*_IS_ASKED_FOR)
+_RUN = select(run, _nodes_of_run().label("nodes")).where(*_IS_ASKED_FOR)
+
 _failure = msgspec.json.Decoder(Failure)
 _labels = msgspec.json.Decoder(dict[str, str])
 _node_rows = msgspec.json.Decoder(tuple[NodeRow, ...])
@@ -28,8 +40,7 @@ _node_rows = msgspec.json.Decoder(tuple[NodeRow, ...])
 
 async def read_head(database: Database, project: str, run_id: UUID) -> RunHead:
     """Raises NotFound."""
-    columns = (run.c.state, run.c.version, run.c.workflow, run.c.workflow_version)
-    row = await database.row(select(*columns).where(*_is(project, run_id)))
+    row = await database.row(_HEAD, project=project, run_id=run_id)
     if row is None:
         raise NotFound("run", str(run_id))
     return RunHead(
@@ -43,7 +54,7 @@ async def read_head(database: Database, project: str, run_id: UUID) -> RunHead:
 
 async def read_run_row(database: Database, project: str, run_id: UUID) -> Row[Any]:
     """A run with all its node rows: one statement, so that run and nodes are of one moment."""
-    row = await database.row(select(run, _nodes_of_run().label("nodes")).where(*_is(project, run_id)))
+    row = await database.row(_RUN, project=project, run_id=run_id)
     if row is None:
         raise NotFound("run", str(run_id))
     return row
@@ -110,10 +121,6 @@ def summary_fields(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-def _is(project: str, run_id: UUID) -> tuple[ColumnElement[bool], ...]:
-    return run.c.id == run_id, run.c.project == project
-
-
 def _matches(which: RunFilter) -> list[ColumnElement[bool]]:
     conditions = []
     if which.workflow is not None:
@@ -125,9 +132,3 @@ def _matches(which: RunFilter) -> list[ColumnElement[bool]]:
     if which.after_time is not None:
         conditions.append(run.c.created_at > which.after_time)
     return conditions
-
-
-def _nodes_of_run() -> ScalarSelect[str]:
-    each = node_as_json(output_bytes_max=VIEW_OUTPUT_BYTES_MAX / run.c.nodes_total)
-    nodes = select(func.coalesce(cast(func.json_agg(each), Text), "[]"))
-    return nodes.where(node.c.run_id == run.c.id).correlate(run).scalar_subquery()
