@@ -13,6 +13,32 @@ $(VENV)/.ready: requirements.txt shared/pyproject.toml $(wildcard services/*/pyp
 	@bash deploy/setup.sh
 	@touch $@
 
+demo: setup ## Run repository-guard on Penstock's own source tree, and kill its runner on the way
+	@$(VENV)/bin/penstock demo
+
+up: setup ## Start everything on this machine; Ctrl-C stops it
+	@$(VENV)/bin/penstock up
+
+test: setup ## Run all tests but those that kill processes at random
+	@$(VENV)/bin/pytest
+
+check: setup ## Lint, format, types, who may import whom, and the house style
+	@$(VENV)/bin/ruff check
+	@$(VENV)/bin/ruff format --check
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/pytest tests/house
+
+test-chaos: setup ## Kill processes at random instants during many runs, and check that none is lost
+	@$(VENV)/bin/pytest -m chaos tests/chaos
+
+bench: setup ## Measure the five workloads of the design, one JSON line each
+	@$(PY) -m benchmarks.run
+
+clean: ## Remove what running and testing left behind; keeps .venv
+	@rm -rf .penstock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find services shared tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
 lock: ## Pin requirements.in with hashes into requirements.txt
 	$(VENV)/bin/uv pip compile -q --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	  --python-version 3.11 requirements.in -o requirements.txt

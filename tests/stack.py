@@ -34,7 +34,7 @@ class Stack:
 
     def __post_init__(self) -> None:
         self.postgres = Postgres(folder=self.folder / "postgres", log=self.folder / "logs/postgres.log")
-        users = {"orchestrator": permissions.orchestrator(), "runner": permissions.runner()}
+        users = {"orchestrator": permissions.orchestrator(), "runner": permissions.runner(user="runner")}
         self.nats = Nats(
             folder=self.folder / "nats", log=self.folder / "logs/nats.log", port=free_port(), users=users
         )

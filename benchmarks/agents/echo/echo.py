@@ -11,4 +11,4 @@ async def echo(**given: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    echo.main()
+    echo.run()

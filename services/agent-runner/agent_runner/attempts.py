@@ -174,7 +174,7 @@ class Attempts:
                 node=order.node,
                 attempt=order.attempt,
                 token=held.token,
-                output=msgspec.Raw(ended.output) if ended.output is not None else None,
+                output=msgspec.Raw(ended.output) if ended.output is not None else msgspec.UNSET,
                 failure=failure,
                 released=ended.released,
                 seconds=ended.seconds,

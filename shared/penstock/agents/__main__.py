@@ -32,11 +32,14 @@ def _run(target: str) -> None:
 
 
 def _print_schema(target: str) -> None:
+    from contextlib import redirect_stdout
+
     from penstock.agents.loading import NoAgent, load
     from penstock.agents.manifest import as_yaml, parts
 
     try:
-        document = parts(load(target), command=["python", "-m", "penstock.agents", target])
+        with redirect_stdout(sys.stderr):  # what the file prints while it loads is no manifest
+            document = parts(load(target), command=["python", "-m", "penstock.agents", target])
     except (NoAgent, TypeError) as error:
         sys.exit(f"{target}: {error}")
     sys.stdout.write(as_yaml(document))

@@ -35,11 +35,14 @@ def _serve(agent: Agent[..., Any], channel: Channel, order: FromRunner, log: Log
     attempt_environment.set(order.env)
     os.environ.update({f"PENSTOCK_{name}": value for name, value in order.env.items()})
     current_log.set(log)
-    channel.send(
-        reply_of(order.id, lambda: encoded(finished(agent.function(**agent.arguments.read(order.input)))))
-    )
+    reply = reply_of(order.id, lambda: encoded(finished(_result(agent, order.input))))
     log.end()
     current_log.set(None)
+    channel.send(reply)
+
+
+def _result(agent: Agent[..., Any], value: object) -> object:
+    return agent.function(**agent.arguments.read(value))
 
 
 def reply_of(id_: int, call: Any) -> Reply:

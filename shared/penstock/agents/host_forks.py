@@ -8,6 +8,7 @@ import os
 import resource
 import selectors
 import signal
+import sys
 import time
 from typing import Any, NoReturn
 
@@ -186,8 +187,7 @@ class _Server:
                 self._selector.unregister(descriptor)
             os.close(descriptor)
         cpu_s, memory = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
-        output, error = _answer_of(child, status)
-        self._channel.send(Reply(id=child.id, output=output, error=error, cpu_s=cpu_s, memory_bytes=memory))
+        self._channel.send(Reply(id=child.id, cpu_s=cpu_s, memory_bytes=memory, **_answer_of(child, status)))
 
     def _patience(self) -> float | None:
         return max(0.0, self._to_kill[0][0] - time.monotonic()) if self._to_kill else None
@@ -209,21 +209,23 @@ def _own_signals_and_limits() -> None:
 def _run(agent: Agent[..., Any], value: object, answer: int) -> int:
     data, code = answered(lambda: encoded(finished(agent.function(**agent.arguments.read(value)))))
     write_all(answer, data)
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     return code
 
 
-def _answer_of(child: _Child, status: int) -> tuple[msgspec.Raw, dict[str, Any] | None]:
+def _answer_of(child: _Child, status: int) -> dict[str, Any]:
+    """The reply's `output` or `error`."""
     if os.WIFSIGNALED(status):
         name = signal.Signals(os.WTERMSIG(status)).name
-        return msgspec.Raw(), {"type": "Killed", "message": f"the attempt's process was killed by {name}"}
+        return {"error": {"type": "Killed", "message": f"the attempt's process was killed by {name}"}}
+    code = os.WEXITSTATUS(status)
     try:
-        if os.WEXITSTATUS(status) == 0:
-            msgspec.json.decode(child.answer, type=msgspec.Raw)
-            return msgspec.Raw(child.answer), None
-        return msgspec.Raw(), msgspec.json.decode(child.answer)["error"]
+        answer = msgspec.json.decode(child.answer)
+        return {"output": msgspec.Raw(child.answer)} if code == 0 else {"error": answer["error"]}
     except msgspec.MsgspecError:
-        code = os.WEXITSTATUS(status)
-        return msgspec.Raw(), {"type": "Exited", "message": f"the attempt's process exited with code {code}"}
+        return {"error": {"type": "Exited", "message": f"the attempt's process exited with code {code}"}}
 
 
 def _could_not_fork(error: OSError) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def attribute_prints() -> None:
         old = getattr(sys, name)
         new = _Attributed(old)
         setattr(sys, name, new)
-        for reference in list(logging._handlers.values()):  # type: ignore[attr-defined]
-            handler = reference() if callable(reference) else reference
+        for reference in list(logging._handlerList):  # type: ignore[attr-defined]
+            handler = reference()
             if isinstance(handler, logging.StreamHandler) and handler.stream is old:
                 handler.setStream(new)

@@ -60,7 +60,7 @@ class _Server:
         attempt_environment.set(order.env)
         current_log.set(log)
         try:
-            reply = await (self._call(order) if self._pool is None else self._call_in_thread(order))
+            reply = await (self._call(order) if self._pool is None else self._call_in_thread(order, log))
         finally:
             del self._tasks[order.id]
         log.end()
@@ -73,9 +73,12 @@ class _Server:
         except BaseException as error:
             return reply_of(order.id, _raising(error))
 
-    async def _call_in_thread(self, order: FromRunner) -> Reply:
+    async def _call_in_thread(self, order: FromRunner, log: LogOf) -> Reply:
         def call() -> bytes:
-            return encoded(finished(self._function(**self._read_arguments(order.input))))
+            try:
+                return encoded(finished(self._function(**self._read_arguments(order.input))))
+            finally:
+                log.end()  # here, so that its last line takes the same way as the others
 
         return await self._loop.run_in_executor(self._pool, copy_context().run, reply_of, order.id, call)
 

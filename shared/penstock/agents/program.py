@@ -67,12 +67,12 @@ def answered(call: Callable[[], bytes]) -> tuple[bytes, int]:
     except SystemExit as error:
         if error.code == EXIT_TRY_AGAIN:
             return failed(TryAgain("the agent exited with 75")), EXIT_TRY_AGAIN
-        return failed(_Exited(f"the agent called exit({error.code!r}) before it returned")), EXIT_FAILED
+        return failed(Exited(f"the agent called exit({error.code!r}) before it returned")), EXIT_FAILED
     except BaseException as error:
         return failed(error), EXIT_TRY_AGAIN if isinstance(error, TryAgain) else EXIT_FAILED
 
 
-class _Exited(Exception):
+class Exited(Exception):
     """sys.exit() inside the function: there is no result to give."""
 
 

@@ -16,6 +16,7 @@ from penstock.contracts import subjects
 from penstock.contracts.names import POOL_DEFAULT
 
 ORCHESTRATOR = "orchestrator"
+RUNNER = "runner"
 NOTIFIER = "notifier"
 OBSERVER = "observer"
 CONSUMER_NOTIFIER = "notifier"  # on EVENTS; the orchestrator declares it, the notifier only pulls
@@ -65,7 +66,7 @@ def orchestrator(*, user: str = ORCHESTRATOR) -> Permissions:
     )
 
 
-def runner(*, user: str, pool: str = POOL_DEFAULT, runner: str = "*") -> Permissions:
+def runner(*, user: str = RUNNER, pool: str = POOL_DEFAULT, runner: str = "*") -> Permissions:
     """A runner of `pool`. With `runner` "*" several runners share one user, and see each other's cancel hints."""
     return Permissions(
         publish=(

@@ -72,7 +72,7 @@ class PullLoop:
                 await self._step()
         finally:
             if not self._bus.client.is_closed:
-                await subscription.drain()  # what is on its way is still handled
+                await subscription.drain()  # type: ignore[no-untyped-call]  # what is on its way is still handled
 
     async def _step(self) -> None:
         if self._missing:

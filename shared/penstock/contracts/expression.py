@@ -61,7 +61,7 @@ class Expression(msgspec.Struct, frozen=True):
 
 
 def project(paths: Iterable[Path], context: Mapping[str, Json]) -> dict[str, Json]:
-    """The part of `context` that lies on `paths`; a path ends early at a missing key or a value without keys."""
+    """The part of `context` on `paths`; a path ends early at a missing key or a value without keys."""
     projection: dict[str, Json] = {}
     for path in paths:
         found: Mapping[str, Json] = context
@@ -100,6 +100,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_NEEDS_CARE = re.compile(r"""["'`{}/]""")  # a string, map or comment may hold the `}}`
+_PLAIN_PATH = re.compile(r"(?:(inputs|run)|nodes\.([a-z][a-z0-9-]*))((?:\.[A-Za-z_][A-Za-z0-9_]*)*)")
 _NODE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _WORD = re.compile(r"[A-Za-z0-9_]")
 _PLAIN_STRING = re.compile(r"""'[^'\\]*'|"[^"\\]*\"""")
@@ -115,8 +117,11 @@ def end_of(text: str, start: int) -> int:
 
     Skips strings, comments and the braces of maps. Raises TemplateError if there is none.
     """
-    depth = 0
     last = start + EXPRESSION_BYTES_MAX + 2
+    closing = text.find("}}", start, last)
+    if closing >= 0 and not _NEEDS_CARE.search(text, start, closing):
+        return closing
+    depth = 0
     for token in _tokens(text, start, last):
         if token.text == "{":
             depth += 1
@@ -143,6 +148,25 @@ def parse(source: str, known_nodes: Container[str]) -> Expression:
         raise TemplateError("an empty expression: write something between '${{' and '}}'")
     if len(source.encode()) > EXPRESSION_BYTES_MAX:
         raise TemplateError(f"the expression is longer than {EXPRESSION_BYTES_MAX} bytes")
+    return _parse_plain(source, known_nodes) or _parse_any(source, known_nodes)
+
+
+def _parse_plain(source: str, known_nodes: Container[str]) -> Expression | None:
+    """A member path of a known node or of another variable, which most expressions are; None for the rest."""
+    match = _PLAIN_PATH.fullmatch(source)
+    if match is None:
+        return None
+    name, members = match[2], tuple(match[3].split(".")[1:])
+    if name is None:
+        plain = len(members) <= _PATH_KEYS_MAX
+        return Expression(source=source, cel=source, paths=((match[1], *members),)) if plain else None
+    if name not in known_nodes or len(members) > _PATH_KEYS_MAX:
+        return None
+    keyed = f'nodes["{name}"]{match[3]}' if "-" in name or name in _RESERVED else source
+    return Expression(source=source, cel=keyed, paths=(("nodes", name, *members),))
+
+
+def _parse_any(source: str, known_nodes: Container[str]) -> Expression:
     paths: list[Path] = []
     parts: list[str] = []
     done = 0

@@ -82,7 +82,7 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     node: str
     attempt: int
     token: UUID
-    output: msgspec.Raw | None = None
+    output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     failure: Failure | None = None
     released: bool = False
     seconds: float = 0.0
@@ -146,7 +146,7 @@ class CheckpointAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """To both. `held` is false when the token does not hold the attempt: nothing was saved or told."""
 
     held: bool
-    value: msgspec.Raw | None = None
+    value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):

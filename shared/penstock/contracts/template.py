@@ -123,17 +123,17 @@ def holds(expression: Expression, evaluate: Evaluate, context: Mapping[str, Json
     raise ExpressionFailed(expression.source, f"expected true or false, got {_as_text(value)[:80]}")
 
 
-def strings(value: Json, path: str = "") -> Iterator[tuple[str, str]]:
-    """Each string of a JSON value with its dotted path; keys are not among them."""
-    stack = [(path, value)]
+def strings(value: Json) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Each string of a JSON value with the keys and indexes that lead to it; keys are not among them."""
+    stack: list[tuple[tuple[str | int, ...], Json]] = [((), value)]
     while stack:
-        where, current = stack.pop()
+        path, current = stack.pop()
         if isinstance(current, str):
-            yield where, current
+            yield path, current
         elif isinstance(current, dict):
-            stack += [(f"{where}.{key}" if where else key, current[key]) for key in reversed(current)]
+            stack += [((*path, key), current[key]) for key in reversed(current)]
         elif isinstance(current, list):
-            stack += [(f"{where}[{index}]", current[index]) for index in reversed(range(len(current)))]
+            stack += [((*path, index), current[index]) for index in reversed(range(len(current)))]
 
 
 def _compile(value: Json, known_nodes: Container[str], found: list[Expression]) -> Hole | None:

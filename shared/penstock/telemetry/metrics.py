@@ -37,8 +37,12 @@ RUNNER_ATTEMPT_SECONDS = Histogram(
     buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 1800),
 )
 RUNNER_CLAIMS = Counter("penstock_runner_claims_total", "Claims by their answer", ["answer"])
-RUNNER_LEASES_LOST = Counter("penstock_runner_lost_leases_total", "Attempts ended without a result", ["reason"])
-RUNNER_RENEWALS_UNANSWERED = Counter("penstock_runner_unanswered_renewals_total", "Renewals without an answer")
+RUNNER_LEASES_LOST = Counter(
+    "penstock_runner_lost_leases_total", "Attempts ended without a result", ["reason"]
+)
+RUNNER_RENEWALS_UNANSWERED = Counter(
+    "penstock_runner_unanswered_renewals_total", "Renewals without an answer"
+)
 RUNNER_RETURNED = Counter("penstock_runner_returned_messages_total", "Ready messages given back", ["reason"])
 RUNNER_RESULTS = Counter("penstock_runner_results_total", "Results that the bus acknowledged")
 RUNNER_LOG_LINES = Counter("penstock_runner_log_lines_total", "Lines that agents logged", ["outcome"])

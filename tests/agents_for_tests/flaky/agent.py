@@ -11,4 +11,4 @@ def flaky(value: int) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    flaky.main()
+    flaky.run()

@@ -11,4 +11,4 @@ async def steady(**given: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    steady.main()
+    steady.run()

@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import nats.errors
 import structlog
+from msgspec import UNSET
 
 from agent_runner.gateway.requests import Refused
 from agent_runner.held import Held
@@ -37,7 +38,7 @@ class Checkpoints:
         """What was saved last by any attempt of this node, or None."""
         order = held.order
         answer = await self._ask(self._load, CheckpointLoad(order.run, order.node, order.attempt, held.token))
-        return None if answer.value is None else bytes(answer.value)
+        return None if answer.value is UNSET else bytes(answer.value)
 
     async def _ask(self, subject: str, message: CheckpointSave | CheckpointLoad) -> CheckpointAnswer:
         try:

@@ -65,5 +65,5 @@ def variables_of(attempt: Attempt) -> dict[str, str]:
 
 
 def compile_ours() -> None:
-    """Write the bytecode of `penstock` once: no sandbox may, so each of them would compile it again (10 ms)."""
+    """Write the bytecode of `penstock` once: no sandbox may, so each would compile it again."""
     compileall.compile_dir(penstock.__path__[0], quiet=2)

@@ -11,6 +11,7 @@ from agent_runner.modes.launch import spec_of, variables_of
 from agent_runner.modes.logs import AttemptLog, LineSplitter
 from agent_runner.modes.port import Attempt, Cancellation, Ended, Folders, OnLog
 from agent_runner.modes.stopping import (
+    ANSWER_BYTES_BEYOND_OUTPUT,
     CANCEL_GRACE_S,
     TIMEOUT_GRACE_S,
     cancelled_failure,
@@ -126,7 +127,10 @@ class _Program:
             return self._stopped_for
         stderr = self._stderr.tail.decode("utf-8", "replace")
         memory = self._limits.memory_bytes
-        return output_or_failure(exit_, stdout=bytes(self._stdout), stderr=stderr, memory_bytes_max=memory)
+        ended = output_or_failure(exit_, stdout=bytes(self._stdout), stderr=stderr, memory_bytes_max=memory)
+        if isinstance(ended, bytes) and len(ended) > self._limits.output_bytes:
+            return output_failure(self._limits.output_bytes)
+        return ended
 
     async def _give(self) -> None:
         """A program need not read its input: that it closed the pipe is no error."""
@@ -138,9 +142,9 @@ class _Program:
             stdin.close()
 
     async def _take(self) -> None:
-        """Keep stdout up to the limit; beyond it the program is ended, and the pipe drained all the same."""
+        """Keep stdout up to a limit; beyond it the program is ended, and the pipe drained all the same."""
         while data := await self._process.stdout.read(_READ_BYTES):
-            if len(self._stdout) + len(data) <= self._limits.output_bytes:
+            if len(self._stdout) + len(data) <= self._limits.output_bytes + ANSWER_BYTES_BEYOND_OUTPUT:
                 self._stdout += data
             elif self._stopped_for is None:
                 self._stopped_for = output_failure(self._limits.output_bytes)

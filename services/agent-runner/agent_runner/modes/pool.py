@@ -16,7 +16,7 @@ from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.frames import CONCURRENCY_VARIABLE, HOST_VARIABLE
 
 IDLE_S_MAX = 60.0  # then a worker is ended, and its memory given back
-_SWEEP_S = 15.0
+SWEEP_S = 15.0
 
 
 class Tenant(NamedTuple):
@@ -90,7 +90,7 @@ class Pool:
         )
         self._workers.setdefault(tenant, []).append(worker)
         if self._sweeper is None:
-            self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
+            self._sweeper = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
         return worker
 
     def _spec(self, attempt: Attempt, tenant: Tenant) -> SandboxSpec:
@@ -123,7 +123,7 @@ class Pool:
             if worker.is_idle and not worker.is_closing and loop.time() - worker.idle_since > IDLE_S_MAX:
                 worker.close()
         if self._workers and not self._is_closed:
-            self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
+            self._sweeper = loop.call_later(SWEEP_S, self._sweep)
 
     def _forget(self, tenant: Tenant, worker: Worker) -> None:
         workers = self._workers.get(tenant, [])

@@ -1,7 +1,9 @@
 """Why a mode stops an attempt, as the failure that the attempt then has, and how long it may take to obey."""
 
 from penstock.contracts.failure import ErrorClass, Failure
+from penstock.contracts.limits import KIB
 
+ANSWER_BYTES_BEYOND_OUTPUT = 64 * KIB  # what an answer may have around its output: a stack, a log line
 CANCEL_GRACE_S = 5.0  # from SIGTERM to SIGKILL
 TIMEOUT_GRACE_S = 2.0  # shorter: lease and report wait for it; limits.CLAIM_GRACE is 5 s
 

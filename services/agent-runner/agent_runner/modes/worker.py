@@ -14,6 +14,7 @@ from agent_runner.modes.orders import HeldOrder, one_line
 from agent_runner.modes.port import Attempt, OnLog
 from agent_runner.modes.stopping import (
     ABANDON_GRACE_S,
+    ANSWER_BYTES_BEYOND_OUTPUT,
     CANCEL_GRACE_S,
     TIMEOUT_GRACE_S,
     abandoned_failure,
@@ -23,9 +24,7 @@ from agent_runner.modes.stopping import (
 from agent_runner.sandbox.port import Exit, Sandbox, SandboxedProcess, SandboxSpec
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.frames import Cancel, Order, Reply
-from penstock.contracts.limits import KIB
 
-FRAME_BYTES_BEYOND_OUTPUT = 64 * KIB  # what a reply may have around its output: an error's stack, a log line
 ATTEMPTS_PER_WORKER_MAX = 10_000  # then it is replaced: what an agent leaks does not grow for ever
 READY_S_MAX = 60.0  # to load the agent; one that has not by then does not speak frames
 STOP_S_MAX = 5.0  # for an idle worker to end by itself once its stdin is closed
@@ -168,7 +167,7 @@ class Worker:
                 pipe.cancel()
 
     async def _read_replies(self, process: SandboxedProcess) -> None:
-        bytes_max = self._spec.limits.output_bytes + FRAME_BYTES_BEYOND_OUTPUT
+        bytes_max = self._spec.limits.output_bytes + ANSWER_BYTES_BEYOND_OUTPUT
         rest = b""
         with contextlib.suppress(ConnectionResetError):
             while data := await process.stdout.read(_READ_BYTES):

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -112,8 +113,9 @@ class BwrapSandbox:
             ends.close()
             os.close(status_end)
             os.close(rules)
+        kill = partial(report.kill, process)
         watch = Watch(spec.limits, (spec.work_folder / "out",), None if group else report.pids)
-        return Parts(process, streams, group, watch, report.program, report.ending, process.kill)
+        return Parts(process, streams, group, watch, report.program, report.ending, kill)
 
     def _prepare(self, spec: SandboxSpec) -> None:
         for name in ("in", "out"):

@@ -70,14 +70,9 @@ class Group:
             with suppress(OSError):
                 (self.folders["memory"] / "cgroup.kill").write_text("1")
                 return
-        for pid in self.pids():
+        for pid in _pids(self.folders["pids"]):
             with suppress(ProcessLookupError):
                 os.kill(pid, 9)
-
-    def pids(self) -> tuple[int, ...]:
-        with suppress(OSError):
-            return tuple(int(line) for line in (self.folders["pids"] / "cgroup.procs").read_text().split())
-        return ()
 
     async def remove(self) -> None:
         """Kill what is left and delete the group."""
@@ -106,11 +101,15 @@ class Cgroups:
         return group
 
     def sweep(self) -> None:
-        """Delete what runners that were killed have left: their processes died with them."""
+        """Delete what runners that were killed have left: their processes died with them, as a rule."""
         for parent in set(self.parents.values()):
             for folder in parent.glob("penstock-*-*"):
-                if not Path("/proc", folder.name.split("-")[1]).exists():
-                    _removed(folder)
+                if Path("/proc", folder.name.split("-")[1]).exists():
+                    continue
+                for pid in _pids(folder):
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, 9)
+                _removed(folder)
 
     def _limit(self, group: Group, limits: SandboxLimits) -> None:
         memory, pids = group.folders["memory"], group.folders["pids"]
@@ -172,6 +171,12 @@ def _detect_unified(own: Path) -> Cgroups | NoCgroups:
                 (parent / "cgroup.procs").write_text("0")
             return NoCgroups(f"cgroup v2: {parent} holds other processes than the runner ({error.strerror})")
     return Cgroups({"memory": parent, "pids": parent}, 2, count())
+
+
+def _pids(folder: Path) -> list[int]:
+    with suppress(OSError):
+        return [int(line) for line in (folder / "cgroup.procs").read_text().split()]
+    return []
 
 
 def _removed(folder: Path) -> bool:

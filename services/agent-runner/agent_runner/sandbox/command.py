@@ -112,6 +112,7 @@ def _mounts(spec: SandboxSpec, wrapping: Wrapping) -> Iterator[tuple[str, ...]]:
     yield ("--ro-bind", str(spec.agent_folder), "/agent")
     yield ("--ro-bind", str(spec.work_folder / "in"), "/in")
     yield ("--bind", str(spec.work_folder / "out"), "/out")
+    yield ("--perms", "0755", "--dir", "/run")
     if spec.socket:
         yield ("--bind", str(spec.socket), GATEWAY_SOCKET)
     if wrapping.proxy:

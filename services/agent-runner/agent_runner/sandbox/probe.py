@@ -20,6 +20,7 @@ from penstock.contracts.limits import MIB
 
 DEADLINE_S = 20.0  # a loaded machine takes its time; an idle one needs half a second
 _LIMITS = SandboxLimits(memory_bytes=64 * MIB, processes=12, scratch_bytes=4 * MIB)
+_CANNOT_START = "not start a program"
 _NOT_RUN = (126, 127)  # the program could not be started or found
 _SHELL_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG")
 
@@ -34,7 +35,7 @@ _GAPS: Mapping[Tier, Mapping[str, str]] = {
 }
 
 _HINTS = {
-    "not start a program": "`penstock doctor` says what this machine lacks",
+    _CANNOT_START: "`penstock doctor` says what this machine lacks",
     "exceed its memory": "delegate the memory controller to the runner (systemd: Delegate=yes)",
     "exceed its processes": "delegate the pids controller to the runner (systemd: Delegate=yes)",
     "signal a process of the host": "Linux 6.12 confines signals in tier landlock; or run the runner as root",
@@ -90,7 +91,7 @@ async def probe(tier: Tier) -> Report:
     try:
         sandbox = await open_sandbox(tier)
     except OSError as error:
-        return Report(tier, (Check("not start a program", False, str(error), _HINTS["not start a program"]),))
+        return Report(tier, (Check(_CANNOT_START, False, str(error), _HINTS[_CANNOT_START]),))
     try:
         return await attack(sandbox)
     finally:
@@ -107,7 +108,9 @@ async def attack(sandbox: Sandbox) -> Report:
         _bomb(sandbox, 2, "exceed its processes", "processes", "40"),
         _bomb(sandbox, 3, "exceed its scratch space", "files", "8"),
     )
-    return Report(sandbox.tier, (*escapes, *bombs), sandbox.details)
+    # Where nothing could be started, the bombs' answers mean nothing either.
+    started = all(check.name != _CANNOT_START for check in escapes)
+    return Report(sandbox.tier, (*escapes, *bombs) if started else escapes, sandbox.details)
 
 
 async def _escapes(sandbox: Sandbox) -> tuple[Check, ...]:
@@ -119,8 +122,8 @@ async def _escapes(sandbox: Sandbox) -> tuple[Check, ...]:
         checks = [_judged(sandbox.tier, bait, **answer) for answer in answers]
         if ending.code != 0 or not checks:
             detail = error.decode(errors="replace").strip() or f"the attack ended with {ending}"
-            hint = _CLOSED_HINT if "Permission denied" in detail else _HINTS["not start a program"]
-            checks.append(Check("not start a program", False, detail, hint))
+            hint = _CLOSED_HINT if "Permission denied" in detail else _HINTS[_CANNOT_START]
+            checks.append(Check(_CANNOT_START, False, detail, hint))
         return tuple(checks)
 
 

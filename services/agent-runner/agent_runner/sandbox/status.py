@@ -19,6 +19,7 @@ from agent_runner.sandbox.port import Exit
 _PIDFD_GET_INFO = 0xC040FF0B  # _IOWR(0xFF, 11, struct pidfd_info), of 64 bytes
 _PIDFD_INFO_EXIT = 1 << 3
 _PIDFD_INFO_EXIT_CODE_OFFSET = 60
+_END_DEADLINE_S = 5.0  # killing a full namespace takes milliseconds
 _FOLLOW_PAUSES_S = (0.004, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)  # bwrap needs some 8 ms to get that far
 
 
@@ -28,7 +29,9 @@ class Status:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._text = b""
-        self._pidfd: int | None = None
+        self._program: int | None = None  # pidfds
+        self._init: int | None = None
+        self._doomed: asyncio.subprocess.Process | None = None
         os.set_blocking(descriptor, False)
         self._following = asyncio.create_task(self._follow())
 
@@ -54,29 +57,65 @@ class Status:
             return Exit(code=os.WEXITSTATUS(status), signal=None)
         return Exit(code=None, signal=code - 128)
 
+    def kill(self, bwrap: asyncio.subprocess.Process) -> None:
+        """Kill bwrap and the sandbox's init, which takes its namespace along.
+
+        Before bwrap has told its init, it may have made one that would outlive it: then the kill comes as soon
+        as that is known.
+        """
+        if self._document("child-pid") is None and not self._following.done():
+            self._doomed = bwrap
+            return
+        self._kill_now(bwrap)
+
     async def close(self) -> None:
+        """Wait until the last process of the sandbox is gone; bwrap itself does not."""
         self._following.cancel()
         with suppress(asyncio.CancelledError):
             await self._following
-        os.close(self._descriptor)
-        if self._pidfd is not None:
-            os.close(self._pidfd)
+        self._hold()
+        if self._init is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(_ended(self._init), _END_DEADLINE_S)
+        for descriptor in (self._descriptor, self._program, self._init):
+            if descriptor is not None:
+                os.close(descriptor)
 
     async def _follow(self) -> None:
-        """Take hold of the program's process as soon as there is one."""
+        """Take hold of the sandbox's processes as soon as there are some."""
         for pause in _FOLLOW_PAUSES_S:
             await asyncio.sleep(pause)
-            if (pid := self.program()) is not None:
-                with suppress(OSError):
-                    self._pidfd = os.pidfd_open(pid)
+            self._hold()
+            if self._doomed is not None and self._init is not None:
+                break
+            if self._program is not None:
                 return
+        if self._doomed is not None:
+            self._kill_now(self._doomed)
+
+    def _hold(self) -> None:
+        init = self._document("child-pid")
+        if init is None:
+            return
+        with suppress(OSError):
+            self._init = os.pidfd_open(init) if self._init is None else self._init
+        if (program := self.program()) is not None and self._program is None:
+            with suppress(OSError):
+                self._program = os.pidfd_open(program)
+
+    def _kill_now(self, bwrap: asyncio.subprocess.Process) -> None:
+        with suppress(ProcessLookupError):
+            bwrap.kill()
+        if (init := self._document("child-pid")) is not None:
+            with suppress(ProcessLookupError):
+                os.kill(init, signal.SIGKILL)
 
     def _wait_status(self) -> int | None:
-        if self._pidfd is None:
+        if self._program is None:
             return None
         info = bytearray(struct.pack("<Q", _PIDFD_INFO_EXIT).ljust(64, b"\0"))
         with suppress(OSError):
-            fcntl.ioctl(self._pidfd, _PIDFD_GET_INFO, info)
+            fcntl.ioctl(self._program, _PIDFD_GET_INFO, info)
             if struct.unpack_from("<Q", info)[0] & _PIDFD_INFO_EXIT:
                 return int(struct.unpack_from("<i", info, _PIDFD_INFO_EXIT_CODE_OFFSET)[0])
         return None
@@ -90,6 +129,17 @@ class Status:
                 if key in (document := json.loads(line)):
                     return int(document[key])
         return None
+
+
+async def _ended(pidfd: int) -> None:
+    """Wait until the process behind `pidfd` has ended."""
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(pidfd, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(pidfd)
 
 
 def _children(pid: int) -> list[int]:

@@ -52,6 +52,7 @@ class Login:
 class Nats:
     """A NATS server that keeps its streams in `folder`/store. `users` maps each name to what it may do."""
 
+    name: str = "NATS"
     folder: Path
     log: Path
     port: int
@@ -80,7 +81,7 @@ class Nats:
     def start(self) -> None:
         self.write_config()
         command = [str(binary()), "--config", str(self.config)]
-        self._child = Child(name="NATS", command=command, log=self.log)
+        self._child = Child(name=self.name, command=command, log=self.log)
         self._child.start()
         self._child.wait_ready(self._is_ready)
 

@@ -16,18 +16,30 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def is_free(port: int) -> bool:
+    """Whether we could listen on `port`."""
+    try:
+        _listen(port)
+    except OSError:
+        return False
+    return True
+
+
 def require_free(port: int, *, purpose: str, setting: str) -> None:
     """Raise PortTaken unless we could listen on `port`."""
+    try:
+        _listen(port)
+    except PermissionError as error:
+        holder = "the system (only root may use it)"
+        raise PortTaken(port=port, purpose=purpose, holder=holder, setting=setting) from error
+    except OSError as error:
+        raise PortTaken(port=port, purpose=purpose, holder=holder_of(port), setting=setting) from error
+
+
+def _listen(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except PermissionError as error:
-            raise PortTaken(
-                port=port, purpose=purpose, holder="the system (a privileged port)", setting=setting
-            ) from error
-        except OSError as error:
-            raise PortTaken(port=port, purpose=purpose, holder=holder_of(port), setting=setting) from error
+        probe.bind((HOST, port))
 
 
 def holder_of(port: int) -> str | None:

@@ -71,6 +71,7 @@ class Postgres:
     `durable=False` is for tests alone: no fsync. `identity`: see launch.py.
     """
 
+    name: str = "PostgreSQL"
     folder: Path
     log: Path
     port: int | None = None
@@ -107,7 +108,7 @@ class Postgres:
         self._clear_stale_lock()
         _private_folder(self.sockets)
         self._child = Child(
-            name="PostgreSQL",
+            name=self.name,
             command=[str(binaries() / "postgres"), *self._arguments()],
             log=self.log,
             stop_signal=signal.SIGINT,  # "fast": ends sessions, writes a checkpoint

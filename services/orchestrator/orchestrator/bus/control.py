@@ -1,14 +1,18 @@
 """The rare requests: runners that announce themselves, and their agents' checkpoints and progress."""
 
+from faststream.nats import NatsMessage
 from nats.aio.msg import Msg
 
-from orchestrator.bus.requests import Requests
+from orchestrator.bus.broker import SharedBroker, as_bytes
+from orchestrator.bus.requests import QUEUE_GROUP, Answerer, Requests
 from orchestrator.engine.registry import RunnerRegistry
 from penstock.bus.connection import Bus
 from penstock.bus.streams import declare_consumer, declare_streams
 from penstock.contracts import subjects
 from penstock.contracts.messages import CheckpointAnswer, CheckpointLoad, CheckpointSave, Hello, Progress
 from penstock.contracts.wire import Undecodable, decode
+
+HANDLERS_MAX = 16  # one slow checkpoint must not hold up the others
 
 
 class ControlDoor:
@@ -18,12 +22,27 @@ class ControlDoor:
         self._bus = bus
         self._requests = requests
         self._registry = registry
+        self._broker = SharedBroker(bus.client)
 
     async def open(self) -> None:
-        await self._requests.serve("announce", self._announce)
-        await self._requests.serve("checkpoint-save", self._save)
-        await self._requests.serve("checkpoint-load", self._load)
-        await self._requests.serve("progress", self._progress)
+        self._serve("announce", self._announce)
+        self._serve("checkpoint-save", self._save)
+        self._serve("checkpoint-load", self._load)
+        self._serve("progress", self._progress)
+        await self._broker.start()
+
+    def _serve(self, call: str, answerer: Answerer) -> None:
+        async def handler(message: NatsMessage) -> None:
+            await self._requests.answer(message.raw_message, answerer)
+
+        serve = self._broker.subscriber(
+            subjects.rpc("*", call),
+            queue=QUEUE_GROUP,
+            decoder=as_bytes,
+            no_reply=True,  # Requests answers: only inboxes, and only when there is an answer
+            max_workers=HANDLERS_MAX,
+        )
+        serve(handler)
 
     async def _announce(self, message: Msg) -> dict[str, str]:
         hello = decode(message.data, Hello)

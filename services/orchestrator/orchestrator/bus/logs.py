@@ -48,7 +48,11 @@ class LogsDoor:
         )
 
     async def run(self) -> None:
-        await self._pull.run()
+        """Pull until cancelled; then finish what is in hand."""
+        try:
+            await self._pull.run()
+        finally:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _on_messages(self, messages: list[Msg]) -> None:
         self._in_hand += len(messages)

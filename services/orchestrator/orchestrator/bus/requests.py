@@ -32,13 +32,14 @@ class Requests:
 
     async def serve(self, call: str, answerer: Answerer) -> None:
         async def on_message(message: Msg) -> None:
-            task = asyncio.create_task(self._answer(message, answerer))
+            task = asyncio.create_task(self.answer(message, answerer))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
         await self._bus.client.subscribe(subjects.rpc("*", call), queue=QUEUE_GROUP, cb=on_message)
 
-    async def _answer(self, message: Msg, answerer: Answerer) -> None:
+    async def answer(self, message: Msg, answerer: Answerer) -> None:
+        """Answer one request, if there is an answer now."""
         try:
             answer = await self._decoded(message, answerer)
         except AWAY as error:

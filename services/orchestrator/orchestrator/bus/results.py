@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
+from msgspec import UNSET
 from nats.aio.msg import Msg
 
 from orchestrator.domain.events import AttemptFailed, AttemptReleased, AttemptSucceeded, RunEvent
@@ -56,7 +57,11 @@ class ResultsDoor:
         )
 
     async def run(self) -> None:
-        await self._pull.run()
+        """Pull until cancelled; then finish what is in hand."""
+        try:
+            await self._pull.run()
+        finally:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _on_messages(self, messages: list[Msg]) -> None:
         self._in_hand += len(messages)
@@ -111,16 +116,15 @@ def event_of(result: Result) -> RunEvent:
     """What the core is told; raises Undecodable when the result says nothing or contradicts itself."""
     if result.released:
         return AttemptReleased(result.node, result.attempt, result.token)
-    if (result.output is None) == (result.failure is None):
+    output = b"" if result.output is UNSET else bytes(result.output)
+    if (output == b"") == (result.failure is None):
         raise Undecodable("not a Result: exactly one of `output` and `failure` must be set")
-    failure = result.failure or _unacceptable(bytes(result.output or b""))
+    failure = result.failure or _unacceptable(output)
     if failure is not None:
         return AttemptFailed(
             result.node, result.attempt, result.token, failure, random.uniform(-1, 1), result.seconds
         )
-    return AttemptSucceeded(
-        result.node, result.attempt, result.token, bytes(result.output or b""), result.seconds
-    )
+    return AttemptSucceeded(result.node, result.attempt, result.token, output, result.seconds)
 
 
 def _unacceptable(output: bytes) -> Failure | None:

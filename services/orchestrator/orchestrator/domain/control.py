@@ -17,7 +17,7 @@ RETRIED_NAMES_MAX = 100  # how many names the event lists; 5,000 would not fit i
 
 def cancel(draft: Draft, event: CancelRequested) -> None:
     """Nothing new starts, what runs is asked to stop; the run has ended when the last of them has."""
-    draft.state = RunState.CANCELLING
+    draft.move(RunState.CANCELLING)
     draft.cancel_reason = event.reason
     draft.tell(Kind.RUN_CANCELLING, by=event.by, reason=event.reason)
     cancel_all(draft, reason=event.reason)
@@ -29,7 +29,7 @@ def pass_deadline(draft: Draft, _event: DeadlinePassed) -> None:
     if draft.failure is not None:
         message = f"{message}; before that, {draft.failure.message}"
     draft.failure = Failure(type="RunTimeout", message=message, error_class=ErrorClass.TIMEOUT).cut()
-    draft.state = RunState.CANCELLING
+    draft.move(RunState.CANCELLING)
     draft.tell(Kind.RUN_CANCELLING, by="deadline", reason=message)
     cancel_all(draft, reason="the run took too long")
 
@@ -37,7 +37,7 @@ def pass_deadline(draft: Draft, _event: DeadlinePassed) -> None:
 def retry(draft: Draft, event: RetryRequested) -> None:
     """Everything that did not succeed begins afresh; what succeeded keeps its result (requirement V11)."""
     names = _nodes_to_reset(draft)
-    draft.state = RunState.RUNNING
+    draft.move(RunState.RUNNING)
     draft.failure = None
     draft.cancel_reason = None
     draft.tell(Kind.RUN_RETRIED, by=event.by, nodes=list(names)[:RETRIED_NAMES_MAX], nodes_total=len(names))

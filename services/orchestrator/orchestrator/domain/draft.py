@@ -5,7 +5,8 @@ from collections import deque
 from orchestrator.domain.decision import Command, Decision, Fact, Outcome, PublishReady
 from orchestrator.domain.invariants import check_ends
 from orchestrator.domain.node import NODE_ACTIVE, NODE_ENDED, Node, NodeState
-from orchestrator.domain.run import Run
+from orchestrator.domain.run import Run, RunState
+from orchestrator.domain.steps import NODE_STEPS, RUN_STEPS
 from penstock.contracts.template import Evaluate
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
@@ -59,11 +60,17 @@ class Draft:
         self._changes[name] = node
         if old is new:
             return
+        assert (old, new) in NODE_STEPS, f"no node goes from {old} to {new}"
         self.open_nodes += (new not in NODE_ENDED) - (old not in NODE_ENDED)
         self.active_nodes += (new in NODE_ACTIVE) - (old in NODE_ACTIVE)
         self.failed_nodes += (new is NodeState.FAILED) - (old is NodeState.FAILED)
         if new in NODE_ENDED:
             self.ended.append(name)
+
+    def move(self, state: RunState) -> None:
+        """Give the run its new state."""
+        assert (self.state, state) in RUN_STEPS, f"no run goes from {self.state} to {state}"
+        self.state = state
 
     def tell(self, kind: Kind, /, **data: Json) -> None:
         """A fact about the run."""

@@ -66,16 +66,16 @@ def end_run(draft: Draft) -> None:
     """Every node has ended: so does the run."""
     assert draft.open_nodes == 0, "a run ends after its last node"
     if draft.state is RunState.CANCELLING and draft.cancel_reason is not None:
-        draft.state = RunState.CANCELLED
+        draft.move(RunState.CANCELLED)
         draft.tell(Kind.RUN_CANCELLED, reason=draft.cancel_reason)
         return
     if draft.failure is None:
         _resolve_output(draft)
     if draft.failure is not None:
-        draft.state = RunState.FAILED
+        draft.move(RunState.FAILED)
         draft.tell(Kind.RUN_FAILED, failure=draft.failure)
         return
-    draft.state = RunState.SUCCEEDED
+    draft.move(RunState.SUCCEEDED)
     draft.tell(Kind.RUN_SUCCEEDED)
 
 

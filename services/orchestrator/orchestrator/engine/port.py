@@ -9,6 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from orchestrator.domain.decision import Outcome as Outcome
+from orchestrator.domain.explain import Explanation
 from orchestrator.engine.views import (
     AgentsView,
     EventPage,
@@ -134,6 +135,10 @@ class Queries(Protocol):
         self, project: str, run_id: UUID, node: str, *, attempt: int | None, after: int | None, limit: int
     ) -> LogPage:
         """Lines of `attempt` (None: the latest with any) beyond number `after` (None: from the first)."""
+        ...
+
+    async def explain(self, project: str, run_id: UUID) -> Explanation:
+        """Why each node that has not ended is not done yet, by what is committed and who is alive now."""
         ...
 
     async def agents(self) -> AgentsView: ...

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import asyncpg
 import structlog
+from msgspec import UNSET
 
 from orchestrator.store.checkpoints import load_checkpoint, save_checkpoint, save_progress
 from orchestrator.store.runners import save_dead_letters, save_hello, save_log
@@ -38,7 +39,7 @@ class RunnerRegistry:
 
     async def load_checkpoint(self, load: CheckpointLoad) -> CheckpointAnswer:
         held, value = await load_checkpoint(self._pool, load)
-        return CheckpointAnswer(held=held, value=None if value is None else raw(value.encode()))
+        return CheckpointAnswer(held=held, value=UNSET if value is None else raw(value.encode()))
 
     async def progress(self, progress: Progress) -> None:
         await save_progress(self._pool, progress)

@@ -6,7 +6,7 @@ from importlib import metadata
 import msgspec
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from orchestrator.engine.port import Artifacts, Engine, Queries, Readiness, Registry
@@ -39,7 +39,7 @@ def create_app(
     registry: Registry,
     artifacts: Artifacts,
     readiness: Readiness,
-    settings: HttpSettings = HttpSettings(),
+    settings: HttpSettings,
 ) -> FastAPI:
     """The application; `readiness` answers every dependency with its state."""
     endpoints = endpoints_of(
@@ -58,6 +58,7 @@ def create_app(
         app.add_route(endpoint.path, endpoint.handle, [endpoint.method], include_in_schema=False)
     app.add_exception_handler(PenstockError, _refused)
     app.add_exception_handler(HTTPException, _unroutable)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_middleware(RequestScope, templates={endpoint.handle: endpoint.path for endpoint in endpoints})
     return app
 
@@ -65,6 +66,11 @@ def create_app(
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, PenstockError)
     return problem_of(error, request_id=request_id_of(request.scope))
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """The client left before its request was whole. Nobody hears this answer; the metrics count it."""
+    return Response(status_code=499)
 
 
 async def _unroutable(request: Request, error: Exception) -> Response:

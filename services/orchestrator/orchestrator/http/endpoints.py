@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from orchestrator.domain.explain import Explanation
 from orchestrator.engine.views import (
     AgentsView,
     EventPage,
@@ -19,7 +20,7 @@ from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
 from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
 from orchestrator.http.starting import StartDoor, StartRunBody
-from orchestrator.http.timeline import EventsQuery, Explanation, LogsQuery, TimelineDoor
+from orchestrator.http.timeline import EventsQuery, LogsQuery, TimelineDoor
 from orchestrator.http.workflows import JSON, YAML, Validation, WorkflowDoor, WorkflowsQuery
 
 _DEFINITION_EXAMPLE = """\

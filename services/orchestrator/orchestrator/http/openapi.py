@@ -47,13 +47,16 @@ def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> dict[str
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
-    return {
+    document = {
         "openapi": "3.1.0",
         "info": {"title": "Penstock orchestrator", "version": version, "description": DESCRIPTION},
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": paths,
         "components": {"schemas": _components(_kinds(endpoints))},
     }
+    # Through JSON once: defaults of the structs are values that only msgspec can encode.
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))
+    return plain
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:

@@ -63,7 +63,7 @@ _ANSWERS: tuple[tuple[type[PenstockError], int, str, str], ...] = (
 
 def problem_of(error: PenstockError, *, request_id: str) -> Response:
     """The answer to an error that the caller can do something about."""
-    status, name, title = next(answer for kind, *answer in _ANSWERS if isinstance(error, kind))
+    _, status, name, title = next(answer for answer in _ANSWERS if isinstance(error, answer[0]))
     problems = error.problems if isinstance(error, InvalidInput) else ()
     headers = {"retry-after": str(RETRY_AFTER_S)} if status == 503 else None
     return problem(status, name, title, str(error), request_id=request_id, problems=problems, headers=headers)

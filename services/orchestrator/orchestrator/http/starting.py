@@ -43,7 +43,7 @@ class StartRunBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     workflow: str
     version: VersionNumber | None = None
-    input: msgspec.Raw = msgspec.Raw(b"{}")
+    input: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
     idempotency_key: IdempotencyKey | None = None
     priority: Annotated[int, msgspec.Meta(ge=1, le=9)] = PRIORITY_DEFAULT
     labels: Annotated[dict[LabelKey, LabelValue], msgspec.Meta(max_length=LABELS_MAX)] = {}

@@ -64,7 +64,7 @@ class Database:
         async with _reachable(), self._transactional.begin() as connection:
             yield connection
 
-    async def close(self) -> None:
+    async def dispose(self) -> None:
         await self._transactional.dispose()
 
     async def _rows(self, statement: Executable) -> Sequence[Row[Any]]:
@@ -81,6 +81,7 @@ def open_database(dsn: str) -> Database:
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
+        json_deserializer=str,  # JSON stays the text it is: most of it is passed through
         pool_size=CONNECTIONS_MAX,
         max_overflow=0,
         pool_timeout=POOL_WAIT_S,

@@ -15,15 +15,16 @@ from penstock.contracts.limits import LEASE
 RUNNER_ALIVE = LEASE  # a runner announces itself every 10 s; after a lease its work is given to others
 RUNNERS_MAX = 1_000  # the latest seen; those that left long before are of no interest
 
+ALIVE = runner.c.left_at.is_(None) & (runner.c.seen_at > func.now() - RUNNER_ALIVE)
+
 _offers = msgspec.json.Decoder(tuple[AgentOffer, ...])
 
 
 async def read_agents(database: Database) -> AgentsView:
     """Agents by name and version with the runners that are alive; also agents whose runners are gone."""
-    alive = runner.c.left_at.is_(None) & (runner.c.seen_at > func.now() - RUNNER_ALIVE)
     columns = (runner.c.id, runner.c.pool, runner.c.host, runner.c.slots, runner.c.tier, runner.c.seen_at)
     rows = await database.rows(
-        select(*columns, alive.label("alive"), runner.c.agents)
+        select(*columns, ALIVE.label("alive"), runner.c.agents)
         .order_by(runner.c.seen_at.desc(), runner.c.id)
         .limit(RUNNERS_MAX)
     )
@@ -31,9 +32,13 @@ async def read_agents(database: Database) -> AgentsView:
         RunnerView(row.id, row.pool, row.host, row.slots, row.tier, row.seen_at, row.alive) for row in rows
     )
     offers = (
-        (view, offer) for view, row in zip(runners, rows, strict=True) for offer in _offers.decode(row.agents)
+        (view, offer) for view, row in zip(runners, rows, strict=True) for offer in offers_of(row.agents)
     )
     return AgentsView(items=_agents(offers), runners=runners)
+
+
+def offers_of(agents: bytes) -> tuple[AgentOffer, ...]:
+    return _offers.decode(agents)
 
 
 def _agents(offers: Iterable[tuple[RunnerView, AgentOffer]]) -> tuple[AgentView, ...]:

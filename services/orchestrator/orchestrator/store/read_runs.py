@@ -22,6 +22,7 @@ VIEW_OUTPUT_BYTES_MAX = 4 * MIB  # all node outputs of one view together; a larg
 _SUMMARY = tuple(column for column in run.c if column.name not in ("input", "output", "cancel_reason"))
 
 _failure = msgspec.json.Decoder(Failure)
+_labels = msgspec.json.Decoder(dict[str, str])
 _node_rows = msgspec.json.Decoder(tuple[NodeRow, ...])
 
 
@@ -98,7 +99,7 @@ def summary_fields(row: Row[Any]) -> dict[str, Any]:
         "version": row.workflow_version,
         "state": row.state,
         "failure": None if row.failure is None else _failure.decode(row.failure),
-        "labels": row.labels,
+        "labels": _labels.decode(row.labels),
         "priority": row.priority,
         "created_at": row.created_at,
         "changed_at": row.changed_at,

@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from orchestrator.domain.explain import Explanation
 from orchestrator.engine.port import Registry, RunFilter, RunHead
 from orchestrator.engine.views import (
     AgentsView,
@@ -16,6 +17,7 @@ from orchestrator.engine.views import (
 )
 from orchestrator.store.composed import Database
 from orchestrator.store.read_agents import read_agents
+from orchestrator.store.read_explanation import explain_run
 from orchestrator.store.read_nodes import definition_of, read_node
 from orchestrator.store.read_runs import read_head, read_page, read_run_row, read_started, run_view
 from orchestrator.store.read_statistics import read_statistics
@@ -59,6 +61,11 @@ class Reads:
         head = await self.head(project, run_id)
         definition_of(await self._registry.resolve(project, head.workflow, head.workflow_version), node)
         return await read_logs(self._database, run_id, node, attempt=attempt, after=after, limit=limit)
+
+    async def explain(self, project: str, run_id: UUID) -> Explanation:
+        row = await read_run_row(self._database, project, run_id)
+        view = run_view(row, await self._registry.resolve(project, row.workflow, row.workflow_version))
+        return await explain_run(self._database, view, cancel_reason=row.cancel_reason)
 
     async def agents(self) -> AgentsView:
         return await read_agents(self._database)

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, select, update
+from sqlalchemy import ColumnElement, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,7 +23,12 @@ from penstock.definition import LoadedDefinition, check, load
 VERSIONS_KEPT_MAX = 256  # compiled versions in memory; a run needs its own at every read
 NAMES_SUGGESTED_FROM_MAX = 2_000  # names that are compared with a wrong one
 
-_description = workflow_version.c.source.op("->", return_type=RawJson())("description")
+_description = func.json_object_field(workflow_version.c.source, "description", type_=RawJson())
+_is_latest = (
+    (workflow_version.c.project == workflow.c.project)
+    & (workflow_version.c.name == workflow.c.name)
+    & (workflow_version.c.version == workflow.c.latest_version)
+)
 _SUMMARY = (
     workflow.c.project,
     workflow.c.name,
@@ -55,10 +61,9 @@ class WorkflowRegistry:
         loaded = await asyncio.to_thread(load, text)
         name = loaded.definition.name
         async with self._database.transaction() as connection:
-            created = await _save(connection, project, loaded)
+            version, created = await _save(connection, project, loaded)
         self._latest.pop((project, name), None)
-        summary = await self._summary(project, name, None)
-        view = _view(summary, loaded.canonical, tuple(loaded.warnings))
+        view = await self._view(project, name, version, loaded.warnings)
         return Saved(workflow=view, created=created)
 
     async def resolve(self, project: str, name: str, version: int) -> CompiledWorkflow:
@@ -82,15 +87,15 @@ class WorkflowRegistry:
         return await self.resolve(project, name, known.version)
 
     async def view(self, project: str, name: str, version: int | None) -> WorkflowView:
-        summary = await self._summary(project, name, version)
-        source = await self._source(project, name, summary.version)
-        problems = await self.check(source)
-        return _view(summary, source, tuple(p for p in problems if p.severity == "warning"))
+        known = version or (await self._read_latest(project, name)).version
+        problems = await self.check(await self._source(project, name, known))
+        return await self._view(project, name, known, [p for p in problems if p.severity == "warning"])
 
     async def list(
         self, project: str, *, active: bool | None, limit: int, cursor: str | None
     ) -> Page[WorkflowSummary]:
-        found = _summaries(None).where(workflow.c.project == project)
+        found = select(*_SUMMARY).join_from(workflow, workflow_version, _is_latest)
+        found = found.where(workflow.c.project == project)
         if active is not None:
             found = found.where(workflow.c.active.is_(active))
         if cursor is not None:
@@ -108,13 +113,19 @@ class WorkflowRegistry:
         self._latest.pop((project, name), None)
         return await self.view(project, name, None)
 
-    async def _summary(self, project: str, name: str, version: int | None) -> WorkflowSummary:
-        row = None
-        if is_name(name):
-            row = await self._database.row(_summaries(version).where(*_is(project, name)))
+    async def _view(self, project: str, name: str, version: int, warnings: Iterable[Problem]) -> WorkflowView:
+        same = (workflow_version.c.project == workflow.c.project) & (
+            workflow_version.c.name == workflow.c.name
+        )
+        row = await self._database.row(
+            select(*_SUMMARY, workflow_version.c.source)
+            .join_from(workflow, workflow_version, same)
+            .where(*_is(project, name), workflow_version.c.version == version)
+        )
         if row is None:
             raise await self._not_found(project, name, version)
-        return _summary_of(row)
+        summary = msgspec.structs.asdict(_summary_of(row))
+        return WorkflowView(**summary, definition=row.source, warnings=tuple(warnings))
 
     async def _source(self, project: str, name: str, version: int) -> bytes:
         row = None
@@ -154,20 +165,20 @@ class WorkflowRegistry:
         return NotFound("workflow version", f"{name}/{version}", (f"{name}/{latest[name]}",))
 
 
-async def _save(connection: AsyncConnection, project: str, loaded: LoadedDefinition) -> bool:
-    """Whether a version was made. The workflow's row is locked first: savers of one name queue here."""
+async def _save(connection: AsyncConnection, project: str, loaded: LoadedDefinition) -> tuple[int, bool]:
+    """The version, and whether it was made now. The workflow's row is locked first: savers queue here."""
     name = loaded.definition.name
     first = insert(workflow).values(project=project, name=name, latest_version=1).on_conflict_do_nothing()
     if (await connection.execute(first.returning(workflow.c.name))).first() is not None:
         await _add_version(connection, project, loaded, 1)
-        return True
+        return 1, True
     lock = select(workflow.c.latest_version).where(*_is(project, name)).with_for_update()
     latest: int = (await connection.execute(lock)).scalar_one()
     if await _digest(connection, project, name, latest) == loaded.digest:
-        return False
+        return latest, False
     await _add_version(connection, project, loaded, latest + 1)
     await connection.execute(update(workflow).where(*_is(project, name)).values(latest_version=latest + 1))
-    return True
+    return latest + 1, True
 
 
 async def _add_version(
@@ -179,7 +190,7 @@ async def _add_version(
             name=loaded.definition.name,
             version=version,
             digest=loaded.digest,
-            source=loaded.canonical,
+            source=msgspec.json.encode(loaded.document),  # `canonical` has lost the order of nodes
         )
     )
 
@@ -197,21 +208,8 @@ def _is(project: str, name: str) -> tuple[ColumnElement[bool], ...]:
     return workflow.c.project == project, workflow.c.name == name
 
 
-def _summaries(version: int | None) -> Select[Any]:
-    """Workflows with one of their versions: the latest if `version` is None."""
-    which = workflow.c.latest_version if version is None else version
-    same = (workflow_version.c.project == workflow.c.project) & (workflow_version.c.name == workflow.c.name)
-    return select(*_SUMMARY).join_from(
-        workflow, workflow_version, same & (workflow_version.c.version == which)
-    )
-
-
 def _summary_of(row: Row[Any]) -> WorkflowSummary:
     description = "" if row.description is None else msgspec.json.decode(row.description)
     return WorkflowSummary(
         row.project, row.name, row.version, row.active, description, row.digest, row.created_at
     )
-
-
-def _view(summary: WorkflowSummary, source: bytes, warnings: tuple[Problem, ...]) -> WorkflowView:
-    return WorkflowView(**msgspec.structs.asdict(summary), definition=msgspec.Raw(source), warnings=warnings)

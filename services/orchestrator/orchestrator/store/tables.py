@@ -72,6 +72,7 @@ node = _table(
     name=Text,
     state=Text,
     attempt=Integer,
+    token=UUID(as_uuid=True),
     runner=Text,
     publication=Integer,
     input=RawJson,

@@ -1,0 +1,149 @@
+"""The orchestrator's HTTP API as this command uses it (design §4)."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote
+
+import httpx
+
+from penstock.contracts.names import PROJECT_DEFAULT
+from penstock_cli.errors import Refused, Unreachable
+
+URL_DEFAULT = "http://127.0.0.1:9002"
+TIMEOUT_S = 30.0
+WAIT_S_MAX = 60.0  # what the server allows one long poll
+CHUNK_BYTES = 256 * 1024
+
+Json = Any
+Document = dict[str, Any]
+
+
+class Api:
+    """One method for each thing that a person can ask. Raises Unreachable and Refused."""
+
+    def __init__(self, url: str | None = None, *, project: str | None = None) -> None:
+        self.url = (url or os.environ.get("PENSTOCK_URL") or URL_DEFAULT).rstrip("/")
+        headers = {"X-Penstock-Project": project or os.environ.get("PENSTOCK_PROJECT") or PROJECT_DEFAULT}
+        # Proxies of the environment are for the world, not for a service on this machine or network.
+        self._http = httpx.Client(
+            headers=headers, timeout=httpx.Timeout(TIMEOUT_S, connect=5.0), trust_env=False
+        )
+
+    def save_workflow(self, text: bytes, *, is_json: bool) -> tuple[Document, bool]:
+        """The workflow as saved, and whether that made a new version."""
+        kind = "application/json" if is_json else "application/yaml"
+        answer = self._send("POST", "/workflows", content=text, headers={"content-type": kind})
+        return answer.json(), answer.status_code == httpx.codes.CREATED
+
+    def workflow(self, name: str, version: int | None = None) -> Document:
+        tail = f"/versions/{version}" if version else ""
+        return self._get(f"/workflows/{_segment(name)}{tail}")
+
+    def start_run(self, body: Document) -> Document:
+        return self._document("POST", "/runs", json=body)
+
+    def run(self, run: str, *, wait_s: float = 0, after: int | None = None) -> Document:
+        """The run; with `wait_s` once it has ended or, with `after`, gone past that sequence number."""
+        asked: Document = {"wait": f"{min(wait_s, WAIT_S_MAX):g}"} if wait_s else {}
+        if after is not None:
+            asked["after"] = after
+        return self._get(f"/runs/{_segment(run)}", params=asked, timeout=TIMEOUT_S + wait_s)
+
+    def runs(self, filters: Mapping[str, Json]) -> Document:
+        return self._get("/runs", params={key: value for key, value in filters.items() if value is not None})
+
+    def events(self, run: str, *, after: int = 0, wait_s: float = 0) -> Document:
+        asked: Document = {"after": after}
+        if wait_s:
+            asked["wait"] = f"{min(wait_s, WAIT_S_MAX):g}"
+        return self._get(f"/runs/{_segment(run)}/events", params=asked, timeout=TIMEOUT_S + wait_s)
+
+    def node(self, run: str, node: str) -> Document:
+        return self._get(f"/runs/{_segment(run)}/nodes/{_segment(node)}")
+
+    def logs(self, run: str, node: str, *, attempt: int | None = None, after: int = 0) -> Document:
+        asked = {"after": after, **({"attempt": attempt} if attempt else {})}
+        return self._get(f"/runs/{_segment(run)}/nodes/{_segment(node)}/logs", params=asked)
+
+    def explain(self, run: str) -> Document:
+        return self._get(f"/runs/{_segment(run)}/explain")
+
+    def cancel(self, run: str, *, reason: str | None) -> Document:
+        return self._document(
+            "POST", f"/runs/{_segment(run)}/cancel", json={"reason": reason} if reason else {}
+        )
+
+    def retry(self, run: str) -> Document:
+        return self._document("POST", f"/runs/{_segment(run)}/retry", json={})
+
+    def agents(self) -> Document:
+        return self._get("/agents")
+
+    def statistics(self) -> Document:
+        return self._get("/statistics")
+
+    def upload(self, file: IO[bytes], *, size_bytes: int) -> str:
+        """Store the bytes; returns their SHA-256. Neither side holds them in memory."""
+        headers = {"content-length": str(size_bytes), "content-type": "application/octet-stream"}
+        answer = self._document(
+            "POST", "/artifacts", content=iter(lambda: file.read(CHUNK_BYTES), b""), headers=headers
+        )
+        return str(answer["sha256"])
+
+    def download(self, sha256: str, target: Path) -> int:
+        """Write an artifact's bytes to `target`; returns how many."""
+        with self._stream("GET", f"/artifacts/{sha256}") as answer, target.open("wb") as file:
+            for chunk in answer.iter_bytes(CHUNK_BYTES):
+                file.write(chunk)
+            return file.tell()
+
+    def _get(
+        self, path: str, *, params: Mapping[str, Json] | None = None, timeout: float = TIMEOUT_S
+    ) -> Document:
+        return self._document("GET", path, params=params, timeout=timeout)
+
+    def _document(self, method: str, path: str, **request: Any) -> Document:
+        document: Document = self._send(method, path, **request).json()
+        return document
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        with self._reachable():
+            answer = self._http.request(method, f"{self.url}/api/v1{path}", **request)
+        return _accepted(answer)
+
+    @contextmanager
+    def _stream(self, method: str, path: str) -> Iterator[httpx.Response]:
+        with self._reachable(), self._http.stream(method, f"{self.url}/api/v1{path}") as answer:
+            if answer.is_error:
+                answer.read()
+            yield _accepted(answer)
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        try:
+            yield
+        except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise Unreachable(self.url, str(error) or type(error).__name__) from error
+
+
+def _accepted(answer: httpx.Response) -> httpx.Response:
+    """`answer`, unless it is a refusal."""
+    if not answer.is_error:
+        return answer
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = None
+    if not isinstance(problem, dict):
+        problem = {
+            "title": f"the answer was {answer.status_code} {answer.reason_phrase}: {answer.text[:200]}"
+        }
+    raise Refused({"status": answer.status_code, **problem})
+
+
+def _segment(name: str) -> str:
+    """A name as one segment of a path, whatever a person typed."""
+    return quote(name, safe="") or "-"

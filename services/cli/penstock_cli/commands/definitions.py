@@ -1,0 +1,115 @@
+"""`penstock validate|graph|schema`, which need no server, and `penstock apply`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from penstock.contracts.errors import InvalidInput, Problem
+from penstock.contracts.workflow import WorkflowDefinition
+from penstock.definition import check, from_document, load
+from penstock.definition.schema import agent_schema, workflow_schema
+from penstock_cli import drawing
+from penstock_cli.api import Api
+from penstock_cli.drawing import GraphFormat
+from penstock_cli.errors import CommandError
+from penstock_cli.output import Format, Output, command, data, print_json, say
+from penstock_cli.saving import problem_line, read_file, save_file
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="YAML or JSON; - is standard input.")]
+
+
+class Schema(StrEnum):
+    WORKFLOW = "workflow"
+    AGENT = "agent"
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "validate")(validate)
+    command(app, "graph")(graph)
+    command(app, "apply")(apply)
+    command(app, "schema")(schema)
+
+
+def validate(files: Files, output: Output = Format.TEXT) -> None:
+    """Check workflow files; exit 1 if one has an error. Needs no server."""
+    found = [(path, check(read_file(path))) for path in files]
+    if output is Format.JSON:
+        print_json([_verdict(path, problems) for path, problems in found])
+    for path, problems in found:
+        for problem in problems:
+            say(problem_line(path, _document(problem)))
+        if _is_valid(problems):
+            say(f"{path}: valid")
+    if not all(_is_valid(problems) for _, problems in found):
+        raise typer.Exit(1)
+
+
+def graph(
+    workflow: Annotated[str, typer.Argument(metavar="FILE|WORKFLOW", help="A file, or a saved workflow.")],
+    shape: Annotated[GraphFormat, typer.Option("--format", help="How to draw it.")] = GraphFormat.TEXT,
+    output: Output = Format.TEXT,
+) -> None:
+    """Draw a workflow's graph. Needs no server for a file."""
+    definition = _definition(workflow)
+    if output is Format.JSON:
+        print_json(drawing.as_document(definition))
+        return
+    draw = {
+        GraphFormat.TEXT: drawing.as_text,
+        GraphFormat.MERMAID: drawing.as_mermaid,
+        GraphFormat.DOT: drawing.as_dot,
+    }[shape]
+    data.print(draw(definition), markup=False)
+
+
+def apply(files: Files, output: Output = Format.TEXT) -> None:
+    """Save workflows; an unchanged one makes no new version."""
+    api = Api()
+    saved = [(path, *save_file(api, path)) for path in files]
+    if output is Format.JSON:
+        print_json([workflow for _, workflow, _ in saved])
+        return
+    for path, workflow, is_new in saved:
+        verb = "saved" if is_new else "unchanged"
+        say(f"{path}: {workflow['name']} v{workflow['version']} {verb}")
+
+
+def schema(
+    kind: Annotated[Schema, typer.Argument(help="Of what.")] = Schema.WORKFLOW, output: Output = Format.TEXT
+) -> None:
+    """Print the JSON Schema of workflow files or of agent.yaml, for editors and other tools."""
+    print_json(workflow_schema() if kind is Schema.WORKFLOW else agent_schema())
+
+
+def _definition(name: str) -> WorkflowDefinition:
+    path = Path(name)
+    if name == "-" or path.suffix in (".yaml", ".yml", ".json") or path.exists():
+        try:
+            return load(read_file(path)).definition
+        except InvalidInput as error:
+            lines = [problem_line(path, _document(problem)) for problem in error.problems] or [str(error)]
+            raise CommandError("\n".join([f"{path} is not a valid workflow", *lines])) from error
+    return from_document(Api().workflow(name)["definition"])
+
+
+def _verdict(path: Path, problems: list[Problem]) -> dict[str, Any]:
+    return {
+        "file": str(path),
+        "valid": _is_valid(problems),
+        "problems": [_document(problem) for problem in problems],
+    }
+
+
+def _is_valid(problems: list[Problem]) -> bool:
+    return all(problem.severity != "error" for problem in problems)
+
+
+def _document(problem: Problem) -> dict[str, Any]:
+    return {
+        "path": problem.path,
+        "message": problem.message,
+        "line": problem.line,
+        "severity": problem.severity,
+    }

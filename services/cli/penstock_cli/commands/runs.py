@@ -1,0 +1,189 @@
+"""`penstock runs`: look at runs, and steer them."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from penstock_cli import formats
+from penstock_cli.api import WAIT_S_MAX, Api
+from penstock_cli.commands.run import finish
+from penstock_cli.follow import event_line
+from penstock_cli.output import Format, Output, command, data, people, print_json, say
+from penstock_cli.summary import fetch_artifacts, show_summary
+
+FOLLOW_LOGS_S = 0.5
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
+
+
+def register(app: typer.Typer) -> None:
+    runs = typer.Typer(no_args_is_help=True, help="Look at runs, and steer them.")
+    for name, function in (
+        ("ls", ls),
+        ("get", get),
+        ("events", events),
+        ("logs", logs),
+        ("explain", explain),
+    ):
+        command(runs, name)(function)
+    command(runs, "cancel")(cancel)
+    command(runs, "retry")(retry)
+    app.add_typer(runs, name="runs")
+
+
+def ls(
+    workflow: Annotated[str | None, typer.Option(help="Only of this workflow.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only in this state.")] = None,
+    label: Annotated[str | None, typer.Option(metavar="KEY:VALUE", help="Only with this label.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Continue a former page.")] = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """List runs, newest first."""
+    filters = {"workflow": workflow, "state": state, "label": label, "limit": limit, "cursor": cursor}
+    page = Api().runs(filters)
+    if output is Format.JSON:
+        print_json(page)
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("run", "workflow", "state", "done", "started", "took"):
+        table.add_column(heading, no_wrap=True)
+    for run in page["items"]:
+        took = formats.duration(formats.seconds_between(run["created_at"], run["ended_at"]))
+        done, started = f"{run['progress']['percent']} %", formats.date_and_time(run["created_at"])
+        name = f"{run['workflow']} v{run['version']}"
+        table.add_row(run["id"], name, formats.state(run["state"]), done, started, took)
+    data.print(table)
+    if page["next"]:
+        say(f"there are more: --cursor {page['next']}")
+
+
+def get(
+    run: Run,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow it; exit 0 only if it succeeds.")] = False,
+    download: Annotated[
+        Path | None, typer.Option(help="Save the output's artifacts into this folder.")
+    ] = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Show a run with its nodes."""
+    api = Api()
+    found = api.run(run)
+    if wait:
+        finish(api, found, wait=True, download=download, output=output)
+        return
+    if output is Format.JSON:
+        print_json(found)
+    else:
+        show_summary(found)
+    fetch_artifacts(api, found, download)
+
+
+def events(
+    run: Run,
+    after: Annotated[int, typer.Option(help="Only events after this sequence number.")] = 0,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Wait for more, until the run has ended.")
+    ] = False,
+    output: Output = Format.TEXT,
+) -> None:
+    """Show a run's timeline; with -o json, one event on each line."""
+    api = Api()
+    while True:
+        page = api.events(run, after=after, wait_s=WAIT_S_MAX / 2 if follow else 0)
+        for event in page["items"]:
+            _print_line(event, f"{event['seq']:>5}  {event_line(event)}", output)
+            after = event["seq"]
+        if page["next"] is None or (not follow and not page["items"]):
+            return
+
+
+def logs(
+    run: Run,
+    node: Annotated[str | None, typer.Argument(metavar="NODE", help="All nodes when left out.")] = None,
+    attempt: Annotated[int | None, typer.Option(min=1, help="Another attempt than the latest.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Wait for more, until the node has ended.")
+    ] = False,
+    output: Output = Format.TEXT,
+) -> None:
+    """Show what agents wrote to their log; with -o json, one line's document on each line."""
+    api = Api()
+    names = [node] if node else [n["name"] for n in api.run(run)["nodes"] if n["attempt"]]
+    for name in names:
+        prefix = "" if node else f"{name}  "
+        _print_log(api, run, name, attempt=attempt, follow=follow, prefix=prefix, output=output)
+
+
+def explain(run: Run, output: Output = Format.TEXT) -> None:
+    """Say why each unfinished node of a run is not running."""
+    document = Api().explain(run)
+    if output is Format.JSON:
+        print_json(document)
+        return
+    data.print(document["sentence"], markup=False)
+    for node in document["nodes"]:
+        data.print(formats.state(node["state"]), Text(f"{node['node']}: {node['sentence']}"))
+
+
+def cancel(
+    run: Run,
+    reason: Annotated[str | None, typer.Option(help="Why; it stands in the timeline.")] = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Cancel a run: what runs is stopped, nothing new starts."""
+    _show_state(Api().cancel(run, reason=reason), output)
+
+
+def retry(
+    run: Run,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow it; exit 0 only if it succeeds.")] = False,
+    output: Output = Format.TEXT,
+) -> None:
+    """Run the failed nodes of a failed run again; what succeeded keeps its results."""
+    api = Api()
+    retried = api.retry(run)
+    if wait:
+        finish(api, retried, wait=True, download=None, output=output)
+    else:
+        _show_state(retried, output)
+
+
+def _show_state(run: dict[str, Any], output: Format) -> None:
+    if output is Format.JSON:
+        print_json(run)
+    else:
+        people.print(Text(f"run {run['id']} is"), formats.state(run["state"]))
+
+
+def _print_log(
+    api: Api, run: str, node: str, *, attempt: int | None, follow: bool, prefix: str, output: Format
+) -> None:
+    after = 0
+    while True:
+        ended = (
+            not follow or api.node(run, node)["state"] in formats.ENDED
+        )  # asked first: then nothing is missed
+        while True:
+            page = api.logs(run, node, attempt=attempt, after=after)
+            for line in page["items"]:
+                _print_line(
+                    {"node": node, **line}, f"{prefix}{formats.clock(line['at'])}  {line['text']}", output
+                )
+                after, attempt = line["line"], line["attempt"]
+            if page["next"] is None:
+                break
+        if ended:
+            return
+        time.sleep(FOLLOW_LOGS_S)
+
+
+def _print_line(document: dict[str, Any], text: str, output: Format) -> None:
+    if output is Format.JSON:
+        print_json(document)
+    else:
+        data.print(text, markup=False)

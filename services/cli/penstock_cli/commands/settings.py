@@ -1,0 +1,44 @@
+"""The settings of `penstock up`, as options and as environment variables."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from penstock_cli.embedded.stack import HTTP_PORT_SETTING, NATS_PORT_SETTING, POSTGRES_PORT_SETTING
+
+HTTP_PORT_DEFAULT = 9002
+NATS_PORT_DEFAULT = 4222
+FOLDER_DEFAULT = Path(".penstock")
+
+_PORT_MAX = 65_535
+
+DataFolder = Annotated[
+    Path, typer.Option("--data", envvar="PENSTOCK_UP_DATA", help="Where everything is kept.")
+]
+Runners = Annotated[
+    int, typer.Option(min=0, max=64, envvar="PENSTOCK_UP_RUNNERS", help="How many agent runners.")
+]
+Slots = Annotated[
+    int,
+    typer.Option(min=1, max=1000, envvar="PENSTOCK_RUNNER_SLOTS", help="Attempts at once, for each runner."),
+]
+HttpPort = Annotated[
+    int,
+    typer.Option("--port", min=1, max=_PORT_MAX, envvar=HTTP_PORT_SETTING, help="The orchestrator's port."),
+]
+NatsPort = Annotated[
+    int, typer.Option(min=1, max=_PORT_MAX, envvar=NATS_PORT_SETTING, help="The port of NATS.")
+]
+PostgresPort = Annotated[
+    int,
+    typer.Option(
+        min=0, max=_PORT_MAX, envvar=POSTGRES_PORT_SETTING, help="PostgreSQL's port; 0: a unix socket only."
+    ),
+]
+Agents = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--agents", exists=True, file_okay=False, help="A folder with agents, besides the shipped packs."
+    ),
+]

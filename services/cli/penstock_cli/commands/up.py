@@ -1,0 +1,130 @@
+"""`penstock up`: everything on this machine, until Ctrl-C."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import typer
+
+from penstock_cli.api import Api
+from penstock_cli.commands import settings
+from penstock_cli.commands.settings import (
+    Agents,
+    DataFolder,
+    HttpPort,
+    NatsPort,
+    PostgresPort,
+    Runners,
+    Slots,
+)
+from penstock_cli.embedded.stack import Plan, Stack, packs_folder
+from penstock_cli.output import Format, Output, command, people, print_json, say
+from penstock_cli.saving import save_file
+
+TEND_S = 0.25
+
+
+class Interrupted(Exception):
+    """Somebody asked us to stop: Ctrl-C or SIGTERM."""
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "up")(up)
+
+
+def up(
+    data: DataFolder = settings.FOLDER_DEFAULT,
+    runners: Runners = 1,
+    slots: Slots = 4,
+    port: HttpPort = settings.HTTP_PORT_DEFAULT,
+    nats_port: NatsPort = settings.NATS_PORT_DEFAULT,
+    postgres_port: PostgresPort = 0,
+    agents: Agents = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Start NATS, PostgreSQL, the orchestrator and agent runners; Ctrl-C stops all of it."""
+    plan = Plan(
+        folder=data,
+        http_port=port,
+        nats_port=nats_port,
+        postgres_port=postgres_port,
+        runners=runners,
+        slots=slots,
+        agents=tuple(folder.absolute() for folder in agents or ()),
+    )
+    with running(plan) as stack:
+        apply_packs(Api(stack.url))
+        if output is Format.JSON:
+            print_json(_places(stack))
+        _show_places(stack)
+        while True:
+            stack.supervisor.tend()
+            time.sleep(TEND_S)
+
+
+@contextmanager
+def running(plan: Plan) -> Iterator[Stack]:
+    """Everything started; at the end, or when interrupted, everything stopped in reverse order."""
+    stack = Stack(plan, report=say)
+    former = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        stack.start()
+        yield stack
+    except Interrupted:
+        say("\nstopping")
+    finally:
+        # A second Ctrl-C ends us at once; the children notice and stop by themselves.
+        for number in former:
+            signal.signal(number, signal.SIG_DFL)
+        stack.stop()
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def apply_packs(api: Api) -> list[str]:
+    """Save the workflows that Penstock ships; returns their names."""
+    saved = [save_file(api, path)[0] for path in sorted(packs_folder().glob("*/*.yaml"))]
+    return [str(workflow["name"]) for workflow in saved]
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise Interrupted
+
+
+def _places(stack: Stack) -> dict[str, Any]:
+    return {
+        "url": stack.url,
+        "nats": stack.nats.url,
+        "postgres_socket": str(stack.postgres.sockets),
+        "folder": str(stack.folder),
+        "logs": str(stack.logs),
+        "runners": [runner.name for runner in stack.runners],
+    }
+
+
+def _show_places(stack: Stack) -> None:
+    lines = (
+        ("orchestrator", f"{stack.url}   (OpenAPI: {stack.url}/api/v1/openapi.json)"),
+        ("NATS", f"{stack.nats.url}   (users and passwords: {_short(stack.nats.folder / 'passwords.json')})"),
+        (
+            "PostgreSQL",
+            f"{stack.postgres.sockets}   (password: {_short(stack.postgres.folder / 'password')})",
+        ),
+        ("runners", ", ".join(runner.name for runner in stack.runners) or "none"),
+        ("logs", _short(stack.logs)),
+    )
+    people.print("\n[bold green]Penstock is up.[/] Ctrl-C stops it.\n")
+    for name, text in lines:
+        say(f"  {name:<13} {text}")
+    elsewhere = "" if stack.plan.http_port == settings.HTTP_PORT_DEFAULT else f"PENSTOCK_URL={stack.url} "
+    say(f"\nNow, in another terminal:  {elsewhere}penstock run repository-guard -i repository=@. --wait")
+
+
+def _short(path: Path) -> str:
+    """`path` from here, when it is below here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

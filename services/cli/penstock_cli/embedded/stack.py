@@ -1,0 +1,141 @@
+"""The composition root of the embedded mode: which servers there are, and how each is told about the others."""
+
+import fcntl
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import penstock
+from penstock.bus import permissions
+from penstock_cli.embedded import services
+from penstock_cli.embedded.nats import USERS_DEFAULT, Nats
+from penstock_cli.embedded.ports import HOST, require_free
+from penstock_cli.embedded.postgres import Postgres
+from penstock_cli.embedded.processes import Report, Server, Service, Supervisor
+from penstock_cli.errors import AlreadyRunning
+
+HTTP_PORT_SETTING = "PENSTOCK_ORCHESTRATOR_HTTP_PORT"
+NATS_PORT_SETTING = "PENSTOCK_UP_NATS_PORT"
+POSTGRES_PORT_SETTING = "PENSTOCK_UP_POSTGRES_PORT"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to start, and where. `postgres_port` 0: a unix socket only."""
+
+    folder: Path
+    http_port: int
+    nats_port: int
+    postgres_port: int = 0
+    runners: int = 1
+    runners_max: int = 0  # how many users on the bus for runners there are, if more than `runners`
+    slots: int = 4
+    agents: tuple[Path, ...] = ()  # folders of agents besides the shipped packs
+    settings: Mapping[str, str] = field(default_factory=dict)  # more PENSTOCK_… for the services
+
+
+def packs_folder() -> Path:
+    """The packs that Penstock ships, beside the package `penstock`."""
+    return Path(next(iter(penstock.__path__))).resolve().parent / "packs"
+
+
+class Stack:
+    """All servers of one `penstock up`, on one data folder that nobody else may use meanwhile."""
+
+    def __init__(self, plan: Plan, *, report: Report) -> None:
+        self.plan = plan
+        self.folder = plan.folder.absolute()
+        self.logs = self.folder / "logs"
+        self.url = f"http://{HOST}:{plan.http_port}"
+        self.supervisor = Supervisor(report)
+        self.nats = Nats(
+            folder=self.folder / "nats", log=self.logs / "nats.log", port=plan.nats_port, users=self._users()
+        )
+        self.postgres = Postgres(
+            folder=self.folder / "postgres", log=self.logs / "postgres.log", port=plan.postgres_port or None
+        )
+        self.runners: list[Service] = []
+        self._report = report
+        self._lock: int | None = None
+
+    def start(self) -> None:
+        """Start everything in order; the caller calls `stop` also when this fails halfway."""
+        self._take_folder()
+        self._require_ports()
+        self._start(self.nats)
+        self._start(self.postgres)
+        self._start(self._orchestrator())
+        for _ in range(self.plan.runners):
+            self.start_runner()
+
+    def start_runner(self, *, wait: bool = True) -> Service:
+        """Start one more runner; without `wait`, return while it still tries its sandbox."""
+        runner = self._runner(f"runner-{len(self.runners) + 1}")
+        self.runners.append(runner)
+        if wait:
+            self._start(runner)
+        else:
+            self._report(f"starting {runner.name}")
+            self.supervisor.begin(runner)
+        return runner
+
+    def stop(self) -> None:
+        self.supervisor.stop()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _start(self, server: Server) -> None:
+        self._report(f"starting {server.name}")
+        self.supervisor.start(server)
+
+    def _take_folder(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lock)
+            raise AlreadyRunning(
+                f"another `penstock up` uses {self.folder}; stop it, or choose another folder with --data"
+            ) from error
+        self._lock = lock
+
+    def _require_ports(self) -> None:
+        require_free(self.plan.http_port, purpose="the orchestrator", setting=HTTP_PORT_SETTING)
+        require_free(self.plan.nats_port, purpose="NATS", setting=NATS_PORT_SETTING)
+        if self.plan.postgres_port:
+            require_free(self.plan.postgres_port, purpose="PostgreSQL", setting=POSTGRES_PORT_SETTING)
+
+    def _users(self) -> dict[str, permissions.Permissions]:
+        """Every runner is a user of its own: it hears neither answers nor orders meant for another."""
+        count = max(self.plan.runners, self.plan.runners_max)
+        names = [f"runner-{number + 1}" for number in range(count)]
+        return {**USERS_DEFAULT, **{name: permissions.runner(user=name, runner=name) for name in names}}
+
+    def _orchestrator(self) -> Service:
+        return services.orchestrator(
+            folder=self.folder,
+            port=self.plan.http_port,
+            database_url=self.postgres.url(),
+            nats_url=self.nats.url,
+            login=self.nats.login(permissions.ORCHESTRATOR),
+            settings=self.plan.settings,
+        )
+
+    def _runner(self, name: str) -> Service:
+        return services.runner(
+            name=name,
+            folder=self.folder,
+            orchestrator_url=self.url,
+            nats_url=self.nats.url,
+            login=self.nats.login(name),
+            agents=self._agent_folders(),
+            slots=self.plan.slots,
+            settings=self.plan.settings,
+        )
+
+    def _agent_folders(self) -> tuple[Path, ...]:
+        given = os.environ.get("PENSTOCK_RUNNER_AGENTS", "")
+        return (packs_folder(), *self.plan.agents, *map(Path, filter(None, given.split(":"))))

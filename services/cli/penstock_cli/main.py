@@ -1,0 +1,50 @@
+"""The `penstock` command."""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from penstock_cli.commands import definitions, demo, doctor, overview, run, runs, up
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for group in (up, demo, definitions, run, runs, overview, doctor):
+    group.register(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"penstock {version('penstock-cli')}")
+        raise typer.Exit
+
+
+@app.callback()
+def penstock(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Durable DAG workflows for sandboxed agents, over NATS.
+
+    Every command takes -o json. Settings: PENSTOCK_URL (default http://127.0.0.1:9002), PENSTOCK_PROJECT.
+    """
+
+
+def main() -> None:
+    try:
+        app()
+    except BrokenPipeError:  # the reader had enough: `penstock runs ls | head`
+        sys.stderr.close()
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Saving a definition's file at the orchestrator; what is wrong with it is told with its lines."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from penstock_cli.api import Api
+from penstock_cli.errors import CommandError, Refused
+from penstock_cli.output import say
+
+STANDARD_INPUT = "-"
+
+
+def read_file(path: Path) -> bytes:
+    """A definition's text; `-` is standard input."""
+    if str(path) == STANDARD_INPUT:
+        return sys.stdin.buffer.read()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror or error}") from error
+
+
+def save_file(api: Api, path: Path) -> tuple[dict[str, Any], bool]:
+    """The saved workflow, and whether it is a new version."""
+    text = read_file(path)
+    try:
+        saved, is_new = api.save_workflow(text, is_json=text.lstrip()[:1] == b"{")
+    except Refused as refused:
+        raise InvalidFile(path, refused.problem) from refused
+    for warning in saved.get("warnings") or []:
+        say(problem_line(path, {"severity": "warning", **warning}))
+    return saved, is_new
+
+
+class InvalidFile(Refused):
+    """A definition that was refused: each problem on a line of its own, as compilers do it."""
+
+    def __init__(self, path: Path, problem: dict[str, Any]) -> None:
+        super().__init__(problem)
+        lines = [problem_line(path, error) for error in problem.get("errors") or []]
+        if lines:
+            self.args = ("\n".join([f"{path} is not a valid workflow", *lines]),)
+
+
+def problem_line(path: Path, problem: dict[str, Any]) -> str:
+    """`guard.yaml:12: error: nodes.scan.agent: …`."""
+    where = f"{path}:{problem['line']}" if problem.get("line") else str(path)
+    path_and_message = f"{problem.get('path') or '(the whole)'}: {problem['message']}"
+    return f"{where}: {problem.get('severity') or 'error'}: {path_and_message}"

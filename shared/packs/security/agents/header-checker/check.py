@@ -1,0 +1,48 @@
+"""The agent header-checker: security headers and risky settings in the configuration of a source tree."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import Any
+
+import caddy
+import compose
+import cookies
+import nginx
+import pages
+import tree
+from filter import log, serve, source_folder, write_out
+from finding import Finding, counts, documents, ranked, shown_inline
+from tree import SourceFile, Tree
+
+
+def check(request: dict[str, Any]) -> dict[str, Any]:
+    files = tree.read(source_folder(request))
+    checked: Counter[str] = Counter()
+    findings = ranked(found for file in files.files for found in _in_file(file, tree=files, checked=checked))
+    log(f"{len(findings)} findings in {sum(checked.values())} files")
+    shown, truncated = shown_inline(documents(findings))
+    return {
+        "findings": shown,
+        "truncated": truncated,
+        "details": write_out("headers.json", json.dumps({"findings": documents(findings)}, indent=1)),
+        "counts": counts(findings),
+        "checked": dict(sorted(checked.items())),
+        "files": files.counts(),
+        "tools": {"crossplane": version("crossplane"), "pyyaml": version("pyyaml")},
+    }
+
+
+def _in_file(file: SourceFile, *, tree: Tree, checked: Counter[str]) -> Iterator[Finding]:
+    if nginx.is_mine(file):
+        checked["nginx"] += 1
+        yield from nginx.scan(file, tree=tree)
+    for name, kind in (("caddy", caddy), ("compose", compose), ("html", pages), ("python", cookies)):
+        if kind.is_mine(file):
+            checked[name] += 1
+            yield from kind.scan(file)
+
+
+if __name__ == "__main__":
+    serve(check)

@@ -1,0 +1,121 @@
+"""The agent reporter: everything the other agents found, as one HTML page and one JSON file."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filter import Refused, log, serve, whole, write_out
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from shown_diff import shown
+
+SEVERITIES = ("high", "medium", "low")
+KINDS = {
+    "secret": "Secrets",
+    "code": "Insecure code",
+    "header": "Security headers",
+    "configuration": "Configuration",
+    "license": "Licenses",
+}
+PARTS = ("scan", "licenses", "headers", "review", "patch")
+ROWS_MAX = 1_000  # of one table in the page; the JSON has all
+
+Json = dict[str, Any]
+
+
+def report(request: Json) -> Json:
+    parts = {name: whole(request.get(name)) for name in PARTS}
+    facts = _facts(request, parts)
+    page = _page(facts)
+    log(f"verdict {facts['verdict']}: {facts['counts']}; page of {len(page) // 1024} KiB")
+    return {
+        "path": write_out("report.html", page),
+        "json": write_out("report.json", json.dumps(facts, indent=1)),
+        "verdict": facts["verdict"],
+        "verdict_after_patch": facts["verdict_after_patch"],
+        "counts": facts["counts"],
+        "missing": facts["missing"],
+    }
+
+
+def _facts(request: Json, parts: dict[str, Json]) -> Json:
+    """What the page and the JSON say."""
+    threshold = request.get("threshold") or "high"
+    if threshold not in SEVERITIES:
+        raise Refused(f"threshold: expected one of {', '.join(SEVERITIES)}, got '{threshold}'")
+    findings = [
+        found for name in ("scan", "licenses", "headers") for found in parts[name].get("findings", [])
+    ]
+    findings.sort(key=lambda found: (SEVERITIES.index(found["severity"]), found["file"], found["line"]))
+    fixes = parts["patch"].get("fixes", [])
+    solved = {identity for fix in fixes if fix["proven"] for identity in fix["findings"]}
+    missing = [name for name in PARTS if not parts[name]]
+    open_after = [found for found in findings if found["id"] not in solved]
+    return {
+        "verdict": _verdict(findings, threshold, missing=missing),
+        "verdict_after_patch": _verdict(open_after, threshold, missing=missing),
+        "threshold": threshold,
+        "counts": _counts(findings),
+        "counts_after_patch": _counts(open_after),
+        "missing": missing,
+        "findings": findings,
+        "solved": sorted(solved),
+        "comments": parts["review"].get("comments", []),
+        "by_file": parts["review"].get("by_file", []),
+        "licenses": parts["licenses"].get("items", []),
+        "license_verdicts": parts["licenses"].get("verdicts", {}),
+        "fixes": fixes,
+        "left": parts["patch"].get("left", []),
+        "rescan": parts["patch"].get("rescan", {}),
+        "patch": _text(parts["patch"].get("patch")),
+        "run": request.get("run") or {},
+        "states": request.get("states") or {},
+        "tools": {tool: number for part in parts.values() for tool, number in part.get("tools", {}).items()},
+        "files": parts["scan"].get("files", {}),
+        "unparsable": parts["scan"].get("unparsable", []),
+        "suppressed": parts["scan"].get("suppressed", 0),
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _verdict(findings: list[Json], threshold: str, *, missing: list[str]) -> str:
+    """fail: something at or above the threshold. Without all three checks nobody can say pass."""
+    severe = SEVERITIES[: SEVERITIES.index(threshold) + 1]
+    if any(found["severity"] in severe for found in findings):
+        return "fail"
+    return "incomplete" if {"scan", "licenses", "headers"} & {*missing} else "pass"
+
+
+def _counts(findings: list[Json]) -> dict[str, int]:
+    by_severity = {name: sum(found["severity"] == name for found in findings) for name in SEVERITIES}
+    return {"total": len(findings), **by_severity}
+
+
+def _text(path: Any) -> str:
+    return Path(path).read_bytes().decode("utf-8") if isinstance(path, str) and Path(path).is_file() else ""
+
+
+def _page(facts: Json) -> str:
+    """The page. Everything in it is text from a foreign tree, so everything is escaped."""
+    loader = FileSystemLoader(Path(__file__).parent)
+    templates = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    secrets = {
+        (found["file"], found["line"]): found["excerpt"]
+        for found in facts["findings"]
+        if found["kind"] == "secret"
+    }
+    return templates.get_template("page.html.j2").render(
+        facts,
+        kinds=KINDS,
+        severities=SEVERITIES,
+        rows_max=ROWS_MAX,
+        diff=shown(facts["patch"], masked=secrets),
+        style=Path(__file__).with_name("page.css").read_text(encoding="utf-8"),
+        script=Path(__file__).with_name("page.js").read_text(encoding="utf-8"),
+    )
+
+
+if __name__ == "__main__":
+    serve(report)

@@ -1,0 +1,61 @@
+"""The orchestrator's own composition on real servers, with its HTTP application called in the process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from orchestrator.main import compose
+from orchestrator.settings import Settings
+from penstock_cli.embedded.nats import Nats
+from tests.http.builders import Rows, save
+
+
+@pytest.fixture
+async def app(database: str, nats_server: Nats, tmp_path: Path) -> AsyncIterator[FastAPI]:
+    """The application with everything behind it: registry, reads, and an engine that is running."""
+    login = nats_server.login("orchestrator")
+    settings = Settings(
+        database_url=database,
+        nats_url=nats_server.url,
+        nats_user=login.user,
+        nats_password=login.password,
+        artifacts_folder=tmp_path / "artifacts",
+    )
+    async with AsyncExitStack() as stack:
+        parts = await compose(settings, stack)
+        engine = asyncio.create_task(parts.engine.run())
+        application = parts.server.config.app
+        assert isinstance(application, FastAPI)
+        yield application
+        engine.cancel()
+        with suppress(asyncio.CancelledError):
+            await engine
+
+
+@pytest.fixture
+async def api(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client whose answers are what a socket would carry, also after an internal error."""
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://penstock/api/v1") as client:
+        yield client
+
+
+@pytest.fixture
+async def greet(api: httpx.AsyncClient) -> httpx.AsyncClient:
+    """The client of a Penstock that has the workflow `greet`."""
+    assert (await save(api)).status_code == 201
+    return api
+
+
+@pytest.fixture
+async def rows(database: str) -> AsyncIterator[Rows]:
+    """Writes rows as the engine would leave them, for states that need runners and time."""
+    connection = await asyncpg.connect(database)
+    yield Rows(connection)
+    await connection.close()

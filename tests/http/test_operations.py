@@ -1,0 +1,150 @@
+"""Health, readiness, metrics, agents, statistics, and the API's own description."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from tests.http.builders import NOON, START, Rows, seconds
+
+GREETER = {"name": "greeter", "version": "1.0.0", "description": "Greets", "input": {"type": "object"}}
+
+
+@pytest.fixture
+def root(api: httpx.AsyncClient) -> str:
+    return str(api.base_url).removesuffix("/api/v1/")
+
+
+async def test_health_is_ok(api: httpx.AsyncClient, root: str) -> None:
+    assert (await api.get(f"{root}/health")).json() == {"status": "ok"}
+
+
+async def test_ready_names_every_dependency(api: httpx.AsyncClient, root: str) -> None:
+    answer = await api.get(f"{root}/ready")
+
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "ok"
+    names = {dependency["name"] for dependency in answer.json()["dependencies"]}
+    assert len(names) >= 2
+
+
+async def test_metrics_count_requests_by_route_and_never_by_id(
+    greet: httpx.AsyncClient, root: str, rows: Rows
+) -> None:
+    run_id = await rows.run()
+    await greet.get(f"/runs/{run_id}")
+    await greet.get("/no/such/path")
+
+    text = (await greet.get(f"{root}/metrics")).text
+
+    assert 'penstock_http_requests_total{method="GET",route="/api/v1/runs/{run_id}",status="200"}' in text
+    assert 'route="unmatched",status="404"' in text
+    assert str(run_id) not in text
+
+
+async def test_agents_list_who_offers_them_and_who_is_alive(api: httpx.AsyncClient, rows: Rows) -> None:
+    await rows.runner("alive", [GREETER, {"name": "broken", "version": "1", "error": "no command"}])
+    await rows.runner("newer", [GREETER | {"version": "1.1.0"}])
+    long_ago = NOON - timedelta(days=1)
+    await rows.runner("silent", [GREETER], seen_at=long_ago)
+    await rows.runner("left", [GREETER], left_at=long_ago)
+
+    agents = (await api.get("/agents")).json()
+
+    broken, greeter = agents["items"]
+    assert broken["versions"][0]["error"] == "no command"
+    assert [(v["version"], v["runners"]) for v in greeter["versions"]] == [
+        ("1.0.0", ["alive"]),
+        ("1.1.0", ["newer"]),
+    ]
+    alive = {runner["id"]: runner["alive"] for runner in agents["runners"]}
+    assert alive == {"alive": True, "newer": True, "silent": False, "left": False}
+
+
+async def test_statistics_of_runs_workflows_and_nodes(greet: httpx.AsyncClient, rows: Rows) -> None:
+    for took in (1, 2, 3, 4):
+        run_id = await rows.run(state="succeeded", ended_at=NOON + seconds(took))
+        await rows.node(
+            run_id, "hello", "succeeded", attempt=2, started_at=NOON, ended_at=NOON + seconds(took)
+        )
+    failed = await rows.run("other", state="failed", ended_at=NOON + seconds(100))
+    await rows.node(failed, "hello", "failed", started_at=NOON)
+    await rows.run()
+
+    figures = (await greet.get("/statistics")).json()
+
+    runs = figures["runs"]
+    assert (runs["total"], runs["active"], runs["succeeded"], runs["failed"]) == (6, 1, 4, 1)
+    assert runs["success_rate"] == 0.8
+    assert [workflow["name"] for workflow in figures["workflows"]] == ["greet", "other"]
+    assert figures["workflows"][0]["seconds"] == pytest.approx(
+        {"mean": 2.5, "p50": 2.5, "p95": 3.85, "p99": 3.97}
+    )
+    node = figures["nodes"][0]
+    assert (node["workflow"], node["node"], node["runs"], node["retries"], node["failures"]) == (
+        "greet",
+        "hello",
+        4,
+        4,
+        0,
+    )
+    assert node["seconds"]["mean"] == pytest.approx(2.5)
+
+
+async def test_statistics_can_be_narrowed(greet: httpx.AsyncClient, rows: Rows) -> None:
+    await rows.run(state="succeeded")
+    await rows.run("other", state="succeeded", created_at=NOON - seconds(7200))
+
+    by_workflow = (await greet.get("/statistics", params={"workflow": "other"})).json()
+    since = (await greet.get("/statistics", params={"since": "2026-11-20T11:30:00Z"})).json()
+    none = (await greet.get("/statistics", params={"workflow": "nothing"})).json()
+
+    assert [workflow["name"] for workflow in by_workflow["workflows"]] == ["other"]
+    assert [workflow["name"] for workflow in since["workflows"]] == ["greet"]
+    assert none["runs"]["success_rate"] is None
+    assert none["runs"]["seconds"]["p99"] is None
+
+
+async def test_every_route_is_described_with_its_parameters(api: httpx.AsyncClient, app: FastAPI) -> None:
+    document = (await api.get("/openapi.json")).json()
+
+    routed = {
+        (method, route.path)
+        for route in app.routes
+        for method in getattr(route, "methods", None) or ()
+        if method != "HEAD" and getattr(route, "include_in_schema", True) is False
+    }
+    described = {(m.upper(), path) for path, operations in document["paths"].items() for m in operations}
+    assert {
+        pair for pair in routed if not pair[1].startswith(("/docs", "/redoc", "/api/v1/openapi"))
+    } == described
+    listing = document["paths"]["/api/v1/runs"]["get"]
+    assert {"workflow", "state", "label", "limit", "cursor"} <= {p["name"] for p in listing["parameters"]}
+    start = document["paths"]["/api/v1/runs"]["post"]
+    assert start["requestBody"]["content"]["application/json"]["example"]["workflow"] == "greet"
+    assert {"201", "200", "409", "422"} <= set(start["responses"])
+
+
+async def test_every_reference_of_the_description_leads_somewhere(api: httpx.AsyncClient) -> None:
+    text = (await api.get("/openapi.json")).text
+    schemas = (await api.get("/openapi.json")).json()["components"]["schemas"]
+
+    references = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+
+    assert references <= set(schemas)
+    assert "RunView" in references
+
+
+async def test_reads_go_on_after_the_database_cut_every_connection(
+    greet: httpx.AsyncClient, rows: Rows
+) -> None:
+    run_id = (await greet.post("/runs", json=START)).json()["id"]
+    await greet.get(f"/runs/{run_id}")
+
+    await rows.connection.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where pid <> pg_backend_pid() and datname = current_database()"
+    )
+
+    assert (await greet.get(f"/runs/{run_id}")).status_code == 200

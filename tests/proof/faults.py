@@ -1,0 +1,52 @@
+"""Which faults a simulated world has: drawn anew for each seed, so that some worlds are calm and some terrible."""
+
+from random import Random
+from typing import NamedTuple
+
+
+class Faults(NamedTuple):
+    """Probabilities for each occasion, unless the name says otherwise."""
+
+    drop: float  # a message is lost
+    duplicate: float  # a message comes twice
+    delay_s_max: float  # how long a message may take, so how far it may be overtaken
+    crash_before_commit: float  # an orchestrator dies with a decision that nobody saw
+    crash_after_commit: float  # … or with one that it could not tell anybody
+    relay_repeats: bool  # after such a crash, what was to be published is published from the timeline
+    runner_crash: float  # at each start of an attempt
+    runner_pause: float  # at each start: stopped for longer than its lease, then goes on
+    release: float  # at each start: given back
+    attempt_fails: float
+    permanently: float  # share of the failures that no retry can help
+    orchestrators: int
+    runners: int
+    cancel: float  # for the whole run
+    retry: float  # of a run that ended badly
+
+
+def draw(random: Random) -> Faults:
+    def sometimes(most: float) -> float:
+        return random.choice([0.0, 0.0, most * random.random(), most])
+
+    return Faults(
+        drop=sometimes(0.2),
+        duplicate=sometimes(0.4),
+        delay_s_max=random.choice([0.001, 0.01, 1.0, 8.0]),
+        crash_before_commit=sometimes(0.05),
+        crash_after_commit=sometimes(0.1),
+        relay_repeats=random.random() < 0.5,
+        runner_crash=sometimes(0.05),
+        runner_pause=sometimes(0.08),
+        release=sometimes(0.2),
+        attempt_fails=sometimes(0.2),
+        permanently=random.choice([0.0, 0.0, 0.2, 1.0]),
+        orchestrators=random.randint(1, 2),
+        runners=random.randint(1, 3),
+        cancel=random.choice([0.0, 0.0, 0.0, 1.0]),
+        retry=random.choice([0.0, 1.0]),
+    )
+
+
+def none() -> Faults:
+    """A world in which nothing goes wrong."""
+    return Faults(0, 0, 0.001, 0, 0, False, 0, 0, 0, 0, 0, orchestrators=1, runners=2, cancel=0, retry=0)

@@ -1,0 +1,102 @@
+"""The database of the simulation: rows, a conditional save that refuses as a whole, and what is due when."""
+
+from collections.abc import Iterable, Iterator
+from uuid import UUID
+
+from orchestrator.domain.decision import Decision, Fact
+from orchestrator.domain.node import Node
+from orchestrator.domain.plan import Plan
+from orchestrator.domain.rebuild import rebuild
+from orchestrator.domain.run import Run, RunState
+from penstock.contracts.limits import LEASE
+from penstock.contracts.value import replace
+
+
+class Stale(Exception):
+    """The run changed since it was read, or a node is not in the expected attempt: nothing was written."""
+
+
+class NodeRow:
+    def __init__(self, node: Node, wake_at: float | None) -> None:
+        self.node = node
+        self.wake_at = wake_at
+
+
+class SimulatedStore:
+    """One run, as its rows. `published` is the last event that went out, as in the real table."""
+
+    def __init__(self, plan: Plan, begun: Decision, *, now: float) -> None:
+        self._plan = plan
+        self._run = begun.run  # of it only what a row holds is read
+        self.rows: dict[str, NodeRow] = {}
+        self.events: list[Fact] = []
+        self.published = 0
+        self.deadline_at: float | None = None
+        self._write(begun, now)
+
+    @property
+    def version(self) -> int:
+        return self._run.version
+
+    @property
+    def state(self) -> RunState:
+        return self._run.state
+
+    def load(self) -> Run:
+        """A new value from rows only: nothing of what the core had in memory comes back."""
+        return rebuild(
+            id=self._run.id,
+            project=self._run.project,
+            plan=self._plan,
+            state=self._run.state,
+            version=self._run.version,
+            input=self._run.input,
+            nodes={name: row.node for name, row in self.rows.items()},
+            output=self._run.output,
+            failure=self._run.failure,
+            cancel_reason=self._run.cancel_reason,
+        )
+
+    def save(self, before: Run, decision: Decision, *, now: float) -> None:
+        """As sql/save.sql does it: refused unless the run and every node are what the decision was made on."""
+        if before.version != self.version:
+            raise Stale
+        for name in decision.changed:
+            old, row = before.nodes[name], self.rows.get(name)
+            assert old.has_row == (row is not None), f"'{name}': insert or update, the core is wrong"
+            if row is not None and (row.node.attempt, row.node.token) != (old.attempt, old.token):
+                raise Stale
+        self._write(decision, now)
+
+    def renew(self, token: UUID, *, now: float) -> bool | None:
+        """Whether the attempt goes on; False: held, but to be stopped; None: lost."""
+        for row in self.rows.values():
+            if row.node.token == token:
+                row.wake_at = now + LEASE.total_seconds()
+                return self.state is RunState.RUNNING
+        return None
+
+    def due(self, now: float) -> Iterator[tuple[str, Node]]:
+        for name, row in self.rows.items():
+            if row.wake_at is not None and row.wake_at <= now:
+                yield name, row.node
+
+    def unpublished(self) -> Iterable[Fact]:
+        return self.events[self.published :]
+
+    def _write(self, decision: Decision, now: float) -> None:
+        run = decision.run
+        for name in decision.changed:
+            node = run.nodes[name]
+            wake_at = None if node.wake_in is None else now + node.wake_in.total_seconds()
+            # Columns only: what a row does not hold must not come back by way of the simulation.
+            kept = replace(node, unresolved=0, wake_in=None, was_reset=False)
+            self.rows[name] = NodeRow(kept, wake_at)
+        self.events.extend(decision.facts)
+        assert len(self.events) == run.version, "the timeline has a gap, or the version counts something else"
+        was_running = self.deadline_at is not None
+        self._run = run
+        if run.state is not RunState.RUNNING:
+            self.deadline_at = None
+        elif not was_running:
+            self.deadline_at = now + self._plan.definition.timeout.total_seconds()

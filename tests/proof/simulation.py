@@ -1,0 +1,221 @@
+"""A whole run in a faulty world: virtual clock, lossy bus, orchestrators and runners that die; the real core.
+
+In the order of a simulated moment: something happens (`_at`), an orchestrator decides on what it remembers or
+reads back (`_take`), the store saves or refuses, every invariant is asked, then the world is told (`_publish`).
+After `CALM_AT_S` no new faults are drawn: from there on every run has to end.
+"""
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from random import Random
+from uuid import UUID
+
+from orchestrator.domain import decide as core
+from orchestrator.domain.decision import Decision, Outcome, PublishReady
+from orchestrator.domain.events import (
+    AttemptClaimed,
+    AttemptFailed,
+    AttemptReleased,
+    AttemptSucceeded,
+    CancelRequested,
+    DeadlinePassed,
+    LeaseLapsed,
+    ReadyWentUnclaimed,
+    RetryCameDue,
+    RetryRequested,
+    RunEvent,
+)
+from orchestrator.domain.invariants import check
+from orchestrator.domain.node import Node, NodeState
+from orchestrator.domain.plan import make_plan
+from orchestrator.domain.run import RUN_ENDED, Run, RunState
+from penstock.contracts import graph
+from penstock.contracts.timeline import Kind
+from penstock.contracts.value import replace
+from penstock.contracts.workflow import WorkflowDefinition
+from tests.builders import RUN_ID, evaluate
+from tests.proof.faults import Faults
+from tests.proof.simulated_runner import SimulatedRunner
+from tests.proof.simulated_store import SimulatedStore, Stale
+from tests.proof.timeline_oracle import Timeline
+
+SWEEP_EVERY_S = 5.0
+CALM_AT_S = 1_800.0
+HORIZON_S = 40_000.0
+STEPS_MAX = 100_000
+RETRIES_MAX = 2
+SAVE_TRIES_MAX = 3
+
+
+class Simulation:
+    """One run of one workflow. `with_sweep=False` leaves out the clock's door."""
+
+    def __init__(
+        self, definition: WorkflowDefinition, faults: Faults, random: Random, *, with_sweep: bool = True
+    ) -> None:
+        self.random = random
+        self.faults = faults
+        self.now = 0.0
+        self._with_sweep = with_sweep
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._counter = 0
+        self._retries = 0
+        self._granted: dict[tuple[str, int], UUID] = {}
+        plan = make_plan(definition, version=1)
+        begun = core.begin(id=RUN_ID, project="default", plan=plan, input=b"{}", evaluate=evaluate)
+        self.timeline = Timeline(definition, graph.edges(definition))
+        self.store = SimulatedStore(plan, begun, now=0.0)
+        self._memories: list[Run | None] = [None] * faults.orchestrators
+        self._runners = [SimulatedRunner(self, f"r{index}") for index in range(faults.runners)]
+        self._check(begun)
+        self._publish(begun)
+
+    def run(self) -> Run:
+        """Let the world go on until nothing happens any more; the run must have ended by then."""
+        if self._with_sweep:
+            self.after(SWEEP_EVERY_S, self._sweep)
+        if self.random.random() < self.faults.cancel:
+            self.after(
+                self.random.uniform(0, 120), lambda: self.take(CancelRequested(by="ada", reason="enough"))
+            )
+        for _ in range(STEPS_MAX):
+            if not self._queue or self.now > HORIZON_S:
+                break
+            self.now, _, happen = heappop(self._queue)
+            happen()
+        assert self.store.state in RUN_ENDED, f"the run never ended; it is {self.store.state.value}"
+        return self.store.load()
+
+    def after(self, delay_s: float, happen: Callable[[], None]) -> None:
+        self._counter += 1
+        heappush(self._queue, (self.now + delay_s, self._counter, happen))
+
+    def chance(self, probability: float) -> bool:
+        return self.now < CALM_AT_S and self.random.random() < probability
+
+    def send(self, arrive: Callable[[], None]) -> None:
+        """A message on its way: lost, or once, or twice; early or late."""
+        if self.chance(self.faults.drop):
+            return
+        for _ in range(2 if self.chance(self.faults.duplicate) else 1):
+            self.after(self.random.uniform(0, self.faults.delay_s_max), arrive)
+
+    def claim(self, event: AttemptClaimed, answer: Callable[[bool], None]) -> None:
+        """As the door of claims does it: the answer is whether the decision was timely."""
+        decision = self.take(event)
+        if decision is None:
+            return
+        is_granted = decision.outcome in (Outcome.APPLIED, Outcome.REPEATED)
+        if is_granted:
+            holder = self._granted.setdefault((event.node, event.attempt), event.token)
+            assert holder == event.token, f"'{event.node}' attempt {event.attempt} was granted to two"
+        self.send(lambda: answer(is_granted))
+
+    def take(self, event: RunEvent) -> Decision | None:
+        """One orchestrator handles one event; None if it died before it could tell anybody."""
+        which = self.random.randrange(len(self._memories))
+        for _ in range(SAVE_TRIES_MAX):
+            run = self._memories[which] or self.store.load()
+            decision = core.decide(run, event, evaluate=evaluate)
+            if decision.outcome is not Outcome.APPLIED:
+                assert decision.run is run, "an event without effect changed the run"
+                if run.version != self.store.version:
+                    self._memories[which] = None  # turned down by a memory that is old: look again
+                    continue
+                self._memories[which] = run
+                return decision
+            if self.chance(self.faults.crash_before_commit):
+                self._memories[which] = None
+                return None
+            try:
+                self._save(run, event, decision)
+            except Stale:
+                self._memories[which] = None
+                continue
+            return self._committed(which, decision)
+        raise AssertionError("a fresh read is stale")
+
+    def _save(self, run: Run, event: RunEvent, decision: Decision) -> None:
+        """Only who holds the lease in the database may end an attempt."""
+        rows = {name: row.node for name, row in self.store.rows.items()}
+        self.store.save(run, decision, now=self.now)
+        if isinstance(event, (AttemptSucceeded, AttemptFailed, AttemptReleased)):
+            holder = (rows[event.node].attempt, rows[event.node].token)
+            was_held = holder == (event.attempt, event.token)
+            assert was_held, f"a result of '{event.node}' was recorded for one who does not hold it"
+        self._check(decision)
+
+    def _committed(self, which: int, decision: Decision) -> Decision | None:
+        if decision.run.state in (RunState.FAILED, RunState.CANCELLED):
+            self._maybe_retry()
+        if self.chance(self.faults.crash_after_commit):
+            self._memories[which] = None
+            if self.faults.relay_repeats:
+                self.after(2.0, self._relay)
+            return None
+        self._memories[which] = decision.run
+        self._publish(decision)
+        return decision
+
+    def _check(self, decision: Decision) -> None:
+        """What was committed is consistent, can be read back, and makes a possible timeline."""
+        check(decision.run)
+        self.timeline.read(decision.facts)
+        read_back = self.store.load()
+        for name, node in decision.run.nodes.items():
+            assert _stored(node) == _stored(read_back.nodes[name]), f"'{name}' comes back as another node"
+            assert self.timeline.states[name] == node.state.value, f"'{name}' is told otherwise"
+        same = replace(decision.run, nodes=read_back.nodes)
+        assert same == read_back, "the run comes back as another run"
+
+    def _publish(self, decision: Decision) -> None:
+        self.store.published = decision.run.version
+        for command in decision.commands:
+            if isinstance(command, PublishReady):
+                self._offer(command.node, command.attempt)
+            else:
+                runner = next(runner for runner in self._runners if runner.name == command.runner)
+                token = command.token
+                self.send(lambda runner=runner, token=token: runner.stop(token))
+
+    def _offer(self, name: str, attempt: int) -> None:
+        """To whoever takes it: a work queue."""
+        self.send(lambda: self.random.choice(self._runners).get_ready(name, attempt))
+
+    def _relay(self) -> None:
+        """What an orchestrator that died had not published, from the timeline."""
+        for fact in self.store.unpublished():
+            if fact.kind is Kind.NODE_READY and fact.node is not None and fact.attempt is not None:
+                self._offer(fact.node, fact.attempt)
+        self.store.published = self.store.version
+
+    def _maybe_retry(self) -> None:
+        if self._retries < RETRIES_MAX and self.random.random() < self.faults.retry:
+            self._retries += 1
+            self.after(self.random.uniform(0, 60), lambda: self.take(RetryRequested(by="ada")))
+
+    def _sweep(self) -> None:
+        """The clock's door reads what is due and hands it in a little later: it may be out of date by then."""
+        if self.store.state in RUN_ENDED and not self._queue:
+            return
+        self.after(SWEEP_EVERY_S, self._sweep)
+        due = [_timer_of(name, node, self.random) for name, node in self.store.due(self.now)]
+        deadline = self.store.deadline_at
+        if deadline is not None and deadline <= self.now:
+            due.append(DeadlinePassed())
+        for event in due:
+            self.after(self.random.uniform(0, 2), lambda event=event: self.take(event))
+
+
+def _timer_of(name: str, node: Node, random: Random) -> RunEvent:
+    if node.state is NodeState.READY:
+        return ReadyWentUnclaimed(node=name, attempt=node.attempt, publication=node.publication)
+    if node.state is NodeState.BACKOFF:
+        return RetryCameDue(node=name, attempt=node.attempt)
+    assert node.token is not None, f"'{name}' has a timer but nothing to wait for"
+    return LeaseLapsed(node=name, attempt=node.attempt, token=node.token, spread=random.uniform(-1, 1))
+
+
+def _stored(node: Node) -> Node:
+    """The moment of the next look lies with the store."""
+    return replace(node, wake_in=None)
