@@ -1,6 +1,7 @@
 """The orchestrator's artifact routes, as the contract has them: POST a body, GET it by its hash. Real HTTP."""
 
 import hashlib
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ class ArtifactServer:
     @classmethod
     @asynccontextmanager
     async def opened(cls, folder: Path) -> AsyncIterator["ArtifactServer"]:
-        folder.mkdir()
+        os.mkdir(folder)
         server = cls(folder)
         routes = [
             Route("/api/v1/artifacts", server._post, methods=["POST"]),

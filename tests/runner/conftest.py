@@ -98,7 +98,7 @@ async def artifact_server(tmp_path: Path) -> AsyncIterator[ArtifactServer]:
 
 @pytest.fixture
 async def start(
-    own_nats: Nats, agents: Agents, artifact_server: ArtifactServer, tmp_path: Path
+    own_nats: Nats, peer: Peer, agents: Agents, artifact_server: ArtifactServer, tmp_path: Path
 ) -> AsyncIterator[Start]:
     """`await start(slots=…)` gives a runner that takes work; it is stopped at once at the end of the test."""
     async with AsyncExitStack() as stack:

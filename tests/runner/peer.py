@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
@@ -168,7 +169,7 @@ class Peer:
     def _load(self, message: Msg) -> object:
         load = decode(message.data, CheckpointLoad)
         value = self.checkpoints.get((load.run, load.node))
-        return CheckpointAnswer(held=True, value=None if value is None else msgspec.Raw(value))
+        return CheckpointAnswer(held=True, value=msgspec.UNSET if value is None else msgspec.Raw(value))
 
     def _progress(self, message: Msg) -> object:
         self.progress.append(decode(message.data, Progress))
@@ -185,3 +186,8 @@ class Peer:
         async with self.heard:
             self.logs.append(decode(message.data, LogLines))
             self.heard.notify_all()
+
+
+def output_of(result: Result) -> Any:
+    """What the result's output says, or None where it has none."""
+    return None if result.output is msgspec.UNSET else msgspec.json.decode(result.output)
