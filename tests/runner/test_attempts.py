@@ -37,7 +37,7 @@ async def test_workers_serve_many_attempts(start: Start, peer: Peer, agents: Age
             return 2 * number
 
         if __name__ == "__main__":
-            double.main()
+            double.run()
     """
     agents.add("double", source, reuse=reuse)
     await start(slots=2)
@@ -45,6 +45,7 @@ async def test_workers_serve_many_attempts(start: Start, peer: Peer, agents: Age
     orders = [await peer.order("double", {"number": number}) for number in range(20)]
 
     results = [await peer.result_of(order) for order in orders]
+    assert {result.failure for result in results} == {None}
     assert [output_of(result) for result in results] == [2 * number for number in range(20)]
 
 
