@@ -13,19 +13,21 @@ import msgspec
 
 from agent_runner.modes.all import Modes
 from agent_runner.modes.port import Attempt, Cancellation, Ended
+from agent_runner.sandbox.port import Tier
+from agent_runner.sandbox.tiers import open_sandbox
 from penstock.contracts.agent import AgentManifest, Reuse, SandboxLimits
 from penstock.contracts.messages import StartNode
-from tests.modes.plain import PlainSandbox
+from tests.modes.watched import WatchedSandbox
 
 RUN = UUID("01900000-0000-7000-8000-000000000001")
 
 
 @dataclass
 class Bench:
-    """The modes over a sandbox that encloses nothing, and a folder to put agents in."""
+    """The modes over a sandbox of some tier, and a folder to put agents in."""
 
     modes: Modes
-    sandbox: PlainSandbox
+    sandbox: WatchedSandbox
     folder: Path
     lines: list[str] = field(default_factory=list)
     first_line: asyncio.Event = field(default_factory=asyncio.Event)
@@ -90,14 +92,15 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def bench(folder: Path, *, slots: int = 4) -> AsyncIterator[Bench]:
+async def bench(folder: Path, *, slots: int = 4, tier: Tier = Tier.NONE) -> AsyncIterator[Bench]:
     (folder / "agent").mkdir()
-    sandbox = PlainSandbox()
+    sandbox = WatchedSandbox(await open_sandbox(tier))
     modes = Modes(sandbox=sandbox, work_folder=folder / "work", slots=slots)
     try:
         yield Bench(modes, sandbox, folder / "agent")
     finally:
         await modes.close()
+        await sandbox.close()
 
 
 def limits(**changes: object) -> SandboxLimits:
