@@ -54,17 +54,12 @@ def findings_of(remarks: Sequence[Remark], *, masked: dict[tuple[str, int], str]
             file=remark.file.name,
             line=remark.line,
             message=remark.message,
-            excerpt=masked.get((remark.file.name, remark.line)) or _line(remark),
+            excerpt=masked.get((remark.file.name, remark.line)) or excerpt_of(remark.file.line(remark.line)),
             help=remark.help,
             data={"fix": "safe"} if remark.is_fixable else {},
         )
         for remark in remarks
     ]
-
-
-def _line(remark: Remark) -> str:
-    lines = remark.file.text().splitlines()
-    return excerpt_of(lines[remark.line - 1]) if 0 < remark.line <= len(lines) else ""
 
 
 def merged(findings: Iterable[Finding]) -> list[Comment]:

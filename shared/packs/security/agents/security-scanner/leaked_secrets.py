@@ -39,6 +39,11 @@ _GUESSED = {
     "Base64 High Entropy String": ("low", "low"),
     "Hex High Entropy String": ("low", "low"),
 }
+_WORDS = {
+    "Secret Keyword": "What looks like a password or key",
+    "Base64 High Entropy String": "Random-looking text (base64)",
+    "Hex High Entropy String": "Random-looking text (hexadecimal)",
+}
 _KNOWN_FORMAT = ("high", "high")
 _KEYWORD = re.compile(r"key|pass|pwd|secret|contrase", re.IGNORECASE)
 _LONG_QUOTED = re.compile(r"['\"][A-Za-z0-9+/\-_=]{16,}['\"]")
@@ -174,7 +179,6 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def _finding(secret: Secret, *, file: SourceFile, hide: set[str]) -> Finding:
-    line = file.text().split("\n")[secret.line - 1]
     severity, confidence = _GUESSED.get(secret.type, _KNOWN_FORMAT)
     return Finding(
         kind="secret",
@@ -183,8 +187,8 @@ def _finding(secret: Secret, *, file: SourceFile, hide: set[str]) -> Finding:
         confidence=confidence,
         file=file.name,
         line=secret.line,
-        message=f"{secret.type} in the clear",
-        excerpt=excerpt_of(mask(line, secrets=hide)),
+        message=f"{_WORDS.get(secret.type, secret.type)} in the clear",
+        excerpt=excerpt_of(mask(file.line(secret.line), secrets=hide)),
         cwe="CWE-798",
         help=HELP,
     )
