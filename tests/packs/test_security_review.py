@@ -64,6 +64,16 @@ def test_reviews_what_there_is_when_checks_were_skipped_or_failed(tmp_path: Path
     assert answer["fixable"] == 1
 
 
+def test_a_password_stays_hidden_when_the_scanner_has_no_result(tmp_path: Path) -> None:
+    password = "correct-horse" + "-staple"
+    tree = write_tree(tmp_path / "tree", {"a.py": f'PASSWORD = "{password}"\n'})
+
+    answer = run("code-reviewer", out=tmp_path, source=str(tree), scan=None)
+
+    assert [comment["title"] for comment in answer["comments"]] == ["Password in the source"]
+    assert password not in str(answer) + Path(answer["details"]).read_text()
+
+
 def test_the_settings_of_the_tree_cannot_switch_the_review_off(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {
         "a.py": "import os\n",

@@ -85,6 +85,7 @@ def test_references_and_placeholders_are_no_secrets(tmp_path: Path) -> None:
         'password = "${DB_PASSWORD}"',
         'password = "changeme"  # pragma: allowlist secret',
         'api_key = "<your-key>"',
+        'labels = {"password": "Passwords"}',
     ]
     tree = write_tree(
         tmp_path / "tree", {"a.js": "\n".join(lines), "b.yaml": "password: ${X}\nsecret: true\n"}

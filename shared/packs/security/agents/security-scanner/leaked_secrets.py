@@ -157,8 +157,13 @@ def _is_harmless(value: str, *, line: str, detector: Any) -> bool:
         or heuristic.is_templated_secret(value)
         or heuristic.is_prefixed_with_dollar_sign(value)
         or heuristic.is_not_alphanumeric_string(value)
-        or (is_guess and (_PLACEHOLDER.match(value) or heuristic.is_indirect_reference(line)))
+        or (is_guess and (_is_label(value) or heuristic.is_indirect_reference(line)))
     )
+
+
+def _is_label(value: str) -> bool:
+    """A placeholder, or a word for a secret in the place of one: {"password": "Password"}."""
+    return bool(_PLACEHOLDER.match(value) or (value.isalpha() and _KEYWORD.search(value)))
 
 
 def _strongest(secrets: Iterator[Secret]) -> list[Secret]:
