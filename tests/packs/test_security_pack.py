@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from agent_runner.catalogue import read_catalogue
 from penstock.contracts.limits import NODE_INPUT_BYTES_MAX
+from penstock.definition import load
 from tests.packs.agent_process import manifest, write_tree
 from tests.packs.conftest import Chain, chain_of
 from tests.packs.expectations import PACK
@@ -35,6 +37,15 @@ def test_a_manifest_names_a_program_that_exists_and_no_network(agent: str) -> No
     assert described["name"] == agent
     assert (PACK / "agents" / agent / described["command"][1]).is_file()
     assert described["sandbox"]["network"] == "none"
+
+
+def test_the_runner_takes_every_agent_and_the_definition_has_no_problem() -> None:
+    offers = read_catalogue([PACK.parent]).offers()
+    loaded = load((PACK / "repository-guard.yaml").read_text())
+
+    assert {node.agent for node in loaded.definition.nodes} <= {offer.name for offer in offers}
+    assert [offer.error for offer in offers if offer.name in AGENTS] == [None] * len(AGENTS)
+    assert loaded.warnings == ()
 
 
 def test_the_workflow_gives_each_agent_only_inputs_that_it_knows() -> None:
