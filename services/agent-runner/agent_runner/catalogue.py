@@ -91,7 +91,9 @@ def _checker(schema: Json, where: str) -> Callable[[Json], str] | None:
         return None
 
     def wrong(value: Json) -> str:
-        return "; ".join(f"{problem.path}: {problem.message}" for problem in check_value(schema, value, where))
+        return "; ".join(
+            f"{problem.path}: {problem.message}" for problem in check_value(schema, value, where)
+        )
 
     return wrong
 
