@@ -84,10 +84,12 @@ async def bus(own_nats: Nats) -> AsyncIterator[Bus]:
 
 
 @pytest.fixture
-async def peer(bus: Bus) -> Peer:
+async def peer(bus: Bus) -> AsyncIterator[Peer]:
     peer = Peer(bus)
     await peer.open()
-    return peer
+    taking = asyncio.create_task(peer.take_results())
+    yield peer
+    taking.cancel()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import msgspec
 from nats.aio.msg import Msg
 
 from penstock.bus.connection import Bus
+from penstock.bus.pull import PullLoop
 from penstock.bus.streams import declare_consumer, declare_streams
 from penstock.contracts import subjects
 from penstock.contracts.messages import (
@@ -54,6 +55,7 @@ class Peer:
     progress: list[Progress] = field(default_factory=list)
     checkpoints: dict[tuple[UUID, str], bytes] = field(default_factory=dict)
     heard: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _arrived: asyncio.Queue[list[Msg]] = field(default_factory=asyncio.Queue)
 
     async def open(self) -> None:
         await declare_streams(self.bus.client.jetstream())
@@ -63,8 +65,26 @@ class Peer:
         await self._answer("checkpoint-save", self._save)
         await self._answer("checkpoint-load", self._load)
         await self._answer("progress", self._progress)
-        await self.bus.client.subscribe(f"{subjects.DONE}.>", cb=self._done)
+        await self._declare_results()
         await self.bus.client.subscribe(f"{subjects.LOG}.>", cb=self._log)
+
+    async def take_results(self) -> None:
+        """Take results from their stream until cancelled, as an orchestrator does."""
+        pull = PullLoop(
+            self.bus,
+            stream=subjects.STREAM_RESULTS,
+            consumer=subjects.CONSUMER_RESULTS,
+            credit=lambda: 500,
+            handle=lambda messages: self._arrived.put_nowait(messages),
+            declare=self._declare_results,
+        )
+        pulling = asyncio.create_task(pull.run())
+        try:
+            while True:
+                for message in await self._arrived.get():
+                    await self._done(message)
+        finally:
+            pulling.cancel()
 
     async def order(self, agent: str, value: object = None, **fields: object) -> StartNode:
         """Publish a ready message and return its order."""
@@ -78,7 +98,8 @@ class Peer:
             input=msgspec.Raw(encode({} if value is None else value)),
             timeout_s=float(str(fields.pop("timeout_s", 30.0))),
         )
-        await self.publish(msgspec.structs.replace(order, **fields))
+        order = msgspec.structs.replace(order, **fields)
+        await self.publish(order)
         return order
 
     async def publish(self, order: StartNode) -> None:
@@ -94,8 +115,11 @@ class Peer:
             await self.heard.wait_for(is_so)
 
     async def result_of(self, order: StartNode) -> Result:
-        await self.until(lambda: any(result.run == order.run for result in self.results))
-        return next(result for result in self.results if result.run == order.run)
+        def found() -> list[Result]:
+            return [r for r in self.results if (r.run, r.attempt) == (order.run, order.attempt)]
+
+        await self.until(lambda: bool(found()))
+        return found()[0]
 
     async def claimed(self, order: StartNode) -> UUID:
         await self.until(lambda: self._token(order) is not None)
@@ -181,6 +205,15 @@ class Peer:
             self.results.extend(results)
             self.result_messages += 1
             self.heard.notify_all()
+        await message.ack()
+
+    async def _declare_results(self) -> None:
+        await declare_consumer(
+            self.bus.client.jetstream(),
+            stream=subjects.STREAM_RESULTS,
+            durable=subjects.CONSUMER_RESULTS,
+            subject=f"{subjects.DONE}.>",
+        )
 
     async def _log(self, message: Msg) -> None:
         async with self.heard:

@@ -7,6 +7,7 @@ import pytest
 
 from penstock.contracts import subjects
 from penstock.contracts.failure import ErrorClass
+from penstock_cli.embedded.nats import Nats
 from tests.runner.conftest import Agents, Start, Started
 from tests.runner.peer import Peer
 
