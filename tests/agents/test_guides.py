@@ -11,7 +11,7 @@ import pytest
 
 from penstock.contracts.failure import ErrorClass
 from penstock.definition.agent import load_agent
-from tests.modes.builders import Bench, bench, output
+from tests.modes.builders import Bench, output, plain_bench
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
 _EXAMPLE = re.compile(r"^```\w+ (\S+/\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -23,7 +23,7 @@ async def tested(tmp_path: Path) -> AsyncIterator[Bench]:
         for name, text in _EXAMPLE.findall((GUIDES / guide).read_text()):
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text(text)
-    async with bench(tmp_path) as prepared:
+    async with plain_bench(tmp_path) as prepared:
         yield prepared
 
 

@@ -2,20 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from agent_runner.modes.port import Cancellation
-from agent_runner.sandbox.port import Tier
+from agent_runner.sandbox.port import Sandbox, Tier
 from penstock.contracts.agent import Reuse
 from penstock.contracts.failure import ErrorClass
 from penstock.contracts.limits import LOG_LINE_BYTES_MAX
-from tests.modes.builders import RUN, Bench, bench, limits, output
+from tests.modes.builders import RUN, Bench, bench, limits, opened, output
 
 AGENT = """
 import asyncio, logging, os, sys, time
+from contextlib import AsyncExitStack
 from pathlib import Path
 from penstock.agents import agent, context, RateLimited, TryAgain
 
@@ -72,11 +74,30 @@ class Subject:
         return await self.bench.run(self.manifest, {"do": do, "n": n}, **options)  # type: ignore[arg-type]
 
 
+@pytest.fixture(scope="module")
+async def sandbox_of() -> AsyncIterator[Callable[[Tier], Awaitable[Sandbox]]]:
+    """Opens each tier once, when a test first asks for it: not every machine has them all."""
+    sandboxes: dict[Tier, Sandbox] = {}
+
+    async def get(tier: Tier) -> Sandbox:
+        if tier not in sandboxes:
+            sandboxes[tier] = await stack.enter_async_context(opened(tier))
+        return sandboxes[tier]
+
+    async with AsyncExitStack() as stack:
+        yield get
+
+
 @pytest.fixture
 async def tested(
-    tmp_path: Path, source: str, reuse: Reuse, concurrency: int, tier: Tier
+    tmp_path: Path,
+    sandbox_of: Callable[[Tier], Awaitable[Sandbox]],
+    source: str,
+    reuse: Reuse,
+    concurrency: int,
+    tier: Tier,
 ) -> AsyncIterator[Subject]:
-    async with bench(tmp_path, tier=tier) as prepared:
+    async with bench(tmp_path, await sandbox_of(tier)) as prepared:
         yield Subject(prepared, source, reuse, concurrency)
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from agent_runner.modes.port import Cancellation
 from penstock.contracts.failure import ErrorClass
-from tests.modes.builders import RUN, Bench, bench, limits, output
+from tests.modes.builders import RUN, Bench, limits, output, plain_bench
 
 
 @pytest.fixture
 async def tested(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with bench(tmp_path) as prepared:
+    async with plain_bench(tmp_path) as prepared:
         yield prepared
 
 
