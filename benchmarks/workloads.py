@@ -92,7 +92,7 @@ async def many_at_once(url: str, workflow: str, *, runs: int, nodes: int) -> Fig
 async def until_all_ended(connection: Connection, workflow: str) -> None:
     path = f"/api/v1/runs?workflow={workflow}&state=running&limit=1"
     while (await connection.request("GET", path))["items"]:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
 
 
 async def one_after_another(url: str, workflow: str, *, runs: int, nodes: int) -> Figures:

@@ -1,6 +1,7 @@
 """What every service does at its start and end: logging, settings, signals."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -34,6 +35,13 @@ def set_up_logging(service: str, *, level: int = logging.INFO) -> None:
     )
     structlog.contextvars.bind_contextvars(service=service)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+
+
+def calm_garbage_collection() -> None:
+    """Let the collector look rarely: what services make is mostly acyclic, and freed without it."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def read_settings(kind: type[S]) -> S:

@@ -33,7 +33,7 @@ from penstock.bus.connection import Bus, connect
 from penstock.bus.publisher import Publisher
 from penstock.bus.streams import declare_streams
 from penstock.definition.expressions import Expressions
-from penstock.service import read_settings, set_up_logging, until_told_to_stop
+from penstock.service import calm_garbage_collection, read_settings, set_up_logging, until_told_to_stop
 
 DRAIN_S = 5.0  # how long a stopping orchestrator finishes what it has begun
 
@@ -64,6 +64,7 @@ async def serve(settings: Settings) -> None:
         parts = await compose(settings, stack)
         engine = asyncio.create_task(parts.engine.run())
         doors = await _open_doors(parts, settings)
+        calm_garbage_collection()
         stop = asyncio.create_task(until_told_to_stop())
         log.info("orchestrator.started", host=settings.http_host, port=settings.http_port)
         ended, _ = await asyncio.wait([engine, stop, *doors], return_when=asyncio.FIRST_COMPLETED)
