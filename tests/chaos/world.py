@@ -14,6 +14,7 @@ from tests.stack import Stack
 
 PAUSE_S = (0.3, 1.5)  # between two blows
 DOWN_S = (0.0, 0.8)  # how long a killed service stays down
+START_PAUSE_S = (0.0, 0.25)  # between two starts
 INSIST_S = 60.0  # how long the client repeats one start
 END_S = 150.0  # from the last blow until every accepted run must have ended
 
@@ -41,6 +42,7 @@ class World:
                 key = f"chaos-{number}"
                 body = {"workflow": shape["name"], "input": given, "idempotency_key": key}
                 self.accepted[key] = await insist(client, body)
+                await asyncio.sleep(self.chance.uniform(*START_PAUSE_S))
 
     async def strike(self, until: asyncio.Event) -> None:
         """Kill something, let it lie, raise it; again until told to stop."""
