@@ -13,19 +13,21 @@ import msgspec
 
 from agent_runner.modes.all import Modes
 from agent_runner.modes.port import Attempt, Cancellation, Ended
+from agent_runner.sandbox.port import Sandbox, Tier
+from agent_runner.sandbox.tiers import open_sandbox
 from penstock.contracts.agent import AgentManifest, Reuse, SandboxLimits
 from penstock.contracts.messages import StartNode
-from tests.modes.plain import PlainSandbox
+from tests.modes.watched import WatchedSandbox
 
 RUN = UUID("01900000-0000-7000-8000-000000000001")
 
 
 @dataclass
 class Bench:
-    """The modes over a sandbox that encloses nothing, and a folder to put agents in."""
+    """The modes over a sandbox of some tier, and a folder to put agents in."""
 
     modes: Modes
-    sandbox: PlainSandbox
+    sandbox: WatchedSandbox
     folder: Path
     lines: list[str] = field(default_factory=list)
     first_line: asyncio.Event = field(default_factory=asyncio.Event)
@@ -90,14 +92,30 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def bench(folder: Path, *, slots: int = 4) -> AsyncIterator[Bench]:
-    (folder / "agent").mkdir()
-    sandbox = PlainSandbox()
-    modes = Modes(sandbox=sandbox, work_folder=folder / "work", slots=slots)
+async def opened(tier: Tier) -> AsyncIterator[Sandbox]:
+    sandbox = await open_sandbox(tier)
     try:
-        yield Bench(modes, sandbox, folder / "agent")
+        yield sandbox
+    finally:
+        await sandbox.close()
+
+
+@asynccontextmanager
+async def bench(folder: Path, sandbox: Sandbox, *, slots: int = 4) -> AsyncIterator[Bench]:
+    (folder / "agent").mkdir()
+    watched = WatchedSandbox(sandbox)
+    modes = Modes(sandbox=watched, work_folder=folder / "work", slots=slots)
+    try:
+        yield Bench(modes, watched, folder / "agent")
     finally:
         await modes.close()
+
+
+@asynccontextmanager
+async def plain_bench(folder: Path) -> AsyncIterator[Bench]:
+    """Over plain processes: for what has nothing to do with the sandbox."""
+    async with opened(Tier.NONE) as sandbox, bench(folder, sandbox) as prepared:
+        yield prepared
 
 
 def limits(**changes: object) -> SandboxLimits:

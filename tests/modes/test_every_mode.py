@@ -1,20 +1,23 @@
-"""What holds for an attempt however its agent is run: one suite over the three reuse modes."""
+"""What holds for an attempt however its agent is run: one suite over modes and tiers."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from agent_runner.modes.port import Cancellation
+from agent_runner.sandbox.port import Sandbox, Tier
 from penstock.contracts.agent import Reuse
 from penstock.contracts.failure import ErrorClass
 from penstock.contracts.limits import LOG_LINE_BYTES_MAX
-from tests.modes.builders import RUN, Bench, bench, limits, output
+from tests.modes.builders import RUN, Bench, bench, limits, opened, output
 
 AGENT = """
 import asyncio, logging, os, sys, time
+from contextlib import AsyncExitStack
 from pathlib import Path
 from penstock.agents import agent, context, RateLimited, TryAgain
 
@@ -48,14 +51,17 @@ SYNC = AGENT.replace("async def", "@agent\ndef").replace("await WAIT(60)", "time
 ASYNC = AGENT.replace("async def", "@agent\nasync def").replace("await WAIT(60)", "await asyncio.sleep(60)")
 
 CASES = [
-    pytest.param(SYNC, Reuse.NEVER, 1, id="never"),
-    pytest.param(SYNC, Reuse.FORK, 1, id="fork"),
-    pytest.param(ASYNC, Reuse.FORK, 4, id="fork-async"),
-    pytest.param(SYNC, Reuse.PROCESS, 1, id="process"),
-    pytest.param(SYNC, Reuse.PROCESS, 4, id="process-threads"),
-    pytest.param(ASYNC, Reuse.PROCESS, 4, id="process-async"),
+    pytest.param(SYNC, Reuse.NEVER, 1, Tier.NONE, id="never"),
+    pytest.param(SYNC, Reuse.FORK, 1, Tier.NONE, id="fork"),
+    pytest.param(ASYNC, Reuse.FORK, 4, Tier.NONE, id="fork-async"),
+    pytest.param(SYNC, Reuse.PROCESS, 1, Tier.NONE, id="process"),
+    pytest.param(SYNC, Reuse.PROCESS, 4, Tier.NONE, id="process-threads"),
+    pytest.param(ASYNC, Reuse.PROCESS, 4, Tier.NONE, id="process-async"),
+    pytest.param(SYNC, Reuse.NEVER, 1, Tier.BWRAP, id="never-bwrap", marks=pytest.mark.sandbox),
+    pytest.param(SYNC, Reuse.FORK, 1, Tier.BWRAP, id="fork-bwrap", marks=pytest.mark.sandbox),
+    pytest.param(ASYNC, Reuse.PROCESS, 4, Tier.BWRAP, id="process-bwrap", marks=pytest.mark.sandbox),
 ]
-pytestmark = pytest.mark.parametrize(("source", "reuse", "concurrency"), CASES)
+pytestmark = pytest.mark.parametrize(("source", "reuse", "concurrency", "tier"), CASES)
 
 
 class Subject:
@@ -68,9 +74,30 @@ class Subject:
         return await self.bench.run(self.manifest, {"do": do, "n": n}, **options)  # type: ignore[arg-type]
 
 
+@pytest.fixture(scope="module")
+async def sandbox_of() -> AsyncIterator[Callable[[Tier], Awaitable[Sandbox]]]:
+    """Opens each tier once, when a test first asks for it: not every machine has them all."""
+    sandboxes: dict[Tier, Sandbox] = {}
+
+    async def get(tier: Tier) -> Sandbox:
+        if tier not in sandboxes:
+            sandboxes[tier] = await stack.enter_async_context(opened(tier))
+        return sandboxes[tier]
+
+    async with AsyncExitStack() as stack:
+        yield get
+
+
 @pytest.fixture
-async def tested(tmp_path: Path, source: str, reuse: Reuse, concurrency: int) -> AsyncIterator[Subject]:
-    async with bench(tmp_path) as prepared:
+async def tested(
+    tmp_path: Path,
+    sandbox_of: Callable[[Tier], Awaitable[Sandbox]],
+    source: str,
+    reuse: Reuse,
+    concurrency: int,
+    tier: Tier,
+) -> AsyncIterator[Subject]:
+    async with bench(tmp_path, await sandbox_of(tier)) as prepared:
         yield Subject(prepared, source, reuse, concurrency)
 
 
@@ -78,7 +105,7 @@ async def test_many_attempts_at_once_each_get_their_own_result(tested: Subject) 
     ended = await asyncio.gather(*(tested.run("echo", n) for n in range(12)))
 
     assert [output(each) for each in ended] == [{"n": n} for n in range(12)]
-    assert all(each.tier == "none" and each.seconds > 0 for each in ended)
+    assert all(each.tier == tested.bench.sandbox.tier and each.seconds > 0 for each in ended)
 
 
 async def test_an_attempt_knows_itself(tested: Subject) -> None:

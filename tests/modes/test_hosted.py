@@ -13,7 +13,7 @@ from agent_runner.modes import pool, worker
 from agent_runner.modes.port import Cancellation
 from penstock.contracts.agent import AgentManifest, Reuse
 from penstock.contracts.failure import ErrorClass
-from tests.modes.builders import HOSTED, Bench, bench, limits, output, until
+from tests.modes.builders import HOSTED, Bench, limits, output, plain_bench, until
 
 AGENT = """
 import asyncio, os, signal, subprocess, sys, time
@@ -42,7 +42,7 @@ ASYNC = AGENT.replace("def act", "async def act").replace("time.sleep", "await a
 
 @pytest.fixture
 async def tested(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with bench(tmp_path) as prepared:
+    async with plain_bench(tmp_path) as prepared:
         yield prepared
 
 

@@ -57,7 +57,7 @@ class Simulation:
         self.faults = faults
         self.now = 0.0
         self._with_sweep = with_sweep
-        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._queue: list[tuple[float, int, Callable[[], object]]] = []
         self._counter = 0
         self._retries = 0
         self._granted: dict[tuple[str, int], UUID] = {}
@@ -86,14 +86,14 @@ class Simulation:
         assert self.store.state in RUN_ENDED, f"the run never ended; it is {self.store.state.value}"
         return self.store.load()
 
-    def after(self, delay_s: float, happen: Callable[[], None]) -> None:
+    def after(self, delay_s: float, happen: Callable[[], object]) -> None:
         self._counter += 1
         heappush(self._queue, (self.now + delay_s, self._counter, happen))
 
     def chance(self, probability: float) -> bool:
         return self.now < CALM_AT_S and self.random.random() < probability
 
-    def send(self, arrive: Callable[[], None]) -> None:
+    def send(self, arrive: Callable[[], object]) -> None:
         """A message on its way: lost, or once, or twice; early or late."""
         if self.chance(self.faults.drop):
             return

@@ -9,7 +9,7 @@ import pytest
 from agent_runner.sandbox.bwrap import BwrapSandbox
 from agent_runner.sandbox.port import Sandbox
 from penstock.contracts.errors import InvalidInput
-from tests.sandbox.programs import environment, python, run, shell, spec_for
+from tests.sandbox.programs import environment, finish, python, run, shell, spec_for
 
 pytestmark = pytest.mark.sandbox
 
@@ -109,6 +109,19 @@ async def test_slots_have_users_of_their_own(bwrap: BwrapSandbox, folder: Path) 
     second = await run(bwrap, shell(folder, "id -u", slot=1))
 
     assert int(second.out) == int(first.out) + 1
+
+
+async def test_a_folder_made_after_the_start_can_be_given(bwrap: BwrapSandbox, folder: Path) -> None:
+    spec = shell(folder, "read line; echo done > /out/attempt/result")
+    process = await bwrap.start(spec)
+    made = spec.work_folder / "out" / "attempt"
+
+    made.mkdir(mode=0o700)
+    bwrap.give(spec, made)
+    outcome = await finish(process, b"go\n")
+
+    assert outcome.exit.code == 0, outcome.error
+    assert (made / "result").read_text() == "done\n"
 
 
 async def test_the_gateways_socket_can_be_reached(bwrap: BwrapSandbox, folder: Path, gateway: Path) -> None:

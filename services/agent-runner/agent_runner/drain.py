@@ -16,6 +16,7 @@ CANCEL_S_MAX = 10.0  # a cancelled agent gets SIGTERM, its grace, SIGKILL; then 
 RESULTS_S_MAX = 10.0  # for the bus to take the last results; what it does not take lapses
 RESULTS_AT_ONCE_S_MAX = 2.0
 LOGS_S_MAX = 2.0
+CANCEL_AGAIN_S = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -35,8 +36,7 @@ async def drain(
     """Take no more, wait for what runs, cancel the rest, publish every result. `at_once` ends each wait."""
     worker.close()
     if pull is not None:
-        pull.cancel()
-        await asyncio.wait([pull])
+        await _cancelled(pull)
     if not await _within(worker.idle(), grace_s, at_once):
         for attempt in held:
             if attempt.is_running:
@@ -51,6 +51,13 @@ async def drain(
     if not await _within(results.published(), results_s):
         log.error("drain.results_lost", results=len(results))
     await _within(logs.flushed(), LOGS_S_MAX)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    """Cancel until it has ended: before Python 3.12 `wait_for` can swallow a cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=CANCEL_AGAIN_S)
 
 
 async def _within(work: Awaitable[None], seconds: float, unless: asyncio.Event | None = None) -> bool:

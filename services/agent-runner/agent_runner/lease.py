@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from uuid import UUID
 
 import nats.errors
@@ -70,10 +71,9 @@ class LeaseKeeper:
 
     async def _wait(self) -> None:
         self._wake.clear()
-        try:
-            await asyncio.wait_for(self._wake.wait(), max(0.0, self._renew_at - lease_clock()))
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, self._renew_at - lease_clock())):
+                await self._wake.wait()
 
     async def _renew(self) -> None:
         tokens = self._held.tokens()

@@ -153,7 +153,7 @@ class Worker:
     def _has_room(self) -> None:
         if not self.busy and not self._claims:
             self._idle.set()
-        if self._free:
+        if self._free and self._is_open:
             self._on_room()
 
 

@@ -1,6 +1,6 @@
 """A workflow's graph as text by layers, as Mermaid and as Graphviz dot."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -16,7 +16,7 @@ class GraphFormat(StrEnum):
     DOT = "dot"
 
 
-def layers(needs: Mapping[str, Sequence[str]]) -> list[list[str]]:
+def layers(needs: Mapping[str, tuple[str, ...]]) -> list[list[str]]:
     """The nodes by layer: each node stands right below the lowest of those that it needs."""
     depth: dict[str, int] = {}
     for node in topological_order(needs):
@@ -92,7 +92,7 @@ def _joint(index: int, count: int) -> str:
     return "┬" if index == 0 else "└" if index == count - 1 else "├"
 
 
-def _edges(node: NodeDefinition, needs: Mapping[str, Sequence[str]]) -> str:
+def _edges(node: NodeDefinition, needs: Mapping[str, tuple[str, ...]]) -> str:
     upstream = needs[node.name]
     parts = [f"◀ {', '.join(upstream)}"] if upstream else []
     if node.run_if is not RunIf.ALL_SUCCEEDED:

@@ -15,6 +15,7 @@ from penstock_cli.output import people
 
 POLL_S = 1.0  # one long poll: short, because the caller has something to do in between
 REFRESH_PER_S = 8
+NAME_COLUMNS_MAX = 32
 _LINES_BESIDE_NODES = 6
 _SPEAKING = ("running", "failed", "backoff", "ready", "cancelled", "succeeded", "skipped", "waiting")
 
@@ -81,8 +82,18 @@ def run_picture(run: Run, *, lines_max: int | None = None) -> RenderableType:
     nodes: list[dict[str, Any]] = run["nodes"]
     shown = nodes if lines_max is None else _most_telling(nodes, lines_max - _LINES_BESIDE_NODES)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("node", "state", "attempt", "time", "agent", ""):
-        table.add_column(heading, no_wrap=True, justify="right" if heading in ("attempt", "time") else "left")
+    names = max((len(node["name"]) for node in shown), default=0)
+    # The least widths keep what matters on a narrow terminal; the note gives way first.
+    for heading, width in (
+        ("node", min(names, NAME_COLUMNS_MAX)),
+        ("state", 11),
+        ("attempt", 7),
+        ("time", 8),
+    ):
+        number = heading in ("attempt", "time")
+        table.add_column(heading, no_wrap=True, min_width=width, justify="right" if number else "left")
+    table.add_column("agent", no_wrap=True)
+    table.add_column("", no_wrap=True)
     for node in shown:
         table.add_row(*_node_row(node))
     parts: list[RenderableType] = [run_head(run), table]

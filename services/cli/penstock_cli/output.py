@@ -14,10 +14,18 @@ from penstock_cli.errors import CommandError
 
 P = ParamSpec("P")
 
-people = Console(stderr=True, highlight=False)
+COLUMNS_PIPED = 200  # a file or a pipe has no width: wide enough that no table is cut
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else COLUMNS_PIPED)
+
+
+people = _console(stderr=True)
 """Messages for people."""
 
-data = Console(highlight=False, soft_wrap=True)
+data = _console(stderr=False)
 """Data for people: tables and texts, on stdout."""
 
 
@@ -40,13 +48,13 @@ def print_json(document: Any) -> None:
 
 def say(message: str) -> None:
     """A message for people, without markup: it may hold anything that others wrote."""
-    people.print(message, markup=False)
+    people.print(message, markup=False, soft_wrap=True)
 
 
 def fail(error: CommandError, output: Format) -> NoReturn:
     """End the command: the reason for people, and as a document for programs."""
     people.print("[bold red]error:[/] ", end="")
-    people.print(str(error), markup=False)
+    people.print(str(error), markup=False, soft_wrap=True)
     if output is Format.JSON:
         print_json(error.document())
     raise typer.Exit(1)

@@ -32,7 +32,7 @@ def show_output(output: Any) -> None:
     text = json.dumps(output, indent=2, ensure_ascii=False)
     if len(text) > OUTPUT_CHARS_MAX:
         text = f"{text[:OUTPUT_CHARS_MAX]}\n… ({len(text) - OUTPUT_CHARS_MAX} characters more: use -o json)"
-    data.print(text, markup=False)
+    data.print(text, markup=False, soft_wrap=True)
 
 
 def fetch_artifacts(api: Api, run: dict[str, Any], folder: Path | None) -> None:

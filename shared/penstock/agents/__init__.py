@@ -9,7 +9,7 @@
         return {"files": sum(1 for path in source.rglob(f"*{suffix}"))}
 
     if __name__ == "__main__":
-        count.run()
+        count.main()
 
 Importing this is cheap on purpose (a process may start for every attempt): it loads no third-party package.
 """

@@ -40,11 +40,13 @@ class Agent(Generic[P, R]):
             self._arguments = Arguments(self.function)
         return self._arguments
 
-    def run(self) -> None:
+    def main(self) -> None:
         """Be the program: stdin to stdout once, or frame after frame when the runner asks for it."""
         from penstock.agents.program import run
 
         run(self)
+
+    run = main  # both names are in use by authors
 
 
 def agent(function: Callable[P, R]) -> Agent[P, R]:

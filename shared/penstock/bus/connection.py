@@ -19,6 +19,7 @@ class Bus:
     def __init__(self, client: Client, *, inbox: str) -> None:
         self.client = client
         self.inbox = inbox
+        self.epoch = 0  # grows whenever the connection breaks: what was on its way may be lost
         self._reconnected: list[Callable[[], None]] = []
 
     @property
@@ -47,6 +48,8 @@ async def connect(*, url: str, user: str, password: str, name: str) -> AsyncIter
         log.warning("bus.error", error=str(error), error_type=type(error).__name__)
 
     async def on_disconnect() -> None:
+        if bus is not None:
+            bus.epoch += 1
         log.warning("bus.disconnected", url=url)
 
     async def on_reconnect() -> None:

@@ -86,10 +86,9 @@ class _Token(msgspec.Struct, frozen=True):
     end: int
 
 
-_TOKEN = re.compile(
-    r"""
+_TOKEN = r"""
       (?P<space> \s+ )
-    | (?P<comment> // (?: (?!\}\}) [^\n] )* )
+    | (?P<comment> // COMMENT* )
     | (?P<string> [bB]?[rR][bB]? (?: \"{3} .*? \"{3} | '{3} .*? '{3} | "[^"\n]*" | '[^'\n]*' )
                 | [bB]? (?: \"{3} (?:\\.|[^\\])*? \"{3} | '{3} (?:\\.|[^\\])*? '{3}
                           | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' ) )
@@ -97,9 +96,10 @@ _TOKEN = re.compile(
     | (?P<name> [A-Za-z_][A-Za-z0-9_]* )
     | (?P<number> [0-9][0-9A-Za-z_]* )
     | (?P<mark> . )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    """
+# CEL's comment goes on to the end of the line; in a text around it, `}}` ends the expression before that.
+_IN_SOURCE = re.compile(_TOKEN.replace("COMMENT", r"[^\n]"), re.VERBOSE | re.DOTALL)
+_IN_TEXT = re.compile(_TOKEN.replace("COMMENT", r"(?: (?!\}\}) [^\n] )"), re.VERBOSE | re.DOTALL)
 _NEEDS_CARE = re.compile(r"""["'`{}/]""")  # a string, map or comment may hold the `}}`
 _PLAIN_PATH = re.compile(r"(?:(inputs|run)|nodes\.([a-z][a-z0-9-]*))((?:\.[A-Za-z_][A-Za-z0-9_]*)*)")
 _NODE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -122,7 +122,7 @@ def end_of(text: str, start: int) -> int:
     if closing >= 0 and not _NEEDS_CARE.search(text, start, closing):
         return closing
     depth = 0
-    for token in _tokens(text, start, last):
+    for token in _tokens(text, start, last, _IN_TEXT):
         if token.text == "{":
             depth += 1
         elif token.text == "}" and depth:
@@ -186,6 +186,17 @@ def _parse_any(source: str, known_nodes: Container[str]) -> Expression:
     return Expression(source=source, cel="".join(parts), paths=_without_repeats(paths))
 
 
+def calls(cel: str) -> tuple[str, ...]:
+    """What an expression calls, in order: functions, methods, macros, and `+` for each addition."""
+    tokens = tuple(_tokens(cel))
+    named = (
+        token.text
+        for token, following in zip(tokens, (*tokens[1:], None), strict=True)
+        if token.text == "+" or (token.kind != "mark" and following and following.text == "(")
+    )
+    return tuple(named)
+
+
 def references(source: str, known_nodes: Container[str]) -> set[str]:
     """The nodes that an expression names, existing or not; never looks inside string literals."""
     return set(parse(source, known_nodes).nodes)
@@ -196,9 +207,11 @@ def rewrite(source: str, known_nodes: Container[str]) -> str:
     return parse(source, known_nodes).cel
 
 
-def _tokens(text: str, start: int = 0, end: int | None = None) -> Iterator[_Token]:
+def _tokens(
+    text: str, start: int = 0, end: int | None = None, pattern: re.Pattern[str] = _IN_SOURCE
+) -> Iterator[_Token]:
     stop = len(text) if end is None else end
-    for match in _TOKEN.finditer(text, start, stop):
+    for match in pattern.finditer(text, start, stop):
         kind, found = match.lastgroup or "mark", match.group()
         if found in ('"', "'", "`"):
             raise TemplateError(f"a string is not closed: {text[match.start() : match.start() + 60]}")

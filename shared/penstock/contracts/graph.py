@@ -1,14 +1,14 @@
 """The graph of a definition: who waits for whom. All O(nodes + edges) and iterative: chains may be long."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from penstock.contracts.expression import Expression
 from penstock.contracts.template import TemplateError, split, strings
 from penstock.contracts.workflow import Json, NodeDefinition, WorkflowDefinition
 
-Edges: TypeAlias = Mapping[str, tuple[str, ...]]
+Edges: TypeAlias = Mapping[str, Sequence[str]]
 """Node → the nodes that it waits for (upstream), each once."""
 
 

@@ -40,6 +40,17 @@ STREAMS = (
 )
 
 
+_STREAM_OF_PREFIX = tuple((subject.removesuffix(">"), s.name) for s in STREAMS for subject in s.subjects)
+
+
+def stream_of(subject: str) -> str:
+    """The stream that keeps this subject; raises LookupError if none does."""
+    for prefix, stream in _STREAM_OF_PREFIX:
+        if subject.startswith(prefix):
+            return stream
+    raise LookupError(f"no stream keeps {subject}")
+
+
 def ready(pool: str, agent: str) -> str:
     return f"{READY}.{pool}.{agent}"
 

@@ -1,6 +1,6 @@
 """Evaluates expressions. Each takes one of three ways, chosen once by its text.
 
-- A plain member path (`nodes.scan.output.findings`) is looked up here: 0.5 µs instead of CEL's 4 µs and more.
+- A plain member path (`nodes.scan.output.findings`) is looked up here: 1.5 µs instead of 16 µs by CEL (busy machine).
 - What can neither loop nor grow runs in this process.
 - Anything else (`map`, `filter`, `replace`, …) runs in a guarded process: see guard.py.
 """
@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from penstock.contracts.expression import ExpressionFailed
+from penstock.contracts.expression import ExpressionFailed, TemplateError, calls
 from penstock.contracts.workflow import Json
 from penstock.definition.guard import Guard
 from penstock.definition.program import NO_MEMBERS, NotCompiled, Program, no_key
@@ -23,20 +23,16 @@ _PATH = re.compile(
     rf"(?:inputs|nodes|run)(?:\.(?!(?:in|true|false|null)\b)[A-Za-z_][A-Za-z0-9_]*|\[{_STRING}\])*"
 )
 _KEY = re.compile(rf"\.([A-Za-z_][A-Za-z0-9_]*)|\[({_STRING})\]|^[a-z]+")
-_STRING_LITERAL = re.compile(
-    r"[rRbB]{0,2}(?:\"{3}.*?\"{3}|'{3}.*?'{3}|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*')", re.S
-)
-_CALL = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*\(")
 # Calls whose result is no larger than what they are given and whose time is in proportion to it.
 _TAME_CALLS = frozenset(
     re.findall(
-        r"\w+",
+        r"\S+",
         """size has contains startsWith endsWith matches string int uint double bool type dyn
         timestamp duration
         getFullYear getMonth getDate getDayOfMonth getDayOfWeek getDayOfYear getHours getMinutes getSeconds
         getMilliseconds lowerAscii upperAscii trim substring charAt indexOf lastIndexOf reverse
         greatest least abs ceil floor round trunc sign sqrt isNaN isInf isFinite
-        encode decode hasValue value orValue or none of""",
+        encode decode hasValue value orValue or none of +""",
     )
 )
 
@@ -85,8 +81,11 @@ class Expressions:
 
 def is_tame(source: str) -> bool:
     """Whether an expression can neither loop nor grow: it only calls what is known to do neither."""
-    code = _STRING_LITERAL.sub("''", source)
-    return code.count("+") <= ADDITIONS_MAX and all(call in _TAME_CALLS for call in _CALL.findall(code))
+    try:
+        called = calls(source)
+    except TemplateError:
+        return False
+    return called.count("+") <= ADDITIONS_MAX and all(call in _TAME_CALLS for call in called)
 
 
 def _member_path(source: str) -> Way:

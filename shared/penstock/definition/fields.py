@@ -56,7 +56,8 @@ class Fields:
         self.wrong_at(self.at(key), expected, value)
 
     def wrong_at(self, path: Path, expected: str, value: Json) -> None:
-        hint = "; put it in quotes" if expected == "text" and isinstance(value, (int, float)) else ""
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        hint = "; put it in quotes" if expected == "text" and is_number else ""
         self.report.error(path, f"expected {expected}, got {described(value)}{hint}")
 
     def text(self, key: str, default: str = "") -> str:

@@ -3,7 +3,7 @@
 CEL counts iterations, yet one iteration may double a text: `["x"].map(a, a + a).map(a, a + a)…` fills any
 memory, and nothing can interrupt CEL inside a process. So such expressions go to a child that the kernel
 ends. The way of one: `Guard.run` → the child's `serve` → Program.run → back. An evaluation costs about
-0.1 ms here, the first one also the child's start; see tests/definition/test_guard.py.
+0.1 ms here, the first one also the child's start; see tests/definition/test_expressions.py.
 """
 
 import os
@@ -104,9 +104,11 @@ def _write(pipe: IO[bytes], data: bytes) -> None:
 
 
 def _read(pipe: IO[bytes]) -> bytes | None:
-    """The next message, or None at the end."""
+    """The next message, or None at the end, also in the middle of one."""
     head = pipe.read(_LENGTH_BYTES)
-    return pipe.read(int.from_bytes(head, "big")) if len(head) == _LENGTH_BYTES else None
+    size = int.from_bytes(head, "big")
+    body = pipe.read(size) if len(head) == _LENGTH_BYTES else b""
+    return body if body and len(body) == size else None
 
 
 def _read_within(pipe: IO[bytes], seconds: float) -> bytes | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_encoders, ext_math, ext_optional, ext_strings
 
@@ -66,6 +67,10 @@ class Program:
 
     def run(self, context: Mapping[str, Json]) -> Json:
         """The result as JSON; raises ExpressionFailed."""
+        if _holds_nul(context):
+            raise ExpressionFailed(
+                self.source, "its data holds a NUL character, at which CEL would cut the text"
+            )
         try:
             result = self._expression.eval(data=dict(context))
         except RuntimeError as error:
@@ -125,6 +130,26 @@ class _Result:
 
     def _failed(self, reason: str) -> ExpressionFailed:
         return ExpressionFailed(self._source, reason)
+
+
+def _holds_nul(context: Mapping[str, Json]) -> bool:
+    """Whether CEL would silently cut a text; encoding is the fastest way to see that there is no NUL."""
+    try:
+        if b"\\u0000" not in msgspec.json.encode(context):
+            return False
+    except OverflowError:  # an integer beyond 64 bits, which CEL refuses itself
+        return False
+    todo: list[Json] = [context]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, str):
+            if "\0" in value:
+                return True
+        elif isinstance(value, dict):
+            todo += (*value, *value.values())
+        elif isinstance(value, list):
+            todo += value
+    return False
 
 
 def _compile_errors(text: str) -> tuple[str, ...]:

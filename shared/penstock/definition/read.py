@@ -100,11 +100,17 @@ def _read_node(nodes: Fields, name: str, value: Json) -> NodeDefinition:
         pool=fields.name("pool", POOL_DEFAULT),
         with_=fields.value.get("with"),
         needs=tuple(text for _, text in fields.texts("needs", "a list of node names")),
-        if_=fields.text("if") if "if" in fields else None,
+        if_=_read_condition(fields),
         run_if=fields.choice("run_if", RunIf, RunIf.ALL_SUCCEEDED),
         timeout=fields.duration("timeout", NODE_TIMEOUT_DEFAULT, least=INSTANT, most=RUN_TIMEOUT_MAX),
         retry=_read_retry(fields) if "retry" in fields else RETRY_PROFILES[RETRY_PROFILE_DEFAULT],
     )
+
+
+def _read_condition(fields: Fields) -> str | None:
+    """The text of `if`; None if there is none or if it is no text, which is told here."""
+    text = fields.text("if")
+    return text if isinstance(fields.value.get("if"), str) else None
 
 
 def _read_retry(fields: Fields) -> RetryProfile:

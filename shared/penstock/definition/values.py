@@ -87,7 +87,8 @@ def _problems(error: Any, schema: Json, where: str) -> Iterator[Problem]:
 def _message(error: Any, kind: Any) -> str:
     got = described(error.instance)
     if isinstance(kind, Kind.Type):
-        return f"expected {' or '.join(kind.types)}, got {got}"
+        types = sorted(kind.types, key=lambda name: (name == "null", name))
+        return f"expected {' or '.join(types)}, got {got}"
     if isinstance(kind, Kind.Enum):
         options = [option if isinstance(option, str) else repr(option) for option in kind.options]
         hint = _hint(error.instance, options) if isinstance(error.instance, str) else ""

@@ -31,6 +31,8 @@ class Hosted:
     async def run(self, attempt: Attempt, *, on_log: OnLog, cancelled: Cancellation) -> Ended:
         if cancelled.is_set():
             return Ended(failure=cancelled_failure())
+        if self._pool.is_closed:
+            return Ended(released=True)
         worker = self._pool.worker_for(attempt, _tenant(attempt.manifest, attempt.project))
         order = worker.give(attempt, on_log)
         cancelled.on_set(lambda: worker.cancel(order))

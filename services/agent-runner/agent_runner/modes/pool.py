@@ -38,7 +38,7 @@ class Pool:
         self._workers: dict[Tenant, list[Worker]] = {}
         self._homes: dict[Tenant, tuple[Path, View]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
-        self._is_closed = False
+        self.is_closed = False
 
     def home(self, tenant: Tenant, manifest: AgentManifest) -> tuple[Path, View]:
         """The folder that the tenant's workers share, and how they see it."""
@@ -61,7 +61,7 @@ class Pool:
 
     async def close(self) -> None:
         """End every worker, and wait until none is left."""
-        self._is_closed = True
+        self.is_closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
         workers = self._all()
@@ -79,8 +79,6 @@ class Pool:
             worker.close()
 
     def _start(self, attempt: Attempt, tenant: Tenant) -> Worker:
-        if self._is_closed:
-            raise RuntimeError("the pool is closed")
         self._make_room()
         worker = Worker(
             sandbox=self._sandbox,
@@ -122,7 +120,7 @@ class Pool:
         for worker in self._all():
             if worker.is_idle and not worker.is_closing and loop.time() - worker.idle_since > IDLE_S_MAX:
                 worker.close()
-        if self._workers and not self._is_closed:
+        if self._workers and not self.is_closed:
             self._sweeper = loop.call_later(SWEEP_S, self._sweep)
 
     def _forget(self, tenant: Tenant, worker: Worker) -> None:

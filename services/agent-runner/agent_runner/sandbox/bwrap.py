@@ -63,6 +63,10 @@ class BwrapSandbox:
         socket = GATEWAY_SOCKET if spec.socket else None
         return View(agent="/agent", input="/in", output="/out", scratch="/tmp", socket=socket)
 
+    def give(self, spec: SandboxSpec, path: Path) -> None:
+        if self._host.drops_from_root:
+            os.chown(path, self._uid(spec), self._uid(spec), follow_symlinks=False)
+
     async def start(self, spec: SandboxSpec) -> ContainedProcess:
         environment = self._environment(spec)
         self._prepare(spec)
@@ -122,11 +126,9 @@ class BwrapSandbox:
             folder = spec.work_folder / name
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o755)
-        if self._host.drops_from_root:
-            uid = self._uid(spec)
-            os.chown(spec.work_folder / "out", uid, uid)
-            if spec.socket:
-                os.chown(spec.socket, uid, uid)
+        self.give(spec, spec.work_folder / "out")
+        if spec.socket:
+            self.give(spec, spec.socket)
 
     def _uid(self, spec: SandboxSpec) -> int:
         return self._uid_first + spec.slot % SLOTS_MAX

@@ -64,6 +64,10 @@ class LaunchedSandbox:
             socket=str(spec.socket) if spec.socket else None,
         )
 
+    def give(self, spec: SandboxSpec, path: Path) -> None:
+        if (uid := self._uid(spec)) is not None:
+            os.chown(path, uid, uid, follow_symlinks=False)
+
     async def start(self, spec: SandboxSpec) -> ContainedProcess:
         if spec.limits.network and self.tier is Tier.LANDLOCK:
             raise InvalidInput.at("sandbox.network", "tier landlock gives no network at all; use tier bwrap")
@@ -112,15 +116,14 @@ class LaunchedSandbox:
         return None if self._uid_first is None else self._uid_first + spec.slot % SLOTS_MAX
 
     def _prepare(self, spec: SandboxSpec) -> None:
-        uid = self._uid(spec)
         for name, mode in (("in", 0o755), ("out", 0o700), ("scratch", 0o700)):
             folder = spec.work_folder / name
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(mode)
-            if uid and name != "in":
-                os.chown(folder, uid, uid)
-        if uid and spec.socket:
-            os.chown(spec.socket, uid, uid)
+            if name != "in":
+                self.give(spec, folder)
+        if spec.socket:
+            self.give(spec, spec.socket)
 
     def _orders(self, spec: SandboxSpec, group: Group | None) -> dict[str, object]:
         view = self.view(spec)

@@ -95,6 +95,9 @@ class Sandbox(Protocol):
     def view(self, spec: SandboxSpec) -> View:
         """Where the program will see its folders; known before the start, for its input names them."""
 
+    def give(self, spec: SandboxSpec, path: Path) -> None:
+        """Let the program of `spec` own a folder that was made below `out/` after its start."""
+
     async def start(self, spec: SandboxSpec) -> SandboxedProcess: ...
 
     async def close(self) -> None:

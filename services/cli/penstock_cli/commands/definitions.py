@@ -61,7 +61,7 @@ def graph(
         GraphFormat.MERMAID: drawing.as_mermaid,
         GraphFormat.DOT: drawing.as_dot,
     }[shape]
-    data.print(draw(definition), markup=False)
+    data.print(draw(definition), markup=False, soft_wrap=True)
 
 
 def apply(files: Files, output: Output = Format.TEXT) -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from penstock_cli.summary import show_summary
 WORKFLOW = "repository-guard"
 LEASE_S = 3  # so that one sees a lease lapse without waiting for the usual 30 s
 POLL_S = 0.2
-KILL_AFTER_S = 1.0  # how long something must have run before the runner is killed
 FINDINGS_SHOWN = 8
 _COPIED_NOT = (*SKIPPED, "*.egg-info")
 
@@ -76,20 +75,15 @@ def _guard(api: Api, stack: Stack, folder: Path) -> dict[str, Any]:
 
 @dataclass
 class Accident:
-    """Kills the runner once, in the middle of the run, and starts another one."""
+    """Kills the runner once, in the second half of the run, and starts another one."""
 
     stack: Stack
     killed: bool = False
-    _seen: dict[str, float] = field(default_factory=dict)
 
     def look(self, run: dict[str, Any]) -> None:
         self.stack.supervisor.tend()
-        if self.killed:
-            return
-        now = time.monotonic()
         at_work = [node["name"] for node in run["nodes"] if node["state"] == "running"]
-        since = [now - self._seen.setdefault(name, now) for name in at_work]
-        if since and max(since) >= KILL_AFTER_S:
+        if at_work and not self.killed and 2 * run["progress"]["done"] >= run["progress"]["total"]:
             self._kill(at_work)
 
     def _kill(self, at_work: list[str]) -> None:
@@ -101,7 +95,7 @@ class Accident:
             Text(f"kill -9 {runner.name}, which was at work on: {', '.join(at_work)}", "bold yellow")
         )
         say(f"its lease of {LEASE_S} s lapses, then the orchestrator gives the work to a new runner")
-        self.stack.start_runner(wait=False)
+        self.stack.start_runner()
 
 
 def _copy_source(target: Path) -> Path:

@@ -125,7 +125,7 @@ def explain(run: Run, output: Output = Format.TEXT) -> None:
     if output is Format.JSON:
         print_json(document)
         return
-    data.print(document["sentence"], markup=False)
+    data.print(document["sentence"], markup=False, soft_wrap=True)
     for node in document["nodes"]:
         data.print(formats.state(node["state"]), Text(f"{node['node']}: {node['sentence']}"))
 
@@ -186,4 +186,4 @@ def _print_line(document: dict[str, Any], text: str, output: Format) -> None:
     if output is Format.JSON:
         print_json(document)
     else:
-        data.print(text, markup=False)
+        data.print(text, markup=False, soft_wrap=True)

@@ -73,14 +73,20 @@ class Child:
             self._process.kill()
             self._process.wait()
 
-    def wait_ready(self, probe: Callable[[], bool], *, patience_s: float = READY_S_MAX) -> None:
-        """Return as soon as `probe` says yes; StartFailed with the log's end when it never does."""
+    def wait_ready(
+        self, probe: Callable[[], bool], *, patience_s: float = READY_S_MAX, why: Callable[[], str] = str
+    ) -> None:
+        """Return as soon as `probe` says yes; StartFailed with the log's end when it never does.
+
+        `why` is asked then what was missing last.
+        """
         deadline = time.monotonic() + patience_s
         while not probe():
             if not self.alive():
                 raise StartFailed(self.name, f"ended with {self.exit_code()}", self.log_tail())
             if time.monotonic() > deadline:
-                raise StartFailed(self.name, f"was not ready after {patience_s:.0f} s", self.log_tail())
+                told = f" ({why()})" if why() else ""
+                raise StartFailed(self.name, f"was not ready after {patience_s:.0f} s{told}", self.log_tail())
             time.sleep(_PROBE_PAUSE_S)
 
     def log_tail(self) -> str:

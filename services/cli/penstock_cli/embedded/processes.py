@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from penstock_cli.embedded.child import READY_S_MAX, Child
-from penstock_cli.errors import CommandError
+from penstock_cli.embedded.probe import NeverReady
+from penstock_cli.errors import CommandError, StartFailed
 
 RESTART_S_MIN = 0.5
 RESTART_S_MAX = 30.0
@@ -34,6 +35,7 @@ class Service:
 
     child: Child
     probe: Callable[[], bool]
+    why: Callable[[], str] = str  # what the probe missed the last time
     patience_s: float = READY_S_MAX
 
     @property
@@ -45,8 +47,18 @@ class Service:
         return self.child.pid
 
     def start(self) -> None:
+        self.begin()
+        self.wait()
+
+    def begin(self) -> None:
         self.child.start()
-        self.child.wait_ready(self.probe, patience_s=self.patience_s)
+
+    def wait(self) -> None:
+        """Return once it is ready; StartFailed when that takes too long or will never be."""
+        try:
+            self.child.wait_ready(self.probe, patience_s=self.patience_s, why=self.why)
+        except NeverReady as error:
+            raise StartFailed(self.name, str(error), "") from error
 
     def stop(self) -> None:
         self.child.stop()
@@ -83,8 +95,8 @@ class Supervisor:
         kept.started = time.monotonic()
 
     def begin(self, service: Service) -> None:
-        """Like `start`, but without waiting for readiness."""
-        service.child.start()
+        """Like `start`, but without waiting for readiness: `service.wait` does that."""
+        service.begin()
         self._kept.append(_Kept(service, started=time.monotonic()))
 
     def tend(self) -> None:

@@ -2,18 +2,16 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-
-import httpx
 
 from penstock.contracts.names import POOL_DEFAULT
 from penstock_cli.embedded.child import Child
 from penstock_cli.embedded.nats import Login
 from penstock_cli.embedded.ports import HOST, free_port
+from penstock_cli.embedded.probe import ReadyPage
 from penstock_cli.embedded.processes import Service
 
-PROBE_S_MAX = 2.0
 RUNNER_READY_S_MAX = 60.0  # a runner first tries to break out of its own sandbox
 RUNNER_DRAIN_S = 5.0  # whoever pressed Ctrl-C is waiting
 
@@ -32,7 +30,8 @@ def orchestrator(
     }
     environment = _environment("PENSTOCK_ORCHESTRATOR_", own, settings)
     child = _child("orchestrator", module="orchestrator", folder=folder, environment=environment)
-    return Service(child=child, probe=_answers(f"http://{HOST}:{port}/ready"))
+    page = ReadyPage(f"http://{HOST}:{port}")
+    return Service(child=child, probe=page, why=lambda: page.reason)
 
 
 def runner(
@@ -64,7 +63,8 @@ def runner(
     }
     environment = _environment("PENSTOCK_RUNNER_", own, settings)
     child = _child(name, module="agent_runner", folder=folder, environment=environment)
-    return Service(child=child, probe=_answers(f"http://{HOST}:{port}/ready"), patience_s=RUNNER_READY_S_MAX)
+    page = ReadyPage(f"http://{HOST}:{port}")
+    return Service(child=child, probe=page, why=lambda: page.reason, patience_s=RUNNER_READY_S_MAX)
 
 
 def _environment(prefix: str, own: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
@@ -76,13 +76,3 @@ def _environment(prefix: str, own: Mapping[str, str], settings: Mapping[str, str
 def _child(name: str, *, module: str, folder: Path, environment: Mapping[str, str]) -> Child:
     command = [sys.executable, "-m", module]
     return Child(name=name, command=command, log=folder / "logs" / f"{name}.log", environment=environment)
-
-
-def _answers(url: str) -> Callable[[], bool]:
-    def probe() -> bool:
-        try:
-            return httpx.get(url, timeout=PROBE_S_MAX, trust_env=False).status_code == httpx.codes.OK
-        except httpx.TransportError:
-            return False
-
-    return probe

@@ -12,7 +12,7 @@ from penstock_cli.embedded import services
 from penstock_cli.embedded.nats import USERS_DEFAULT, Nats
 from penstock_cli.embedded.ports import HOST, require_free
 from penstock_cli.embedded.postgres import Postgres
-from penstock_cli.embedded.processes import Report, Server, Service, Supervisor
+from penstock_cli.embedded.processes import Report, Service, Supervisor
 from penstock_cli.errors import AlreadyRunning
 
 HTTP_PORT_SETTING = "PENSTOCK_ORCHESTRATOR_HTTP_PORT"
@@ -63,22 +63,22 @@ class Stack:
         """Start everything in order; the caller calls `stop` also when this fails halfway."""
         self._take_folder()
         self._require_ports()
-        self._start(self.nats)
-        self._start(self.postgres)
-        self._start(self._orchestrator())
-        for _ in range(self.plan.runners):
-            self.start_runner()
+        for server in (self.nats, self.postgres):
+            self._report(f"starting {server.name}")
+            self.supervisor.start(server)
+        # A runner first tries to break out of its own sandbox: time enough for the orchestrator to come up.
+        services = [
+            self._begin(self._orchestrator()),
+            *(self.start_runner() for _ in range(self.plan.runners)),
+        ]
+        for service in services:
+            service.wait()
 
-    def start_runner(self, *, wait: bool = True) -> Service:
-        """Start one more runner; without `wait`, return while it still tries its sandbox."""
+    def start_runner(self) -> Service:
+        """Start one more runner; it is ready after its `wait`."""
         runner = self._runner(f"runner-{len(self.runners) + 1}")
         self.runners.append(runner)
-        if wait:
-            self._start(runner)
-        else:
-            self._report(f"starting {runner.name}")
-            self.supervisor.begin(runner)
-        return runner
+        return self._begin(runner)
 
     def stop(self) -> None:
         self.supervisor.stop()
@@ -86,9 +86,10 @@ class Stack:
             os.close(self._lock)
             self._lock = None
 
-    def _start(self, server: Server) -> None:
-        self._report(f"starting {server.name}")
-        self.supervisor.start(server)
+    def _begin(self, service: Service) -> Service:
+        self._report(f"starting {service.name}")
+        self.supervisor.begin(service)
+        return service
 
     def _take_folder(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -31,7 +31,7 @@ Command: TypeAlias = PublishReady | StopAttempt
 
 
 class Fact(Value, frozen=True):
-    """An event of the timeline before it has its number and its moment. `data` is a JSON object."""
+    """An event of the timeline before it has its number and its moment. `data` encodes as a JSON object."""
 
     kind: Kind
     node: str | None = None

@@ -83,7 +83,7 @@ def _resolve_output(draft: Draft) -> None:
     try:
         draft.output = run_output(draft)
     except Unresolvable as error:
-        draft.failure = replace(error.failure, message=f"the run's output: {error.failure.message}").cut()
+        draft.failure = error.failure
 
 
 def _stop(draft: Draft, *, reason: str) -> None:

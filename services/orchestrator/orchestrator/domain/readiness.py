@@ -65,9 +65,10 @@ def _resolve_one_need(draft: Draft, name: str) -> None:
     if node.state is not NodeState.WAITING:
         return
     assert node.unresolved > 0, "a waiting node waits for something"
-    draft.put(name, replace(node, unresolved=node.unresolved - 1))
     if node.unresolved == 1:
         start_or_skip(draft, name)
+    else:
+        draft.put(name, replace(node, unresolved=node.unresolved - 1))
 
 
 def _skip(draft: Draft, name: str, reason: str) -> None:

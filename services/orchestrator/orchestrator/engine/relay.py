@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import asyncpg
+import nats.errors
 import structlog
 from msgspec import UNSET
 
@@ -19,7 +20,8 @@ from orchestrator.domain.run import NodeState, Run
 from orchestrator.engine.committed import Committed
 from orchestrator.store.outbox import mark_published
 from penstock.bus.connection import Bus
-from penstock.bus.publisher import Message, NotAcknowledged, Publisher
+from penstock.bus.publisher import Message, NotAcknowledged, Publisher, Sent
+from penstock.bus.streams import declare_streams
 from penstock.contracts import subjects
 from penstock.contracts.messages import CancelAttempt, StartNode
 from penstock.contracts.timeline import CloudEvent, TimelineEvent
@@ -28,6 +30,9 @@ from penstock.telemetry import metrics
 
 MARK_EVERY_S = 0.2  # a crash repeats what was published since; more often would cost the hot path
 IN_FLIGHT_MAX = 64  # lists on their way; beyond that the relay waits for the bus
+
+DECLARE_AGAIN_S = 0.2
+QUEUE_MAX = 10_000  # commits that wait for the bus in memory; the oldest then wait in the timeline alone
 
 log = structlog.get_logger(__name__)
 
@@ -54,11 +59,14 @@ class Relay:
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IN_FLIGHT_MAX))
     _published: dict[UUID, int] = field(default_factory=dict)
     _broken: set[UUID] = field(default_factory=set)  # an event was lost: only `repeat` may mark these
+    _declared: int = -1  # the connection epoch in which the streams were declared
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def send(self, commits: Sequence[Committed]) -> None:
         """Publish these commits soon; never blocks."""
         self._queue.extend(commits)
+        while len(self._queue) > QUEUE_MAX:
+            self._broken.add(self._queue.popleft().run.id)
         self._arrived.set()
 
     async def run(self) -> None:
@@ -78,26 +86,47 @@ class Relay:
         if not commits:
             return
         await self._room.acquire()
+        await self._have_streams()
         flight = _Flight({commit.run.id: commit.reached for commit in commits})
         self._flights.append(flight)
         messages = [message for commit in commits for message in messages_of(commit)]
-        task = asyncio.create_task(self._fly(flight, messages))
+        try:
+            sent = await self.publisher.send(messages)
+        except (nats.errors.Error, OSError) as error:
+            self._land(flight, lost=repr(error))
+            return
+        task = asyncio.create_task(self._fly(flight, sent))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         await self._hint(commits)
 
-    async def _fly(self, flight: _Flight, messages: list[Message]) -> None:
+    async def _have_streams(self) -> None:
+        """After a reconnect the server may be a new one, with an empty disk: declare before anything is sent."""
+        while self._declared != self.bus.epoch:
+            epoch = self.bus.epoch
+            try:
+                await declare_streams(self.bus.client.jetstream())
+            except (nats.errors.Error, TimeoutError, OSError) as error:
+                log.warning("relay.declare_failed", reason=repr(error))
+                await asyncio.sleep(DECLARE_AGAIN_S)
+            else:
+                self._declared = epoch
+
+    async def _fly(self, flight: _Flight, sent: Sent) -> None:
         try:
-            await self.publisher.publish(messages)
-            metrics.RELAY_MESSAGES.inc(len(messages))
-        except Exception as error:
-            flight.lost = True
-            reason = error.reason if isinstance(error, NotAcknowledged) else repr(error)
-            log.warning("relay.lost", runs=len(flight.reached), messages=len(messages), reason=reason)
-        finally:
-            flight.landed = True
-            self._room.release()
-            self._settle()
+            await self.publisher.landed(sent)
+        except NotAcknowledged as error:
+            self._land(flight, lost=error.reason)
+        else:
+            metrics.RELAY_MESSAGES.inc(sent.total)
+            self._land(flight)
+
+    def _land(self, flight: _Flight, *, lost: str | None = None) -> None:
+        if lost is not None:
+            log.warning("relay.lost", runs=len(flight.reached), reason=lost)
+        flight.landed, flight.lost = True, lost is not None
+        self._room.release()
+        self._settle()
 
     def _settle(self) -> None:
         """Take the flights that landed, in the order of their start: a run's events count only without a gap."""

@@ -54,7 +54,7 @@ def findings_of(remarks: Sequence[Remark], *, masked: dict[tuple[str, int], str]
             file=remark.file.name,
             line=remark.line,
             message=remark.message,
-            excerpt=masked.get((remark.file.name, remark.line)) or _line(remark),
+            excerpt=_excerpt(remark, masked=masked),
             help=remark.help,
             data={"fix": "safe"} if remark.is_fixable else {},
         )
@@ -62,9 +62,11 @@ def findings_of(remarks: Sequence[Remark], *, masked: dict[tuple[str, int], str]
     ]
 
 
-def _line(remark: Remark) -> str:
-    lines = remark.file.text().splitlines()
-    return excerpt_of(lines[remark.line - 1]) if 0 < remark.line <= len(lines) else ""
+def _excerpt(remark: Remark, *, masked: dict[tuple[str, int], str]) -> str:
+    """The line; not where it holds a password that nobody has masked."""
+    quoted = masked.get((remark.file.name, remark.line))
+    is_secret = _SECRET.match(f"ruff/{remark.rule}") is not None
+    return quoted or ("" if is_secret else excerpt_of(remark.file.line(remark.line)))
 
 
 def merged(findings: Iterable[Finding]) -> list[Comment]:

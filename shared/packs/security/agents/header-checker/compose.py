@@ -38,7 +38,6 @@ def scan(file: SourceFile) -> Iterator[Finding]:
     except (yaml.YAMLError, RecursionError) as error:
         log(f"{file.name}: not valid YAML: {error}")
         return
-    lines = file.text().splitlines()
     for name, service in _entries(_get(root, "services")):
         for node, (rule, severity, message, cwe) in _settings(service):
             line = node.start_mark.line + 1
@@ -50,7 +49,7 @@ def scan(file: SourceFile) -> Iterator[Finding]:
                 file=file.name,
                 line=line,
                 message=f"service {name.value} {message}",
-                excerpt=excerpt_of(lines[line - 1]),
+                excerpt=excerpt_of(file.line(line)),
                 cwe=cwe,
                 help=HELP,
             )

@@ -76,7 +76,7 @@ def _finding(rule: str, message: str, line: int, *, file: SourceFile, data: Data
         file=file.name,
         line=line,
         message=message,
-        excerpt=excerpt_of(file.text().splitlines()[line - 1]),
+        excerpt=excerpt_of(file.line(line)),
         cwe="CWE-614",
         help="https://owasp.org/www-community/controls/SecureCookieAttribute",
         data=data or {},

@@ -168,7 +168,7 @@ def _dropped(location: Directive, *, dropped: Mapping[str, str], file: SourceFil
         file=file.name,
         line=location["line"],
         message=f"location {path} has its own add_header and so loses {', '.join(dropped)}",
-        excerpt=_line(file, location["line"]),
+        excerpt=excerpt_of(file.line(location["line"])),
         cwe="CWE-693",
         help="https://nginx.org/en/docs/http/ngx_http_headers_module.html#add_header",
         data={"server": "nginx", "set": dict(dropped)},
@@ -219,12 +219,7 @@ def _setting(rule: str, severity: str, message: str, *, line: int, file: SourceF
         file=file.name,
         line=line,
         message=message,
-        excerpt=_line(file, line),
+        excerpt=excerpt_of(file.line(line)),
         cwe=cwe,
         help="https://nginx.org/en/docs/",
     )
-
-
-def _line(file: SourceFile, number: int) -> str:
-    lines = file.text().splitlines()
-    return excerpt_of(lines[number - 1]) if 0 < number <= len(lines) else ""

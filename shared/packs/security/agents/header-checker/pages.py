@@ -24,7 +24,6 @@ class _Page(HTMLParser):
     def __init__(self, file: SourceFile) -> None:
         super().__init__()
         self.file = file
-        self.lines = file.text().splitlines()
         self.findings: list[Finding] = []
 
     def handle_starttag(self, tag: str, attrs: Attributes) -> None:
@@ -71,7 +70,7 @@ class _Page(HTMLParser):
                 file=self.file.name,
                 line=line,
                 message=message,
-                excerpt=excerpt_of(self.lines[line - 1]),
+                excerpt=excerpt_of(self.file.line(line)),
                 cwe=cwe,
                 help=HELP,
             )

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 FILES_MAX = 20_000  # a tree beyond this is scanned up to here, and the answer says so
@@ -38,7 +39,12 @@ class SourceFile:
         )
 
     def text(self) -> str:
-        return self.path.read_text(encoding="utf-8", errors="replace")
+        return _text(self.path)
+
+    def line(self, number: int) -> str:
+        """The line with that 1-based number, or nothing beyond the end."""
+        lines = _lines(self.path)
+        return lines[number - 1] if 0 < number <= len(lines) else ""
 
 
 @dataclass
@@ -54,6 +60,16 @@ class Tree:
 
     def counts(self) -> dict[str, object]:
         return {"scanned": len(self.files), "skipped": dict(sorted(self.skipped.items()))}
+
+
+@lru_cache(maxsize=16)  # the file in hand is asked for its lines once for each finding
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+@lru_cache(maxsize=16)
+def _lines(path: Path) -> list[str]:
+    return _text(path).split("\n")
 
 
 def read(root: Path) -> Tree:

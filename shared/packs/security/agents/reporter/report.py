@@ -1,5 +1,7 @@
 """The agent reporter: everything the other agents found, as one HTML page and one JSON file."""
 
+import base64
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +28,7 @@ Json = dict[str, Any]
 def report(request: Json) -> Json:
     parts = {name: whole(request.get(name)) for name in PARTS}
     facts = _facts(request, parts)
-    page = _page(facts)
+    page = _page(facts, patch=_text(parts["patch"].get("patch")))
     log(f"verdict {facts['verdict']}: {facts['counts']}; page of {len(page) // 1024} KiB")
     return {
         "path": write_out("report.html", page),
@@ -67,7 +69,6 @@ def _facts(request: Json, parts: dict[str, Json]) -> Json:
         "fixes": fixes,
         "left": parts["patch"].get("left", []),
         "rescan": parts["patch"].get("rescan", {}),
-        "patch": _text(parts["patch"].get("patch")),
         "run": request.get("run") or {},
         "states": request.get("states") or {},
         "tools": {tool: number for part in parts.values() for tool, number in part.get("tools", {}).items()},
@@ -95,26 +96,30 @@ def _text(path: Any) -> str:
     return Path(path).read_bytes().decode("utf-8") if isinstance(path, str) and Path(path).is_file() else ""
 
 
-def _page(facts: Json) -> str:
-    """The page. Everything in it is text from a foreign tree, so everything is escaped."""
-    loader = FileSystemLoader(Path(__file__).parent)
-    templates = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    secrets = {
-        (found["file"], found["line"]): found["excerpt"]
-        for found in facts["findings"]
-        if found["kind"] == "secret"
-    }
+def _page(facts: Json, *, patch: str) -> str:
+    """The page. It shows text from a foreign tree: everything is escaped, and only our own script may run."""
+    folder = Path(__file__).parent
+    style, script = ((folder / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    leaks = (found for found in facts["findings"] if found["kind"] == "secret")
+    masked = {(found["file"], found["line"]): found["excerpt"] for found in leaks}
+    templates = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
+    templates.trim_blocks = templates.lstrip_blocks = True
     return templates.get_template("page.html.j2").render(
         facts,
         kinds=KINDS,
         severities=SEVERITIES,
         rows_max=ROWS_MAX,
-        diff=shown(facts["patch"], masked=secrets),
-        style=Path(__file__).with_name("page.css").read_text(encoding="utf-8"),
-        script=Path(__file__).with_name("page.js").read_text(encoding="utf-8"),
+        diff=shown(patch, masked=masked),
+        style=style,
+        style_hash=_hash(style),
+        script=script,
+        script_hash=_hash(script),
     )
+
+
+def _hash(text: str) -> str:
+    """How a content security policy names an inline script or style."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 if __name__ == "__main__":

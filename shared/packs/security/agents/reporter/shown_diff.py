@@ -23,7 +23,7 @@ class Diff:
 
 
 def shown(patch: str, *, masked: Mapping[tuple[str, int], str]) -> Diff:
-    """`masked` maps (file, line) of each secret, in the tree as it was, to its line with the secret hidden."""
+    """`masked` maps (file, line) of each secret, in the tree as it was, to its masked line."""
     lines: list[Line] = []
     name, number, is_masked = "", 0, False
     for text in patch.split("\n"):

@@ -47,7 +47,7 @@ def scan(files: Sequence[SourceFile]) -> CodeScan:
 
 
 def _finding(found: issue.Issue, *, file: SourceFile) -> Finding:
-    line, message = _line(file, found.lineno), found.text
+    line, message = file.line(found.lineno), found.text
     if found.test_id in PASSWORD_CHECKS:
         line, message = _QUOTED.sub("'********'", line), _QUOTED.sub("'********'", message)
     severity = found.severity.lower()
@@ -63,11 +63,6 @@ def _finding(found: issue.Issue, *, file: SourceFile) -> Finding:
         cwe=f"CWE-{found.cwe.id}" if found.cwe.id else None,
         help=docs_utils.get_url(found.test_id),
     )
-
-
-def _line(file: SourceFile, number: int) -> str:
-    lines = file.text().splitlines()
-    return lines[number - 1] if 0 < number <= len(lines) else ""
 
 
 def tool() -> str:

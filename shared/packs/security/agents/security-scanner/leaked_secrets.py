@@ -39,6 +39,11 @@ _GUESSED = {
     "Base64 High Entropy String": ("low", "low"),
     "Hex High Entropy String": ("low", "low"),
 }
+_WORDS = {
+    "Secret Keyword": "What looks like a password or key",
+    "Base64 High Entropy String": "Random-looking text (base64)",
+    "Hex High Entropy String": "Random-looking text (hexadecimal)",
+}
 _KNOWN_FORMAT = ("high", "high")
 _KEYWORD = re.compile(r"key|pass|pwd|secret|contrase", re.IGNORECASE)
 _LONG_QUOTED = re.compile(r"['\"][A-Za-z0-9+/\-_=]{16,}['\"]")
@@ -152,8 +157,13 @@ def _is_harmless(value: str, *, line: str, detector: Any) -> bool:
         or heuristic.is_templated_secret(value)
         or heuristic.is_prefixed_with_dollar_sign(value)
         or heuristic.is_not_alphanumeric_string(value)
-        or (is_guess and (_PLACEHOLDER.match(value) or heuristic.is_indirect_reference(line)))
+        or (is_guess and (_is_label(value) or heuristic.is_indirect_reference(line)))
     )
+
+
+def _is_label(value: str) -> bool:
+    """A placeholder, or a word for a secret in the place of one: {"password": "Password"}."""
+    return bool(_PLACEHOLDER.match(value) or (value.isalpha() and _KEYWORD.search(value)))
 
 
 def _strongest(secrets: Iterator[Secret]) -> list[Secret]:
@@ -174,7 +184,6 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def _finding(secret: Secret, *, file: SourceFile, hide: set[str]) -> Finding:
-    line = file.text().split("\n")[secret.line - 1]
     severity, confidence = _GUESSED.get(secret.type, _KNOWN_FORMAT)
     return Finding(
         kind="secret",
@@ -183,8 +192,8 @@ def _finding(secret: Secret, *, file: SourceFile, hide: set[str]) -> Finding:
         confidence=confidence,
         file=file.name,
         line=secret.line,
-        message=f"{secret.type} in the clear",
-        excerpt=excerpt_of(mask(line, secrets=hide)),
+        message=f"{_WORDS.get(secret.type, secret.type)} in the clear",
+        excerpt=excerpt_of(mask(file.line(secret.line), secrets=hide)),
         cwe="CWE-798",
         help=HELP,
     )

@@ -1,0 +1,124 @@
+"""The runner's pure parts: packing, redaction, secrets, what is given to a folder."""
+
+import base64
+import urllib.parse
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_runner.clocks import lease_clock, safe_until
+from agent_runner.granted_secrets import UnsafeSecrets, read_secrets
+from agent_runner.redaction import MARK, Redaction
+from agent_runner.results import pack
+from agent_runner.work_folder import UnusableFolder, claimed
+from penstock.contracts.limits import MESSAGE_BYTES_MAX, OUTPUT_BYTES_MAX, RESULTS_PER_MESSAGE_MAX
+from penstock.contracts.messages import Result, Results
+from penstock.contracts.wire import decode, encode, raw
+
+
+def _encoded(output: bytes = b"1") -> tuple[object, bytes]:
+    token = uuid4()
+    return token, encode(Result(uuid4(), "n", 1, token, output=raw(output)))
+
+
+def test_results_are_packed_within_the_limits_and_in_order() -> None:
+    large = b'"' + b"x" * (OUTPUT_BYTES_MAX - 2) + b'"'
+    results = [_encoded() for _ in range(200)] + [_encoded(large) for _ in range(9)]
+
+    messages = pack(results, runner='a"b')  # type: ignore[arg-type]
+
+    assert all(len(message) <= MESSAGE_BYTES_MAX for message in messages)
+    unpacked = [decode(message, Results) for message in messages]
+    assert {batch.runner for batch in unpacked} == {'a"b'}
+    assert max(len(batch.results) for batch in unpacked) == RESULTS_PER_MESSAGE_MAX
+    assert [result.token for batch in unpacked for result in batch.results] == [token for token, _ in results]
+
+
+def test_nothing_packs_into_nothing() -> None:
+    assert pack([], runner="r") == []
+
+
+@given(
+    secret=st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=12, max_size=40),
+    before=st.text("abc:=", max_size=5),
+    after=st.text("abc:=", max_size=5),
+)
+def test_secret_is_hidden_in_every_form(secret: str, before: str, after: str) -> None:
+    redact = Redaction([secret])
+    stripped = secret.strip()
+    forms = [secret, urllib.parse.quote(secret, safe=""), urllib.parse.quote_plus(secret)]
+
+    for form in forms:
+        assert MARK in redact(f"{before}{form}{after}") or len(stripped) < 4
+    encoded = base64.b64encode(f"{before}{secret}{after}".encode()).decode()
+    hidden = redact(encoded)
+    assert MARK in hidden or len(secret.encode()) < 9
+    assert len(hidden) - len(MARK) <= len(encoded) - len(secret.encode()) * 8 // 6 + 4
+
+
+def test_each_line_of_a_long_secret_is_hidden() -> None:
+    redact = Redaction(["-----BEGIN KEY-----\nMIIEvQIBADANBgkq\n-----END KEY-----"])
+
+    assert redact("line: MIIEvQIBADANBgkq") == f"line: {MARK}"
+
+
+def test_short_words_are_left_alone() -> None:
+    assert Redaction(["abc", ""])("abc of everything") == "abc of everything"
+
+
+def test_secrets_are_read_by_project(tmp_path: Path) -> None:
+    file = tmp_path / "secrets.yaml"
+    file.write_text("default: {TOKEN: abc}\nblue: {TOKEN: def}\n")
+    file.chmod(0o600)
+
+    secrets = read_secrets(file)
+
+    assert (secrets.value("default", "TOKEN"), secrets.value("blue", "TOKEN")) == ("abc", "def")
+    assert secrets.value("red", "TOKEN") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "words"),
+    [
+        ("default: {TOKEN: abc}", 0o644, "chmod 600"),
+        ("default: abc", 0o600, "default: expected a mapping"),
+        ("default: {TOKEN: 5}", 0o600, "default: expected a mapping of names to strings"),
+        ("{", 0o600, "neither YAML nor JSON"),
+        ("", 0o600, "expected a mapping"),
+    ],
+)
+def test_unusable_secrets_say_what_to_change(tmp_path: Path, text: str, mode: int, words: str) -> None:
+    file = tmp_path / "secrets.yaml"
+    file.write_text(text)
+    file.chmod(mode)
+
+    with pytest.raises(UnsafeSecrets, match=words):
+        read_secrets(file)
+
+
+def test_lease_is_trusted_for_less_than_it_lasts() -> None:
+    sent_at = lease_clock()
+
+    assert sent_at < safe_until(sent_at=sent_at, lease_s=30) < sent_at + 30
+
+
+def test_work_folder_finds_a_short_path_for_sockets(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 60) / ("y" * 60)
+
+    with claimed(deep, runner="r") as folder:
+        assert len(str(folder.sockets)) < 90
+        assert folder.sockets.is_dir()
+    assert not folder.sockets.exists()
+
+
+def test_work_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with (
+        pytest.raises(UnusableFolder, match="PENSTOCK_RUNNER_WORK_FOLDER"),
+        claimed(tmp_path / "file", runner="r"),
+    ):
+        pass
