@@ -39,9 +39,11 @@ make_environment() {
 
 install_python_packages() {
   # uv installs from the same hashed file as pip would, several times faster.
-  grep -A60 '^uv==' requirements.txt | awk 'NR==1 || /^ +--hash/ {print; next} {exit}' > .venv/uv.txt
+  awk '/^uv==/ {found = 1; print; next} found && /^ +--hash/ {print; next} found {exit}' \
+    requirements.txt > .venv/uv.txt
   .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r .venv/uv.txt
-  VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip install -q --require-hashes -r requirements.txt
+  # Compiled once here: a sandbox is read-only, and would compile at every start of an agent.
+  VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip install -q --compile-bytecode --require-hashes -r requirements.txt
   VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip install -q --no-deps --no-build-isolation \
     -e shared -e services/orchestrator -e services/agent-runner -e services/cli
 }

@@ -10,6 +10,7 @@ from typing import TypeVar
 import structlog
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
+from structlog.tracebacks import ExceptionDictTransformer
 
 from penstock.contracts.names import did_you_mean
 
@@ -26,7 +27,8 @@ def set_up_logging(service: str, *, level: int = logging.INFO) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.StackInfoRenderer(),
-            structlog.processors.dict_tracebacks,
+            # Without local variables: they hold payloads and secrets.
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(default=str),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
