@@ -65,6 +65,17 @@ async def test_it_is_not_reachable_over_tcp_unless_asked(server: Postgres) -> No
     assert listening == []
 
 
+async def test_its_socket_folder_goes_with_it(tmp_path: Path) -> None:
+    server = Postgres(folder=tmp_path / "p", log=tmp_path / "log", durable=False)
+    server.start()
+    while_up = (server.sockets.stat().st_mode & 0o777, len(os.fsencode(server.sockets / ".s.PGSQL.5432")))
+    server.stop()
+
+    assert while_up[0] == 0o700
+    assert while_up[1] <= 107  # what a socket's address can hold
+    assert not server.sockets.exists()
+
+
 async def test_fsync_is_on_unless_a_test_says_otherwise(tmp_path: Path) -> None:
     server = Postgres(folder=tmp_path / "durable", log=tmp_path / "durable.log")
     server.start()

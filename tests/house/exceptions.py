@@ -3,5 +3,7 @@
 LONG_FILES: dict[str, str] = {}
 """Path → why it is longer than 300 lines."""
 
-LONG_FUNCTIONS: dict[str, str] = {}
+LONG_FUNCTIONS: dict[str, str] = {
+    "services/agent-runner/agent_runner/main.py:compose": "wires every part once; cut, it would hide the order",
+}
 """`path:function` → why it is longer than 50 lines."""

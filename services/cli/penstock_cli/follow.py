@@ -1,8 +1,9 @@
 """Follows a run to its end: a live view of its nodes on a terminal, plain lines elsewhere."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -11,8 +12,14 @@ from rich.text import Text
 
 from penstock_cli import formats
 from penstock_cli.api import Api
-from penstock_cli.output import people
+from penstock_cli.errors import Unreachable
+from penstock_cli.output import people, say
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+AWAY_S_MAX = 60.0
+AWAY_PAUSE_S = 0.5
 POLL_S = 1.0  # one long poll: short, because the caller has something to do in between
 REFRESH_PER_S = 8
 NAME_COLUMNS_MAX = 32
@@ -33,13 +40,29 @@ def follow(api: Api, run_id: str, *, between: Between = lambda run: None, poll_s
         run = api.run(run_id)
         seen = 0
         while True:
-            page = api.events(run_id, after=seen)
+            page = patiently(api.events, run_id, after=seen)
             seen = max([seen, *(event["seq"] for event in page["items"])])
             view.show(run, page["items"])
             if run["state"] in formats.ENDED and seen >= run["seq"]:
                 return run
             between(run)
-            run = api.run(run_id, wait_s=poll_s, after=run["seq"])
+            run = patiently(api.run, run_id, wait_s=poll_s, after=run["seq"])
+
+
+def patiently(ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The answer; an orchestrator that is away for a while is waited for: the run goes on meanwhile."""
+    deadline = time.monotonic() + AWAY_S_MAX
+    told = False
+    while True:
+        try:
+            return ask(*args, **kwargs)
+        except Unreachable:
+            if time.monotonic() > deadline:
+                raise
+            if not told:
+                say("the orchestrator does not answer; still trying")
+                told = True
+            time.sleep(AWAY_PAUSE_S)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ WORKFLOW = "repository-guard"
 LEASE_S = 3  # so that one sees a lease lapse without waiting for the usual 30 s
 POLL_S = 0.2
 FINDINGS_SHOWN = 8
+WHERE_CHARS_MAX = 40  # fits beside the rest into 80 columns
 _COPIED_NOT = (*SKIPPED, "*.egg-info")
 
 
@@ -124,7 +125,7 @@ def _show(run: dict[str, Any], report: Path | None, *, up_s: float, total_s: flo
     for heading in ("severity", "where", "what"):
         table.add_column(heading)
     for comment in _comments(run)[:FINDINGS_SHOWN]:
-        where = f"{comment['file']}:{comment['line']}"
+        where = _end_of(f"{comment['file']}:{comment['line']}", WHERE_CHARS_MAX)
         table.add_row(
             Text(comment["severity"], _colour(comment["severity"])), Text(where), Text(comment["title"])
         )
@@ -135,7 +136,10 @@ def _show(run: dict[str, Any], report: Path | None, *, up_s: float, total_s: flo
         f"\neverything up after {formats.duration(up_s)}, the run took {took}, all in all {formats.duration(total_s)}"
     )
     if report:
-        say(f"the report: {report}")
+        others = ", ".join(
+            sorted(path.name for path in report.parent.iterdir() if path.is_file() and path != report)
+        )
+        say(f"the report: {report}{f' (beside it: {others})' if others else ''}")
     say("\nNext:\n  penstock up                                                  # keep it running"
         "\n  penstock run repository-guard -i repository=@PATH --wait     # your own source tree"
         "\n  penstock graph shared/packs/security/repository-guard.yaml   # what it does")  # fmt: skip
@@ -145,6 +149,11 @@ def _comments(run: dict[str, Any]) -> list[dict[str, Any]]:
     """The reviewer's ranked comments."""
     outputs = [node["output"] for node in run["nodes"] if node["name"] == "review" and node["output"]]
     return list(outputs[0].get("comments", [])) if outputs else []
+
+
+def _end_of(text: str, chars_max: int) -> str:
+    """The end of a path tells more than its beginning."""
+    return text if len(text) <= chars_max else f"…{text[1 - chars_max :]}"
 
 
 def _colour(severity: str) -> str:

@@ -13,6 +13,8 @@ from penstock_cli.output import Format, Output, command, print_json, say
 from penstock_cli.saving import save_file
 from penstock_cli.summary import fetch_artifacts, show_summary
 
+EXIT_INTERRUPTED = 130  # what shells give for SIGINT
+
 
 def register(app: typer.Typer) -> None:
     command(app, "run")(run)
@@ -66,7 +68,11 @@ def finish(api: Api, started: dict[str, Any], *, wait: bool, download: Path | No
             say(f"follow it with: penstock runs get {started['id']} --wait")
             print(started["id"])
         return
-    ended = follow(api, started["id"])
+    try:
+        ended = follow(api, started["id"])
+    except KeyboardInterrupt:
+        say(f"\nthe run goes on; see it with: penstock runs get {started['id']} --wait")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
     if output is Format.JSON:
         print_json(ended)
     else:

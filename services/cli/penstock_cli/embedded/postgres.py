@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -120,6 +121,10 @@ class Postgres:
     def stop(self) -> None:
         if self._child:
             self._child.stop()
+            with suppress(
+                OSError
+            ):  # not empty: PostgreSQL did not end in good order; the next start clears it
+                self.sockets.rmdir()
 
     def kill(self) -> None:
         """kill -9 of the postmaster; its backends notice and end."""
