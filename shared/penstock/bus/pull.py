@@ -80,7 +80,9 @@ class PullLoop:
         self._drop_dead()
         await self._request()
         try:
-            await asyncio.wait_for(self._wake.wait(), self._seconds_to_next_death())
+            # Not wait_for: on Python 3.11 it swallows a cancellation that comes in the turn of the wake-up.
+            async with asyncio.timeout(self._seconds_to_next_death()):
+                await self._wake.wait()
         except TimeoutError:
             return
         self._wake.clear()
