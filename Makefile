@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help setup demo up test check bench test-chaos lock clean
+.PHONY: help setup demo up test check bench test-chaos docs lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +34,11 @@ test-chaos: setup ## Kill processes at random instants during many runs, and che
 
 bench: setup ## Measure the five workloads of the design, one JSON line each
 	@$(PY) -m benchmarks.run
+
+docs: setup ## Write again what is generated from the code; the tests check that it is current
+	@$(PY) -m orchestrator.bus.asyncapi > docs/asyncapi.yaml
+	@$(PY) -m orchestrator.domain.diagram > docs/states.md
+	@$(PY) -m penstock.definition.schema > docs/definition.schema.json
 
 clean: ## Remove what running and testing left behind; keeps .venv
 	@rm -rf .penstock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

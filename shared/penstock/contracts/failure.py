@@ -47,7 +47,7 @@ RETRYABLE = frozenset(
 )
 
 
-class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+class Failure(msgspec.Struct, frozen=True):
     """An error as it travels: in results, events, logs and the API. Never empty (requirement H9)."""
 
     type: str

@@ -1,0 +1,74 @@
+"""One whole Penstock for the tests that go through its public API."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.stack import ROOT, Stack
+
+LEASE_S = 3.0
+Json = Any
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    agents = (ROOT / "tests/agents_for_tests", ROOT / "shared/packs")
+    extra = {"PENSTOCK_ORCHESTRATOR_LEASE_S": str(LEASE_S)}
+    with Stack(folder=tmp_path_factory.mktemp("stack"), agents=agents, slots=8, extra=extra) as running:
+        yield running
+
+
+class Api:
+    """The public API, as a client sees it."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+
+    async def define(self, document: Json) -> None:
+        answer = await self.client.post("/api/v1/workflows", json=document)
+        assert answer.status_code in (200, 201), answer.text
+
+    async def start(self, workflow: str, run_input: Json = None, **fields: Json) -> str:
+        body = {"workflow": workflow, "input": run_input or {}, **fields}
+        answer = await self.client.post("/api/v1/runs", json=body)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    async def ended(self, run: str, *, seconds: int = 60) -> Json:
+        """The run, once it has ended."""
+        answer = await self.client.get(f"/api/v1/runs/{run}", params={"wait": seconds})
+        assert answer.json()["ended_at"], (await self.get(f"/runs/{run}/explain"))["sentence"]
+        return answer.json()
+
+    async def run(self, document: Json, run_input: Json = None) -> Json:
+        """Define, start, and wait for the end."""
+        await self.define(document)
+        return await self.ended(await self.start(document["name"], run_input))
+
+    async def get(self, path: str, **params: Json) -> Json:
+        answer = await self.client.get(f"/api/v1{path}", params=params)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def until_node(self, run: str, node: str, state: str) -> Json:
+        async with asyncio.timeout(30):
+            while (seen := node_of(await self.get(f"/runs/{run}"), node))["state"] != state:
+                await asyncio.sleep(0.05)
+        return seen
+
+
+@pytest.fixture
+async def api(stack: Stack) -> AsyncIterator[Api]:
+    async with httpx.AsyncClient(base_url=stack.url, timeout=90) as client:
+        yield Api(client)
+
+
+def node_of(run: Json, name: str) -> Json:
+    return next(node for node in run["nodes"] if node["name"] == name)
+
+
+def states(run: Json) -> dict[str, str]:
+    return {node["name"]: node["state"] for node in run["nodes"]}
