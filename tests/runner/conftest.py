@@ -27,6 +27,7 @@ from tests.runner.artifact_server import ArtifactServer
 from tests.runner.peer import Peer
 from tests.servers import RUNNER, TESTER
 
+HOLDS = Report(Tier.BWRAP, ())
 LIMITS = SandboxLimits(memory_bytes=128 * MIB, processes=16, scratch_bytes=16 * MIB)
 
 
@@ -105,7 +106,9 @@ async def start(
     """`await start(slots=…)` gives a runner that takes work; it is stopped at once at the end of the test."""
     async with AsyncExitStack() as stack:
 
-        async def start(*, id: str = "runner-1", secrets: Any = None, **fields: Any) -> Started:
+        async def start(
+            *, id: str = "runner-1", secrets: Any = None, report: Report = HOLDS, **fields: Any
+        ) -> Started:
             login = own_nats.login(RUNNER)
             settings = Settings(
                 id=id,
@@ -119,7 +122,7 @@ async def start(
             )
             catalogue = Catalogue(agents.made)
             return await stack.enter_async_context(
-                _running(settings, catalogue, GrantedSecrets(secrets or {}))
+                _running(settings, catalogue, GrantedSecrets(secrets or {}), report)
             )
 
         yield start
@@ -127,7 +130,7 @@ async def start(
 
 @asynccontextmanager
 async def _running(
-    settings: Settings, catalogue: Catalogue, secrets: GrantedSecrets
+    settings: Settings, catalogue: Catalogue, secrets: GrantedSecrets, report: Report
 ) -> AsyncIterator[Started]:
     stop = Stop()
     async with AsyncExitStack() as stack:
@@ -143,7 +146,7 @@ async def _running(
         runner = await compose(
             settings,
             bus=bus,
-            report=Report(Tier.BWRAP, ()),
+            report=report,
             catalogue=catalogue,
             secrets=secrets,
             work=work,

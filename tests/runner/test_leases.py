@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from agent_runner.sandbox.port import Tier
+from agent_runner.sandbox.probe import Check, Report
 from penstock.contracts import subjects
 from penstock.contracts.failure import ErrorClass
 from penstock_cli.embedded.nats import Nats
@@ -234,6 +236,24 @@ async def test_runner_announces_what_it_offers(start: Start, peer: Peer, agents:
     hello = peer.hellos[0]
     assert (hello.runner, hello.pool, hello.slots, hello.tier) == ("runner-1", "default", 3, "bwrap")
     assert [(offer.name, offer.description) for offer in hello.agents] == [("quick", "says nothing")]
+
+
+async def test_runner_whose_sandbox_does_not_hold_says_so_and_takes_no_work(
+    start: Start, peer: Peer, agents: Agents
+) -> None:
+    agents.add("quick", QUICK)
+    escape = Check("read the host's files", held=False, detail="/etc/shadow", hint="use tier bwrap")
+    await peer.order("quick")
+
+    started: Started = await start(report=Report(Tier.BWRAP, (escape,)))
+    await peer.until(lambda: bool(peer.hellos))
+    await peer.bus.client.flush()
+
+    assert started.runner.pull is None
+    assert peer.hellos[0].slots == 0
+    assert "use tier bwrap" in (peer.hellos[0].agents[0].error or "")
+    assert peer.claims == []
+    assert await peer.waiting() == 1
 
 
 async def _until_idle(started: Started) -> None:

@@ -1,6 +1,7 @@
 """The runner's pure parts: packing, redaction, secrets, what is given to a folder."""
 
 import base64
+import os
 import urllib.parse
 from pathlib import Path
 from uuid import uuid4
@@ -121,4 +122,12 @@ def test_work_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
         pytest.raises(UnusableFolder, match="PENSTOCK_RUNNER_WORK_FOLDER"),
         claimed(tmp_path / "file", runner="r"),
     ):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_work_folder_of_a_stranger_is_refused(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65534, 65534)
+
+    with pytest.raises(UnusableFolder, match="belongs to uid 65534"), claimed(tmp_path, runner="r"):
         pass

@@ -170,6 +170,19 @@ async def test_runner_without_a_bus_says_so_and_still_obeys(process: Process, ow
     assert await process.ended() == 0
 
 
+async def test_runner_that_lost_its_bus_still_ends(process: Process, peer: Peer, own_nats: Nats) -> None:
+    process.start()
+    await until(lambda: bool(peer.hellos))
+    own_nats.kill()
+
+    process.signal(signal.SIGTERM)
+    code = await process.ended()
+
+    own_nats.start()  # for the peer, which has not ended yet
+    await until(lambda: peer.bus.is_connected)
+    assert code == 0
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "expected"),
     [

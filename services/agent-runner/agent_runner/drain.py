@@ -58,6 +58,8 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=CANCEL_AGAIN_S)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("drain.pull_ended_badly", reason=str(error) or type(error).__name__)
 
 
 async def _within(work: Awaitable[None], seconds: float, unless: asyncio.Event | None = None) -> bool:

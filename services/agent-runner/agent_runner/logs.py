@@ -81,8 +81,9 @@ class Logs:
             await self._wake.wait()
             self._wake.clear()
             while self._ready:
-                await self._publish(self._ready[:PUBLICATION_MESSAGES_MAX])
-                del self._ready[:PUBLICATION_MESSAGES_MAX]
+                messages = self._ready[:PUBLICATION_MESSAGES_MAX]
+                del self._ready[: len(messages)]
+                await self._publish(messages)
             self._idle.set()
 
     def _append(self, attempt: AttemptLog, line: LogLine) -> None:

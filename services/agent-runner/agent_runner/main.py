@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass
 
 import structlog
@@ -55,6 +55,7 @@ def main() -> int:
     settings = read_settings(Settings)
     warn_of_unknown_settings(Settings, dict(os.environ))
     try:
+        # Not uvloop: its child processes inherit descriptors, which the attack on our own sandbox found.
         return asyncio.run(serve(settings))
     except (UnusableFolder, UnsafeSecrets) as error:
         print(f"{error}", file=sys.stderr)
@@ -226,23 +227,29 @@ def _refused(offer: AgentOffer, report: Report) -> AgentOffer:
 
 async def _connected(settings: Settings, stop: Stop, stack: AsyncExitStack) -> Bus | None:
     """The bus, however long it takes, or None when told to stop before."""
-    connecting = asyncio.create_task(
-        stack.enter_async_context(
-            connect(
-                url=settings.nats_url,
-                user=settings.nats_user,
-                password=settings.nats_password,
-                name=f"agent-runner {settings.id}",
-            )
-        )
+    connection = connect(
+        url=settings.nats_url,
+        user=settings.nats_user,
+        password=settings.nats_password,
+        name=f"agent-runner {settings.id}",
     )
+    connecting = asyncio.create_task(connection.__aenter__())
     told = asyncio.create_task(stop.drain.wait())
     try:
         await asyncio.wait({connecting, told}, return_when=asyncio.FIRST_COMPLETED)
-        return connecting.result() if connecting.done() else None
+        if not connecting.done():
+            return None
+        stack.push_async_callback(_hang_up, connection)
+        return connecting.result()
     finally:
         connecting.cancel()
         told.cancel()
+
+
+async def _hang_up(connection: AbstractAsyncContextManager[Bus]) -> None:
+    """Closing a connection that is broken anyway is no reason to fail after a drain."""
+    with suppress(ConnectionError):
+        await connection.__aexit__(None, None, None)
 
 
 async def _serve_health(facts: _Facts, stack: AsyncExitStack) -> None:

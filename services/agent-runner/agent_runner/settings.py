@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     nats_password: str = ""
     orchestrator_url: str = Field("http://127.0.0.1:9002", pattern=r"^https?://.+")
     sandbox: Tier = Tier.BWRAP
-    work_folder: Path = Path(tempfile.gettempdir()) / "penstock-runner"
+    work_folder: Path = Path(tempfile.gettempdir()) / f"penstock-runner-{os.geteuid()}"
     secrets_file: Path | None = None
     drain_grace_s: PositiveFloat = 30.0
     http_host: str = "127.0.0.1"

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,8 @@ def claimed(parent: Path, *, runner: str) -> Iterator[WorkFolder]:
     """An empty work folder that no other runner uses, removed at the end."""
     root = parent / runner
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        parent.mkdir(parents=True, exist_ok=True)
+        _check_owner(parent)
         _sweep(parent)
         root.mkdir(exist_ok=True)
         lock = _locked(root)
@@ -74,12 +75,23 @@ def _sockets_folder(root: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix="penstock-"))
 
 
+def _check_owner(parent: Path) -> None:
+    """Whoever owns the folder can swap what is in it, and so must be no stranger. Below /tmp anybody can be first."""
+    owner = parent.stat().st_uid
+    if owner not in (0, os.geteuid()):
+        raise UnusableFolder(
+            f"PENSTOCK_RUNNER_WORK_FOLDER: {parent} belongs to uid {owner}; expected a folder of root or of uid "
+            f"{os.geteuid()}"
+        )
+
+
 def _sweep(parent: Path) -> None:
     """Remove the folders of runners that were killed: nobody holds their locks."""
     for left in parent.iterdir():
-        if (left / _LOCK_FILE).is_file() and (lock := _locked(left)) is not None:
-            shutil.rmtree(left, ignore_errors=True)
-            os.close(lock)
+        with suppress(OSError):  # another user's, or gone meanwhile
+            if (left / _LOCK_FILE).is_file() and (lock := _locked(left)) is not None:
+                shutil.rmtree(left, ignore_errors=True)
+                os.close(lock)
 
 
 def _locked(folder: Path) -> int | None:
