@@ -27,6 +27,15 @@ from agent_runner.sandbox.streams import open_streams
 from agent_runner.sandbox.users import PATH, SLOTS_MAX, checked_environment, uid_block
 from agent_runner.sandbox.watch import OUT_FILES_MAX, Watch
 
+_FOLDER_PREFIX = "penstock-sandbox-"
+
+
+def sweep_folders() -> None:
+    """Delete what runners that were killed have left in the folder for temporary files."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*-*"):
+        if not Path("/proc", folder.name.removeprefix(_FOLDER_PREFIX).split("-")[0]).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
 
 class BwrapSandbox:
     """Starts programs in bubblewrap. `networks` are private ones that agents may nevertheless reach."""
@@ -39,7 +48,7 @@ class BwrapSandbox:
         self._weakness = weakness or Weakness()
         self._uid_first = uid_block()
         self._serial = count()
-        self._folder = Path(tempfile.mkdtemp(prefix="penstock-sandbox-"))
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-"))
         make_etc(self._folder / "etc", uid_first=self._uid_first)
 
     @property

@@ -133,7 +133,10 @@ class LaunchedSandbox:
             writable=(Path(view.output), Path(view.scratch)),
             connectable=(spec.socket,) if spec.socket else (),
         )
-        rules = seccomp.Filter(internet_sockets=False, memory_files=group is not None)
+        shares_user = self._uid_first is None
+        rules = seccomp.Filter(
+            internet_sockets=False, memory_files=group is not None, shares_user=shares_user
+        )
         return {
             "runner": os.getpid(),
             "command": spec.command,
