@@ -1,8 +1,8 @@
 """Promise R10: the sandbox holds, and the self-attack would tell if it did not."""
 
+import asyncio
 import os
 import shutil
-import stat
 import sys
 import tempfile
 import time
@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
+import agent_runner
+import penstock
 from agent_runner.sandbox import doctor, probe
 from agent_runner.sandbox.bwrap import BwrapSandbox
 from agent_runner.sandbox.cgroup import detect
@@ -19,7 +22,7 @@ from agent_runner.sandbox.command import Host, Weakness
 from agent_runner.sandbox.launched import LaunchedSandbox
 from agent_runner.sandbox.port import Tier
 from tests.sandbox.conftest import NO_CGROUPS
-from tests.sandbox.programs import PYTHON
+from tests.sandbox.programs import DEADLINE_S, PYTHON
 
 pytestmark = pytest.mark.sandbox
 
@@ -158,10 +161,9 @@ def _copy_interpreter(folder: Path) -> None:
     shutil.copy(PYTHON, folder / "bin")
     for shared in (base / "lib").glob("libpython*.so*"):
         shutil.copy(shared, folder / "lib")
-    package = Path(probe.agent_runner.__file__).parent
-    shutil.copytree(
-        package, folder / "package" / "agent_runner", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    for module in (agent_runner, penstock, msgspec):
+        source = Path(str(module.__file__)).parent
+        shutil.copytree(source, folder / "package" / source.name, ignore=skipped)
 
 
 async def test_no_escape_gets_through_landlock_but_the_known_gap(
@@ -191,33 +193,30 @@ async def test_landlock_taken_away_is_found_out(
     assert {"read a file of the host", "connect to the host's loopback", "make a user namespace"} <= names
 
 
-async def test_a_runner_that_is_nobody_confines_too(
-    host: Host, open_interpreter: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("tier", [Tier.BWRAP, Tier.LANDLOCK])
+async def test_a_runner_that_is_not_root_confines_too(
+    open_interpreter: tuple[Path, Path], tier: Tier
 ) -> None:
-    """bwrap and all it starts run under an unprivileged uid, as for a runner that is not root."""
     if os.geteuid() != 0:
         pytest.skip("the other tests ran under an unprivileged uid already")
     python, package = open_interpreter
-    monkeypatch.setattr(probe, "_interpreter", lambda: (package, str(python), python.parent.parent))
-    as_nobody = tmp_path / "bwrap"
-    as_nobody.write_text(
-        f'#!/bin/sh\nexec setpriv --reuid 65534 --regid 65534 --clear-groups {host.bwrap} "$@"\n'
+    nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+
+    done = await asyncio.create_subprocess_exec(
+        *(*nobody, str(python), "-c", _PROBE, tier),
+        env={"PYTHONPATH": str(package), "PATH": os.environ["PATH"], "HOME": "/nonexistent"},
+        cwd="/",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
-    as_nobody.chmod(as_nobody.stat().st_mode | stat.S_IXUSR)
-    nobodys = replace(host, bwrap=str(as_nobody), drops_from_root=False, cgroups=NO_CGROUPS)
-    sandbox = BwrapSandbox(nobodys)
-    sandbox._folder.chmod(0o755)
-    monkeypatch.setattr(BwrapSandbox, "_prepare", _prepare_for_nobody(BwrapSandbox._prepare))
+    out, _ = await asyncio.wait_for(done.communicate(), DEADLINE_S)
 
-    report = await probe.attack(sandbox)
-
-    await sandbox.close()
-    assert report.holds, report.message()
+    assert out.decode().startswith(f"sandbox tier {tier} withstood "), out.decode()
 
 
-def _prepare_for_nobody(prepare: object) -> object:
-    def prepared(self: BwrapSandbox, spec: object) -> None:
-        prepare(self, spec)  # type: ignore[operator]
-        os.chown(spec.work_folder / "out", 65534, 65534)  # type: ignore[attr-defined]
-
-    return prepared
+_PROBE = """
+import asyncio, sys
+from agent_runner.sandbox.port import Tier
+from agent_runner.sandbox.probe import probe
+print(asyncio.run(probe(Tier(sys.argv[1]))).message())
+"""

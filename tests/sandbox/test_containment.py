@@ -111,6 +111,25 @@ async def test_slots_have_users_of_their_own(bwrap: BwrapSandbox, folder: Path) 
     assert int(second.out) == int(first.out) + 1
 
 
+async def test_a_slot_beyond_the_uids_is_refused(bwrap: BwrapSandbox, folder: Path) -> None:
+    with pytest.raises(InvalidInput, match="slot: 4096 is out of range"):
+        await bwrap.start(shell(folder, "true", slot=4096))
+
+
+async def test_sandboxes_may_share_a_work_folder(sandbox: Sandbox, folder: Path) -> None:
+    write = 'echo mine > "$TMPDIR"/note; echo ready; read line; cat "$TMPDIR"/note; ls "$TMPDIR"'
+    first = await sandbox.start(shell(folder, write, slot=7))
+    await first.stdout.readline()
+    (folder / "work" / "out").chmod(0o1777)
+
+    second = await run(sandbox, shell(folder, 'touch "$TMPDIR"/other', slot=8))
+    outcome = await finish(first, b"go\n")
+
+    assert second.exit.code == 0, second.error
+    assert outcome.out == "mine\nnote\n"
+    assert (folder / "work" / "out").stat().st_mode & 0o7777 == 0o1777
+
+
 async def test_a_folder_made_after_the_start_can_be_given(bwrap: BwrapSandbox, folder: Path) -> None:
     spec = shell(folder, "read line; echo done > /out/attempt/result")
     process = await bwrap.start(spec)

@@ -4,12 +4,13 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from agent_runner.sandbox.bwrap import BwrapSandbox
+from agent_runner.sandbox.bwrap import BwrapSandbox, sweep_folders
 from agent_runner.sandbox.cgroup import Cgroups, detect
 from agent_runner.sandbox.launched import LaunchedSandbox
 from agent_runner.sandbox.port import Sandbox, Tier
@@ -143,6 +144,9 @@ async def test_a_killed_runner_takes_its_sandboxes_along(folder: Path, tier: Tie
     await runner.wait()
 
     assert await gone(f"# {mark}")
+    assert bool(folders_of(runner.pid)) == (tier is Tier.BWRAP)
+    sweep_folders()
+    assert folders_of(runner.pid) == []
 
 
 async def test_control_groups_are_given_back(bwrap: BwrapSandbox, folder: Path) -> None:
@@ -169,6 +173,10 @@ async def test_tier_none_runs_and_ends_a_program(folder: Path) -> None:
 
     assert outcome.exit.signal == signal.SIGKILL
     assert processes_named(mark) == []
+
+
+def folders_of(runner: int) -> list[Path]:
+    return list(Path(tempfile.gettempdir()).glob(f"penstock-sandbox-{runner}-*"))
 
 
 def _tells_codes_from_signals(sandbox: Sandbox) -> bool:

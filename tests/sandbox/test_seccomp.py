@@ -6,6 +6,7 @@ import pytest
 
 from agent_runner.sandbox.seccomp import Filter, _numbers, program
 
+_PRETEND = 0x50000
 _ALLOW, _KILL, _EPERM, _ENOSYS, _EAFNOSUPPORT = 0x7FFF0000, 0x80000000, 0x50001, 0x50026, 0x50061
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _FULL = Filter(internet_sockets=True, memory_files=True)
@@ -84,6 +85,17 @@ def test_without_a_network_namespace_only_local_sockets_are_left() -> None:
     assert verdict(41, 1, rules=_CLOSED) == _ALLOW
     assert verdict(41, 2, rules=_CLOSED) == _EAFNOSUPPORT
     assert verdict(319, rules=_CLOSED) == _ENOSYS
+
+
+def test_a_shared_user_changes_nobodys_modes_and_limits() -> None:
+    shared = Filter(internet_sockets=False, memory_files=False, shares_user=True)
+
+    assert verdict(90) == _ALLOW
+    assert verdict(90, rules=shared) == _PRETEND  # chmod
+    assert verdict(188, rules=shared) == _EPERM  # setxattr
+    assert verdict(302, 0, rules=shared) == _ALLOW  # prlimit64 of itself
+    assert verdict(302, 1234, rules=shared) == _EPERM
+    assert verdict(141, 0, 1234, rules=shared) == _EPERM  # setpriority
 
 
 def test_nothing_can_be_typed_into_a_terminal() -> None:

@@ -24,8 +24,17 @@ from agent_runner.sandbox.port import SandboxSpec, Tier, View
 from agent_runner.sandbox.process import ContainedProcess, Parts
 from agent_runner.sandbox.status import Status
 from agent_runner.sandbox.streams import open_streams
-from agent_runner.sandbox.users import PATH, SLOTS_MAX, checked_environment, uid_block
+from agent_runner.sandbox.users import PATH, checked_environment, ensure_folder, uid_block, uid_of
 from agent_runner.sandbox.watch import OUT_FILES_MAX, Watch
+
+_FOLDER_PREFIX = "penstock-sandbox-"
+
+
+def sweep_folders() -> None:
+    """Delete what runners that were killed have left in the folder for temporary files."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*-*"):
+        if not Path("/proc", folder.name.removeprefix(_FOLDER_PREFIX).split("-")[0]).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class BwrapSandbox:
@@ -39,7 +48,7 @@ class BwrapSandbox:
         self._weakness = weakness or Weakness()
         self._uid_first = uid_block()
         self._serial = count()
-        self._folder = Path(tempfile.mkdtemp(prefix="penstock-sandbox-"))
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-"))
         make_etc(self._folder / "etc", uid_first=self._uid_first)
 
     @property
@@ -123,15 +132,13 @@ class BwrapSandbox:
 
     def _prepare(self, spec: SandboxSpec) -> None:
         for name in ("in", "out"):
-            folder = spec.work_folder / name
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o755)
+            ensure_folder(spec.work_folder / name, mode=0o755)
         self.give(spec, spec.work_folder / "out")
         if spec.socket:
             self.give(spec, spec.socket)
 
     def _uid(self, spec: SandboxSpec) -> int:
-        return self._uid_first + spec.slot % SLOTS_MAX
+        return uid_of(spec.slot, first=self._uid_first)
 
     async def _open_proxy(self, spec: SandboxSpec, stack: AsyncExitStack) -> Path | None:
         if not spec.limits.network:

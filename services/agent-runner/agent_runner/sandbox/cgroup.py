@@ -1,7 +1,8 @@
 """Control groups, version 1 and 2: the only honest count of a sandbox's memory and processes.
 
 A runner gets them as root on a plain machine, or delegated by systemd or a container engine. Where it does
-not, `detect` says why and the tiers fall back to rlimits and a watcher.
+not, `detect` says why and the tiers fall back to rlimits and a watcher. To enter a group after a quiet spell
+takes 5 to 20 ms: the kernel waits for a grace period, unless the hierarchy is mounted with favordynmods.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from penstock.contracts.limits import MIB
 
 _REMOVAL_DEADLINE_S = 5.0  # the kernel lets go of a group's last process a moment after its death
 _OWN_PROCESSES = 4  # bwrap, its init and the set-up commands count too
-_HIERARCHIES = ("memory", "pids")  # of version 1; to enter cpuacct as well costs 10 ms a start
+_HIERARCHIES = ("memory", "pids")  # of version 1
 _UNIFIED = "unified"  # version 2 beside version 1, as systemd mounts it: counts cpu, and kills at once
 
 

@@ -32,7 +32,7 @@ def make_etc(folder: Path, *, uid_first: int) -> None:
 
 
 def _accounts(uid_first: int) -> dict[str, str]:
-    uids = range(uid_first, uid_first + SLOTS_MAX)
+    uids = range(uid_first, uid_first + SLOTS_MAX)  # 200 KB, read only by a program that asks for its name
     users = [f"agent:x:{uid}:{uid}:agent:/tmp:/bin/sh" for uid in uids]
     groups = [f"agent:x:{uid}:" for uid in uids]
     nobody = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin"

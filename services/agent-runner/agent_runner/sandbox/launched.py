@@ -20,7 +20,14 @@ from agent_runner.sandbox.cgroup import Cgroups, Group, NoCgroups
 from agent_runner.sandbox.port import Exit, SandboxSpec, Tier, View
 from agent_runner.sandbox.process import ContainedProcess, Parts
 from agent_runner.sandbox.streams import open_streams
-from agent_runner.sandbox.users import PATH, SLOTS_MAX, checked_environment, drops_from_root, uid_block
+from agent_runner.sandbox.users import (
+    PATH,
+    checked_environment,
+    drops_from_root,
+    ensure_folder,
+    uid_block,
+    uid_of,
+)
 from agent_runner.sandbox.watch import OUT_FILES_MAX, Watch
 from penstock.contracts.errors import InvalidInput
 
@@ -60,7 +67,7 @@ class LaunchedSandbox:
             agent=str(spec.agent_folder),
             input=str(spec.work_folder / "in"),
             output=str(spec.work_folder / "out"),
-            scratch=str(spec.work_folder / "scratch"),
+            scratch=str(_scratch(spec)),
             socket=str(spec.socket) if spec.socket else None,
         )
 
@@ -106,22 +113,20 @@ class LaunchedSandbox:
         status = _Report(report)
         stack.callback(status.close)
         pids: Callable[[], tuple[int, ...]] = partial(_sandboxed, process.pid)
-        folders = (spec.work_folder / "out", spec.work_folder / "scratch")
+        folders = (spec.work_folder / "out", _scratch(spec))
         watch = Watch(spec.limits, folders, None if group else pids)
         stack.push_async_callback(asyncio.to_thread, shutil.rmtree, folders[1], ignore_errors=True)
         kill = partial(_order_end, process)
         return Parts(process, streams, group, watch, status.program, status.ending, kill)
 
     def _uid(self, spec: SandboxSpec) -> int | None:
-        return None if self._uid_first is None else self._uid_first + spec.slot % SLOTS_MAX
+        return None if self._uid_first is None else uid_of(spec.slot, first=self._uid_first)
 
     def _prepare(self, spec: SandboxSpec) -> None:
-        for name, mode in (("in", 0o755), ("out", 0o700), ("scratch", 0o700)):
-            folder = spec.work_folder / name
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(mode)
-            if name != "in":
-                self.give(spec, folder)
+        ensure_folder(spec.work_folder / "in", mode=0o755)
+        for folder in (spec.work_folder / "out", _scratch(spec)):
+            ensure_folder(folder, mode=0o700)
+            self.give(spec, folder)
         if spec.socket:
             self.give(spec, spec.socket)
 
@@ -133,7 +138,10 @@ class LaunchedSandbox:
             writable=(Path(view.output), Path(view.scratch)),
             connectable=(spec.socket,) if spec.socket else (),
         )
-        rules = seccomp.Filter(internet_sockets=False, memory_files=group is not None)
+        shares_user = self._uid_first is None
+        rules = seccomp.Filter(
+            internet_sockets=False, memory_files=group is not None, shares_user=shares_user
+        )
         return {
             "runner": os.getpid(),
             "command": spec.command,
@@ -196,6 +204,11 @@ class _Report:
         for line in self._text.splitlines():
             facts |= json.loads(line)
         return facts
+
+
+def _scratch(spec: SandboxSpec) -> Path:
+    """Sandboxes that share a work folder have a scratch folder each."""
+    return spec.work_folder / f"scratch-{spec.slot}"
 
 
 def _order_end(process: asyncio.subprocess.Process) -> None:

@@ -17,6 +17,7 @@ _LOAD, _JUMP_EQUAL, _JUMP_GREATER, _JUMP_AT_LEAST, _JUMP_ANY_BIT, _RETURN = 0x20
 _NUMBER, _ARCHITECTURE, _ARGUMENT_0, _ARGUMENT_1 = 0, 4, 16, 24  # offsets in struct seccomp_data, low words
 
 _ALLOW, _KILL_PROCESS = 0x7FFF0000, 0x80000000
+_PRETEND = 0x00050000  # "error 0": success, and nothing is done
 _EPERM, _ENOSYS, _EAFNOSUPPORT = 0x00050000 | 1, 0x00050000 | 38, 0x00050000 | 97
 
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # AUDIT_ARCH_*
@@ -37,6 +38,7 @@ class Filter:
 
     internet_sockets: bool  # harmless in a network namespace of its own, the way out without one
     memory_files: bool  # memfd_create makes memory that only a cgroup can count
+    shares_user: bool = False  # and sees the host: modes, owners and limits of the runner's are to be kept
 
 
 @cache
@@ -63,6 +65,28 @@ def _assemble(rules: Filter, machine: str) -> Iterator[_Instruction]:
 
 
 def _conditional(rules: Filter) -> dict[str, list[_Instruction]]:
+    return _for_all(rules) | (_for_shared_users() if rules.shares_user else {})
+
+
+def _for_shared_users() -> dict[str, list[_Instruction]]:
+    """What Landlock does not guard, and the kernel grants to every process of the same user.
+
+    A change of mode, owner or time is answered with success, and without effect: programs that copy or unpack
+    files insist on it, and rarely need it.
+    """
+    pretended = ("chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat")
+    times = ("utime", "utimes", "utimensat", "futimesat")
+    attributes = ("setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr")
+    scheduling = ("sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr")
+    return {
+        **{name: [_end(_PRETEND)] for name in (*pretended, *times)},
+        **{name: [_end(_EPERM)] for name in attributes},
+        **{name: _only(_ARGUMENT_0, (0,), otherwise=_EPERM) for name in ("prlimit64", *scheduling)},
+        **{name: _only(_ARGUMENT_1, (0,), otherwise=_EPERM) for name in ("setpriority", "ioprio_set")},
+    }
+
+
+def _for_all(rules: Filter) -> dict[str, list[_Instruction]]:
     families = (_AF_UNIX, _AF_INET, _AF_INET6) if rules.internet_sockets else (_AF_UNIX,)
     return {
         "clone": [

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import assert_never
 
-from agent_runner.sandbox.bwrap import BwrapSandbox
+from agent_runner.sandbox.bwrap import BwrapSandbox, sweep_folders
 from agent_runner.sandbox.cgroup import Cgroups, detect
 from agent_runner.sandbox.launched import LaunchedSandbox
 from agent_runner.sandbox.port import Sandbox, Tier
@@ -17,7 +17,9 @@ async def open_sandbox(tier: Tier, *, networks: Iterable[str] = ()) -> Sandbox:
     """
     match tier:
         case Tier.BWRAP:
-            return BwrapSandbox(await survey(), networks=networks)
+            host = await survey()
+            sweep_folders()
+            return BwrapSandbox(host, networks=networks)
         case Tier.LANDLOCK | Tier.NONE:
             cgroups = detect()
             if isinstance(cgroups, Cgroups):

@@ -2,11 +2,13 @@
 
 import os
 import re
+import stat
 from collections.abc import Mapping
+from pathlib import Path
 
 from penstock.contracts.errors import InvalidInput
 
-SLOTS_MAX = 256  # uids that one runner uses; a sandbox's uid is the runner's first uid plus its slot
+SLOTS_MAX = 4096  # uids of one runner: of its slots, and of workers that outlive an attempt
 
 UID_FIRST = 1_879_048_192  # the range that systemd's list of uids leaves unused, up to 2^31
 UIDS = 2**28
@@ -28,6 +30,19 @@ def checked_environment(environment: Mapping[str, str]) -> dict[str, str]:
 def uid_block() -> int:
     """The uid of this runner's slot 0. Runners on one machine get different blocks, most likely."""
     return UID_FIRST + os.getpid() * SLOTS_MAX % UIDS
+
+
+def uid_of(slot: int, *, first: int) -> int:
+    """The uid of a slot. Two sandboxes at once must never share one: a limit or a kill goes by it."""
+    if not 0 <= slot < SLOTS_MAX:
+        raise InvalidInput.at("slot", f"{slot} is out of range, expected 0 to {SLOTS_MAX - 1}")
+    return first + slot
+
+
+def ensure_folder(folder: Path, *, mode: int) -> None:
+    """Make the folder if it is missing, with at least these rights: its owner may have given more."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(stat.S_IMODE(folder.stat().st_mode) | mode)
 
 
 def drops_from_root() -> bool:

@@ -106,8 +106,19 @@ def write_root(targets: Targets) -> str | None:
 
 @escape("make the agent's folder writable by chmod")
 def change_mode(targets: Targets) -> str | None:
-    os.chmod(targets.agent, 0o755)
+    before = os.stat(targets.agent).st_mode
+    os.chmod(targets.agent, before ^ stat.S_IWGRP)
+    if os.stat(targets.agent).st_mode == before:
+        raise Held("the call had no effect")
+    os.chmod(targets.agent, before)
     return "changed its mode"
+
+
+@escape("change the mode of a file of the host")
+def change_host_mode(targets: Targets) -> str | None:
+    before = os.stat(targets.file).st_mode
+    os.chmod(targets.file, 0o600)
+    return None if os.stat(targets.file).st_mode == before else f"changed the mode of {targets.file}"
 
 
 @escape("write to /dev")

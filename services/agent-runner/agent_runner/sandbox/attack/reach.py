@@ -1,6 +1,7 @@
 """Escapes by way of sockets and signals: reaching the host's processes and networks."""
 
 import os
+import resource
 import signal
 import socket
 from contextlib import suppress
@@ -74,13 +75,21 @@ for _name, _family, _kind in (
     _open_family(_name, _family, _kind)
 
 
-@escape("signal a process of the host")
-def signal_host(targets: Targets) -> str | None:
-    """The host sees whether its process lives: the same number may be one of ours."""
+@escape("change the limits of a process of the host")
+def limit_host(targets: Targets) -> str | None:
     if targets.process in (os.getpid(), os.getppid(), 1):
         raise Held("the number is one of ours")
-    os.kill(targets.process, signal.SIGKILL)
-    return f"sent SIGKILL to {targets.process}"
+    limits = resource.prlimit(targets.process, resource.RLIMIT_CORE)
+    resource.prlimit(targets.process, resource.RLIMIT_CORE, limits)
+    return f"set a limit of process {targets.process}"
+
+
+@escape("slow down a process of the host")
+def slow_host(targets: Targets) -> str | None:
+    if targets.process in (os.getpid(), os.getppid(), 1):
+        raise Held("the number is one of ours")
+    os.setpriority(os.PRIO_PROCESS, targets.process, 19)
+    return f"set the priority of process {targets.process}"
 
 
 @escape("see processes of the host")
@@ -89,3 +98,12 @@ def see_processes(targets: Targets) -> str | None:
         if targets.text in file.read():
             return f"read the command line of {targets.process}"
     raise Held("its number leads nowhere")
+
+
+@escape("signal a process of the host")
+def signal_host(targets: Targets) -> str | None:
+    """The host sees whether its process lives: the same number may be one of ours."""
+    if targets.process in (os.getpid(), os.getppid(), 1):
+        raise Held("the number is one of ours")
+    os.kill(targets.process, signal.SIGKILL)
+    return f"sent SIGKILL to {targets.process}"
