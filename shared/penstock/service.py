@@ -17,6 +17,7 @@ from penstock.contracts.names import did_you_mean
 S = TypeVar("S", bound=BaseSettings)
 
 EXIT_WRONG_SETTING = 2
+CANCEL_AGAIN_S = 0.5
 
 
 def set_up_logging(service: str, *, level: int = logging.INFO) -> None:
@@ -67,6 +68,15 @@ def warn_of_unknown_settings(kind: type[BaseSettings], environment: dict[str, st
             structlog.get_logger(__name__).warning(
                 "settings.unknown", name=name, hint=did_you_mean(name, known)
             )
+
+
+async def end(*tasks: "asyncio.Task[None]") -> None:
+    """Cancel tasks until they have ended: on Python 3.11 `wait_for`, which libraries use, may swallow one."""
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
 
 
 async def until_told_to_stop() -> signal.Signals:

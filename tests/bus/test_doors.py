@@ -33,6 +33,7 @@ from penstock.contracts.messages import (
     Results,
 )
 from penstock.contracts.wire import decode, encode, raw
+from penstock.service import end
 from penstock_cli.embedded.nats import Nats
 from tests.engine.conftest import World, chain, open_world
 from tests.servers import TESTER
@@ -65,9 +66,7 @@ async def doors(world: World) -> AsyncIterator[None]:
     await ControlDoor(world.bus, requests, registry).open()
     loops = [asyncio.create_task(results.run()), asyncio.create_task(logs.run())]
     yield
-    for loop in loops:
-        loop.cancel()
-    await asyncio.wait(loops)
+    await end(*loops)
 
 
 @pytest.fixture

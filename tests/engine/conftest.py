@@ -23,6 +23,7 @@ from penstock.bus.publisher import Publisher
 from penstock.bus.streams import declare_streams
 from penstock.definition import load
 from penstock.definition.expressions import Expressions
+from penstock.service import end
 from penstock_cli.embedded.nats import Nats
 
 LEASE = timedelta(seconds=30)
@@ -113,8 +114,7 @@ async def open_world(database: str, nats: Nats) -> AsyncIterator[World]:
         sweep = Sweep(pool, engine, relay, lease_s=LEASE.total_seconds(), bus_is_up=lambda: bus.is_connected)
         task = asyncio.create_task(engine.run())
         yield World(pool, bus, relay, engine, sweep)
-        task.cancel()
-        await asyncio.wait([task])
+        await end(task)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from penstock.bus.connection import Bus, connect
 from penstock.bus.publisher import Publisher
 from penstock.bus.streams import declare_streams
 from penstock.definition.expressions import Expressions
-from penstock.service import calm_garbage_collection, read_settings, set_up_logging, until_told_to_stop
+from penstock.service import calm_garbage_collection, end, read_settings, set_up_logging, until_told_to_stop
 
 DRAIN_S = 5.0  # how long a stopping orchestrator finishes what it has begun
 
@@ -146,19 +146,17 @@ async def _open_doors(parts: Parts, settings: Settings) -> list[asyncio.Task[Non
 
 async def _close_doors(parts: Parts, doors: list[asyncio.Task[None]]) -> None:
     """HTTP finishes its requests; the pull loops and the clock stop."""
-    *loops, _server = doors
+    *loops, server = doors
     parts.server.should_exit = True
-    for loop in loops:
-        loop.cancel()
-    await asyncio.wait(doors, timeout=DRAIN_S)
+    await end(*loops)
+    await asyncio.wait([server], timeout=DRAIN_S)
 
 
 async def _drain(parts: Parts, engine: asyncio.Task[None]) -> None:
     """What was committed goes out and is noted, as far as time allows; the next orchestrator does the rest."""
     with suppress(TimeoutError):
         await asyncio.wait_for(parts.relay.drain(), DRAIN_S)
-    engine.cancel()
-    await asyncio.wait([engine])
+    await end(engine)
 
 
 async def _close_pool(pool: asyncpg.Pool) -> None:

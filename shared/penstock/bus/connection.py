@@ -1,9 +1,10 @@
 """One connection to NATS that never gives up, and says in the log what the server refuses."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import nats
+import nats.errors
 import structlog
 from nats.aio.client import Client
 
@@ -75,4 +76,5 @@ async def connect(*, url: str, user: str, password: str, name: str) -> AsyncIter
     try:
         yield bus
     finally:
-        await client.close()
+        with suppress(OSError, nats.errors.Error):  # the server may be away
+            await client.close()

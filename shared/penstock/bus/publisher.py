@@ -70,6 +70,7 @@ class Publisher:
 
     async def send(self, messages: Sequence[Message]) -> Sent:
         """Put the list on its way, before whatever is sent after it. `messages` must not be empty."""
+        assert messages, "an empty list has nobody to acknowledge it"
         last = {stream_of(subject): position for position, (subject, _) in enumerate(messages)}
         asking = set(last.values())
         sent = Sent(len(messages), self._bus.epoch, len(asking), asyncio.get_running_loop().create_future())

@@ -71,7 +71,7 @@ class PullLoop:
             while True:
                 await self._step()
         finally:
-            if not self._bus.client.is_closed:
+            if self._bus.is_connected:
                 await subscription.drain()  # type: ignore[no-untyped-call]  # what is on its way is still handled
 
     async def _step(self) -> None:

@@ -24,6 +24,7 @@ from orchestrator.store.leases import Renewed, renew
 from penstock.contracts.errors import NotFound
 from penstock.contracts.limits import EVENTS_PER_BATCH_MAX
 from penstock.contracts.template import Evaluate
+from penstock.service import end
 
 STARTS_PER_BATCH_MAX = 100  # a 2,000-node run has many rows of its own
 
@@ -45,10 +46,13 @@ class RunEngine:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._events.run())
-            tasks.create_task(self._starts.run())
-            tasks.create_task(self._relay.run())
+        loops = [asyncio.create_task(loop.run()) for loop in (self._events, self._starts, self._relay)]
+        try:
+            ended, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+            for loop in ended:
+                loop.result()  # a loop that ended by itself ended by an error
+        finally:
+            await end(*loops)
 
     async def handle(self, items: Sequence[Item]) -> list[Answer | Exception]:
         """Apply events, each to its run; answers when they are committed. Raises Unavailable."""
