@@ -17,7 +17,7 @@ from orchestrator.engine.plans import Plans
 from orchestrator.engine.port import Started, StartRun, Superseded
 from orchestrator.engine.rows import event_writes, first_writes
 from orchestrator.engine.runs import Runs
-from orchestrator.store.start import Holder, RunStart, holders, start
+from orchestrator.store.start import Birth, Holder, RunStart, holders, start
 from penstock.contracts.errors import Conflict, Unavailable
 from penstock.contracts.template import Evaluate
 from penstock.contracts.wire import encode
@@ -25,7 +25,7 @@ from penstock.telemetry import metrics
 
 
 @dataclass(slots=True)
-class _Birth:
+class _Newborn:
     """A run that wants to be written."""
 
     request: StartRun
@@ -66,14 +66,14 @@ class Starts:
 
     async def _start(self, requests: list[StartRun]) -> list[Started | Exception]:
         births = [await self._birth(request) for request in requests]
-        good = [birth for birth in births if isinstance(birth, _Birth)]
-        written = await start(self._pool, [_row(birth) for birth in good])
+        good = [birth for birth in births if isinstance(birth, _Newborn)]
+        written = await start(self._pool, [_written(birth) for birth in good])
         self._commit([birth for birth in good if birth.id in written], written)
         refused = [birth.key for birth in good if birth.id not in written and birth.request.idempotency_key]
         taken = await holders(self._pool, refused) if refused else {}
         return [b if isinstance(b, Exception) else _answer(b, written.get(b.id), taken) for b in births]
 
-    async def _birth(self, request: StartRun) -> _Birth | Exception:
+    async def _birth(self, request: StartRun) -> _Newborn | Exception:
         try:
             plan = await self._plans.get(
                 project=request.project, workflow=request.workflow, version=request.version
@@ -92,9 +92,9 @@ class Starts:
             raise
         except Exception as error:
             return error
-        return _Birth(request, decision, number_facts(decision.run, list(decision.facts)))
+        return _Newborn(request, decision, number_facts(decision.run, list(decision.facts)))
 
-    def _commit(self, births: list[_Birth], written: dict[UUID, datetime]) -> None:
+    def _commit(self, births: list[_Newborn], written: dict[UUID, datetime]) -> None:
         commits = []
         for birth in births:
             run = birth.decision.run
@@ -107,7 +107,13 @@ class Starts:
         self._on_commit(commits)
 
 
-def _row(birth: _Birth) -> RunStart:
+def _written(birth: _Newborn) -> Birth:
+    run = birth.decision.run
+    nodes = first_writes(run, birth.decision.changed)
+    return Birth(_row(birth), nodes, tuple(event_writes(run.id, birth.facts)))
+
+
+def _row(birth: _Newborn) -> RunStart:
     request, run = birth.request, birth.decision.run
     return RunStart(
         id=run.id,
@@ -129,12 +135,12 @@ def _row(birth: _Birth) -> RunStart:
         traceparent=request.traceparent,
         timeout=run.plan.definition.timeout,
         ended=run.state in RUN_ENDED,
-        nodes=first_writes(run, birth.decision.changed),
-        events=tuple(event_writes(run.id, birth.facts)),
     )
 
 
-def _answer(birth: _Birth, at: datetime | None, taken: dict[tuple[str, str], Holder]) -> Started | Exception:
+def _answer(
+    birth: _Newborn, at: datetime | None, taken: dict[tuple[str, str], Holder]
+) -> Started | Exception:
     run, request = birth.decision.run, birth.request
     if at is not None:
         return Started(

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
+from msgspec.structs import astuple
 
 from orchestrator.store.sql import statement
 from penstock.contracts.limits import CLAIM_GRACE
@@ -14,7 +15,7 @@ _SAVE = statement("save")
 
 
 class RunWrite(Value, frozen=True):
-    """A run after its decisions; `expected` is the version that they were made on."""
+    """Type run_write: A run after its decisions; `expected` is the version that they were made on."""
 
     id: UUID
     expected: int
@@ -28,7 +29,7 @@ class RunWrite(Value, frozen=True):
 
 
 class NodeWrite(Value, frozen=True):
-    """A node after its decisions. `attempt_expected` is None for a node that has no row yet."""
+    """Type node_write: A node after its decisions. `attempt_expected` is None for a node that has no row yet."""
 
     run_id: UUID
     name: str
@@ -48,6 +49,8 @@ class NodeWrite(Value, frozen=True):
 
 
 class EventWrite(Value, frozen=True):
+    """Type event_write: a fact with its place in the timeline."""
+
     run_id: UUID
     seq: int
     kind: str
@@ -76,51 +79,11 @@ async def save(
     events: Sequence[EventWrite],
 ) -> Saved:
     """Write it all, or nothing. Raises asyncpg.PostgresError with sqlstate PS001 when the fence refused it."""
-    row = await pool.fetchrow(_SAVE, *_run_columns(runs), *_node_columns(nodes), *_event_columns(events))
+    row = await pool.fetchrow(_SAVE, rows_of(runs), rows_of(nodes), rows_of(events))
     assert row is not None
     return Saved(ok=row["ok"], at=row["at"], stale=frozenset(row["stale"]))
 
 
-def _run_columns(runs: Sequence[RunWrite]) -> tuple[list[object], ...]:
-    return (
-        [r.id for r in runs],
-        [r.expected for r in runs],
-        [r.version for r in runs],
-        [r.state for r in runs],
-        [r.nodes_open for r in runs],
-        [r.output for r in runs],
-        [r.failure for r in runs],
-        [r.cancel_reason for r in runs],
-        [r.timeout for r in runs],
-    )
-
-
-def _node_columns(nodes: Sequence[NodeWrite]) -> tuple[list[object], ...]:
-    return (
-        [n.run_id for n in nodes],
-        [n.name for n in nodes],
-        [n.state for n in nodes],
-        [n.attempt for n in nodes],
-        [n.first_attempt for n in nodes],
-        [n.token for n in nodes],
-        [n.runner for n in nodes],
-        [n.publication for n in nodes],
-        [n.input for n in nodes],
-        [n.output for n in nodes],
-        [n.failure for n in nodes],
-        [n.wake_in for n in nodes],
-        [n.deadline_in for n in nodes],
-        [n.attempt_expected for n in nodes],
-        [n.token_expected for n in nodes],
-    )
-
-
-def _event_columns(events: Sequence[EventWrite]) -> tuple[list[object], ...]:
-    return (
-        [e.run_id for e in events],
-        [e.seq for e in events],
-        [e.kind for e in events],
-        [e.node for e in events],
-        [e.attempt for e in events],
-        [e.data for e in events],
-    )
+def rows_of(values: Sequence[Value]) -> list[tuple[object, ...]]:
+    """Values as rows of the composite type that has their fields, in the same order."""
+    return [astuple(value) for value in values]

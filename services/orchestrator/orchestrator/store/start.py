@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
-from orchestrator.store.save import EventWrite, NodeWrite
+from orchestrator.store.save import EventWrite, NodeWrite, rows_of
 from orchestrator.store.sql import statement
 from penstock.contracts.value import Value
 
@@ -20,7 +20,7 @@ join idempotency k on k.project = a.project and k.key = a.key
 
 
 class RunStart(Value, frozen=True):
-    """A new run with its first nodes and events. `digest` tells whether the same key came with the same body."""
+    """Type run_start: a new run. `digest` tells whether the same key came with the same body."""
 
     id: UUID
     project: str
@@ -41,6 +41,12 @@ class RunStart(Value, frozen=True):
     traceparent: str | None
     timeout: timedelta
     ended: bool
+
+
+class Birth(Value, frozen=True):
+    """A new run with its first nodes and events."""
+
+    run: RunStart
     nodes: tuple[NodeWrite, ...]
     events: tuple[EventWrite, ...]
 
@@ -52,10 +58,12 @@ class Holder(Value, frozen=True):
     digest: str
 
 
-async def start(pool: asyncpg.Pool, runs: Sequence[RunStart]) -> dict[UUID, datetime]:
+async def start(pool: asyncpg.Pool, births: Sequence[Birth]) -> dict[UUID, datetime]:
     """Write the runs whose key is free; returns the moment of each that was written."""
-    columns = (*_run_columns(runs), *_node_columns(runs), *_event_columns(runs))
-    rows = await pool.fetch(_START, *columns, [run.latest for run in runs])
+    runs = rows_of([birth.run for birth in births])
+    nodes = rows_of([node for birth in births for node in birth.nodes])
+    events = rows_of([event for birth in births for event in birth.events])
+    rows = await pool.fetch(_START, runs, nodes, events)
     return {row["id"]: row["at"] for row in rows}
 
 
@@ -63,50 +71,3 @@ async def holders(pool: asyncpg.Pool, keys: Sequence[tuple[str, str]]) -> dict[t
     """Who holds these (project, key) pairs."""
     rows = await pool.fetch(_BY_KEY, [project for project, _ in keys], [key for _, key in keys])
     return {(row["project"], row["key"]): Holder(run_id=row["run_id"], digest=row["digest"]) for row in rows}
-
-
-def _run_columns(runs: Sequence[RunStart]) -> tuple[list[object], ...]:
-    names = [
-        "id",
-        "project",
-        "key",
-        "digest",
-        "workflow",
-        "workflow_version",
-        "state",
-        "version",
-        "nodes_total",
-        "nodes_open",
-        "input",
-        "output",
-        "failure",
-        "labels",
-        "priority",
-        "traceparent",
-        "timeout",
-        "ended",
-    ]
-    return tuple([getattr(run, name) for run in runs] for name in names)
-
-
-def _node_columns(runs: Sequence[RunStart]) -> tuple[list[object], ...]:
-    names = [
-        "run_id",
-        "name",
-        "state",
-        "attempt",
-        "first_attempt",
-        "publication",
-        "input",
-        "output",
-        "failure",
-        "wake_in",
-    ]
-    nodes = [node for run in runs for node in run.nodes]
-    return tuple([getattr(node, name) for node in nodes] for name in names)
-
-
-def _event_columns(runs: Sequence[RunStart]) -> tuple[list[object], ...]:
-    names = ["run_id", "seq", "kind", "node", "attempt", "data"]
-    events = [event for run in runs for event in run.events]
-    return tuple([getattr(event, name) for event in events] for name in names)

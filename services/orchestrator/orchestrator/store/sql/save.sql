@@ -1,16 +1,16 @@
--- Everything that a batch of decisions changed, in one guarded statement; parameters are columns.
+-- Everything that a batch of decisions changed, in one guarded statement: $1 runs, $2 nodes, $3 events.
 -- Lock order: run rows in id order, before anything else; then node rows, which only the holder of their run
 -- changes (renewals aside, which touch timers only). Nothing is written unless every run still has the version
 -- that was decided on; and the statement fails as a whole if a node is not in the expected attempt and token.
 with locked as materialized (
   select r.id, r.version = a.expected as fresh
-  from unnest($1::uuid[], $2::bigint[]) as a (id, expected)
+  from unnest($1::run_write[]) as a
   join run r on r.id = a.id
   order by r.id
   for update of r
 ),
 guard as materialized (
-  select count(*) filter (where fresh) = cardinality($1::uuid[]) as ok from locked
+  select count(*) filter (where fresh) = cardinality($1::run_write[]) as ok from locked
 ),
 runs as (
   update run r set
@@ -27,8 +27,7 @@ runs as (
       when r.state <> 'running' then now() + a.timeout -- a retry
       else r.deadline_at end,
     settled = false
-  from unnest($1::uuid[], $3::bigint[], $4::text[], $5::int[], $6::text[], $7::text[], $8::text[], $9::interval[])
-    as a (id, version, state, nodes_open, output, failure, cancel_reason, timeout)
+  from unnest($1::run_write[]) as a
   where r.id = a.id and (select ok from guard)
 ),
 updated as (
@@ -47,13 +46,7 @@ updated as (
     ended_at = case when x.state in ('succeeded', 'failed', 'skipped', 'cancelled') then now() end,
     wake_at = now() + x.wake_in,
     deadline_at = now() + x.deadline_in
-  from unnest(
-      $10::uuid[], $11::text[], $12::text[], $13::int[], $14::int[], $15::uuid[], $16::text[], $17::int[],
-      $18::text[], $19::text[], $20::text[], $21::interval[], $22::interval[], $23::int[], $24::uuid[]
-    ) as x (
-      run_id, name, state, attempt, first_attempt, token, runner, publication,
-      input, output, failure, wake_in, deadline_in, attempt_expected, token_expected
-    )
+  from unnest($2::node_write[]) as x
   where n.run_id = x.run_id and n.name = x.name
     and x.attempt_expected is not null
     and n.attempt = x.attempt_expected and n.token is not distinct from x.token_expected
@@ -71,21 +64,14 @@ inserted as (
     case when x.state = 'ready' then now() end,
     case when x.state in ('succeeded', 'failed', 'skipped', 'cancelled') then now() end,
     now() + x.wake_in, now() + x.deadline_in
-  from unnest(
-      $10::uuid[], $11::text[], $12::text[], $13::int[], $14::int[], $15::uuid[], $16::text[], $17::int[],
-      $18::text[], $19::text[], $20::text[], $21::interval[], $22::interval[], $23::int[]
-    ) as x (
-      run_id, name, state, attempt, first_attempt, token, runner, publication,
-      input, output, failure, wake_in, deadline_in, attempt_expected
-    )
+  from unnest($2::node_write[]) as x
   where x.attempt_expected is null and (select ok from guard)
   returning 1
 ),
 events as (
   insert into run_event (run_id, seq, at, kind, node, attempt, data)
   select e.run_id, e.seq, now(), e.kind, e.node, e.attempt, e.data::json
-  from unnest($25::uuid[], $26::bigint[], $27::text[], $28::text[], $29::int[], $30::text[])
-    as e (run_id, seq, kind, node, attempt, data)
+  from unnest($3::event_write[]) as e
   where (select ok from guard)
 )
 select
@@ -93,6 +79,6 @@ select
   now() as at,
   array(select id from locked where not fresh) as stale,
   not guard.ok or penstock_fence(
-    (select count(*) from updated) + (select count(*) from inserted), cardinality($10::uuid[])
+    (select count(*) from updated) + (select count(*) from inserted), cardinality($2::node_write[])
   ) as fenced
 from guard
