@@ -32,7 +32,7 @@ def penstock(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Durable DAG workflows for sandboxed agents, over NATS.
+    """Durable DAG workflows for sandboxed agents, over NATS. To see it work: penstock demo.
 
     Every command takes -o json. Settings: PENSTOCK_URL (default http://127.0.0.1:9002), PENSTOCK_PROJECT.
     """

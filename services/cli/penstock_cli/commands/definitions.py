@@ -79,7 +79,7 @@ def apply(files: Files, output: Output = Format.TEXT) -> None:
 def schema(
     kind: Annotated[Schema, typer.Argument(help="Of what.")] = Schema.WORKFLOW, output: Output = Format.TEXT
 ) -> None:
-    """Print the JSON Schema of workflow files or of agent.yaml, for editors and other tools."""
+    """Print the JSON Schema of workflow files or of agent.yaml."""
     print_json(workflow_schema() if kind is Schema.WORKFLOW else agent_schema())
 
 

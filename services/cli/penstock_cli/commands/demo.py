@@ -36,7 +36,11 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(data_folder: DataFolder = settings.FOLDER_DEFAULT, output: Output = Format.TEXT) -> None:
-    """Run `repository-guard` on a copy of Penstock's own source, kill its runner on the way, show the result."""
+    """Run a real workflow, and kill its runner on the way.
+
+    The workflow is `repository-guard`, on a copy of Penstock's own source. Starts everything by itself, on free
+    ports, and leaves the report in the data folder.
+    """
     begun = time.monotonic()
     folder = data_folder.absolute() / "demo"
     plan = Plan(

@@ -29,7 +29,7 @@ def agents(output: Output = Format.TEXT) -> None:
 
 
 def stats(output: Output = Format.TEXT) -> None:
-    """Show how many runs there were, how they ended and how long they took."""
+    """Count runs: how many, how they ended, how long they took."""
     document = Api().statistics()
     if output is Format.JSON:
         print_json(document)

@@ -26,14 +26,22 @@ def run(
     ],
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", "-i", metavar="KEY=VALUE|KEY=@PATH", help="An input; @PATH uploads."),
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="KEY=VALUE|KEY=@PATH",
+            help="One input, may be repeated; @PATH uploads a file or folder.",
+        ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Follow it; exit 0 only if it succeeds.")] = False,
     version: Annotated[int | None, typer.Option(help="A version other than the latest.")] = None,
     labels: Annotated[
-        list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="To find it again.")
+        list[str] | None,
+        typer.Option("--label", metavar="KEY=VALUE", help="To find it again; may be repeated."),
     ] = None,
-    priority: Annotated[int | None, typer.Option(help="Higher goes first.")] = None,
+    priority: Annotated[
+        int | None, typer.Option(help="From 1 to 9; kept with the run, does not change the order yet.")
+    ] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key starts only one run.")] = None,
     download: Annotated[
         Path | None, typer.Option(help="Save the output's artifacts into this folder.")

@@ -37,9 +37,9 @@ def register(app: typer.Typer) -> None:
 
 def ls(
     workflow: Annotated[str | None, typer.Option(help="Only of this workflow.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only in this state.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only in this state, such as running or failed.")] = None,
     label: Annotated[str | None, typer.Option(metavar="KEY:VALUE", help="Only with this label.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many on a page.")] = 20,
     cursor: Annotated[str | None, typer.Option(help="Continue a former page.")] = None,
     output: Output = Format.TEXT,
 ) -> None:
@@ -111,7 +111,10 @@ def logs(
     ] = False,
     output: Output = Format.TEXT,
 ) -> None:
-    """Show what agents wrote to their log; with -o json, one line's document on each line."""
+    """Show what agents wrote to their log.
+
+    With -o json, one document for each line.
+    """
     api = Api()
     names = [node] if node else [n["name"] for n in api.run(run)["nodes"] if n["attempt"]]
     for name in names:
@@ -144,7 +147,10 @@ def retry(
     wait: Annotated[bool, typer.Option("--wait", help="Follow it; exit 0 only if it succeeds.")] = False,
     output: Output = Format.TEXT,
 ) -> None:
-    """Run the failed nodes of a failed run again; what succeeded keeps its results."""
+    """Take up a failed or cancelled run where it failed.
+
+    What succeeded keeps its results; what failed or was cancelled begins afresh.
+    """
     api = Api()
     retried = api.retry(run)
     if wait:

@@ -39,6 +39,9 @@ PostgresPort = Annotated[
 Agents = Annotated[
     list[Path] | None,
     typer.Option(
-        "--agents", exists=True, file_okay=False, help="A folder with agents, besides the shipped packs."
+        "--agents",
+        exists=True,
+        file_okay=False,
+        help="A folder with agents, besides the shipped packs; may be repeated.",
     ),
 ]

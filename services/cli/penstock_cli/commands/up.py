@@ -46,7 +46,10 @@ def up(
     agents: Agents = None,
     output: Output = Format.TEXT,
 ) -> None:
-    """Start NATS, PostgreSQL, the orchestrator and agent runners; Ctrl-C stops all of it."""
+    """Start all of Penstock on this machine; Ctrl-C stops it.
+
+    That is NATS, PostgreSQL, the orchestrator and agent runners, with everything that they keep in one folder.
+    """
     plan = Plan(
         folder=data,
         http_port=port,
