@@ -100,7 +100,7 @@ def test_a_failure_worth_a_retry_backs_off_and_comes_back_as_the_next_attempt() 
     assert (waiting.state, waiting.token, waiting.failure) == (NodeState.BACKOFF, None, SHAKY)
     assert waiting.wake_in == timedelta(seconds=0.5)
     assert failed.facts[0].kind == "node.attempt_failed"
-    assert failed.facts[0].data == {"failure": SHAKY, "retry_in_s": 0.5}
+    assert failed.facts[0].data == {"failure": SHAKY, "retry_in_s": 0.5, "seconds": 0.0}
     assert due.commands == (PublishReady(node="a", attempt=2, publication=1),)
     assert story.run.nodes["a"].input == b"{}"
 

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from orchestrator.domain.retry import next_delay
-from penstock.contracts.workflow import RETRY_PROFILES
+from orchestrator.domain.retry import is_worth_retrying, next_delay
+from penstock.contracts.failure import ErrorClass, Failure
+from penstock.contracts.workflow import RETRY_PROFILES, RetryProfile
 from tests.builders import retrying
 
 
@@ -57,3 +58,10 @@ def test_no_delay_stays_none_whatever_the_factor() -> None:
     profile = retrying(100, delay=timedelta(0), factor=1e9)
 
     assert next_delay(profile, attempt=99, spread=1.0) == timedelta(0)
+
+
+def test_a_lost_runner_is_worth_another_attempt_whatever_the_author_listed() -> None:
+    profile = RetryProfile(3, timedelta(0), timedelta(0), 1.0, 0.0, frozenset({ErrorClass.TIMEOUT}))
+
+    assert is_worth_retrying(profile, Failure("LeaseLapsed", "gone", ErrorClass.LOST))
+    assert not is_worth_retrying(profile, Failure("Reset", "line dropped", ErrorClass.NETWORK))

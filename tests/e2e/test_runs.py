@@ -218,6 +218,22 @@ async def test_a_killed_runner_loses_its_lease_and_the_run_completes(api: Api, s
     assert nap["attempts"][0]["failure"]["error_class"] == "lost"
 
 
+async def test_an_attempt_says_which_sandbox_it_ran_in_and_what_it_used(api: Api) -> None:
+    run = await api.run(
+        {"name": "measured", "nodes": {"nap": {"agent": "sleeper", "with": {"seconds": 0.1}}}}
+    )
+
+    (attempt,) = (await api.get(f"/runs/{run['id']}/nodes/nap"))["attempts"]
+    (done,) = [
+        event
+        for event in (await api.get(f"/runs/{run['id']}/events"))["items"]
+        if event["kind"] == "node.succeeded"
+    ]
+    assert attempt["tier"] == done["data"]["tier"] == "bwrap"
+    assert done["data"]["seconds"] >= 0.1
+    assert done["data"]["memory_bytes"] > 0
+
+
 async def test_logs_of_an_agent_are_kept_by_line(api: Api) -> None:
     run = await api.run(
         {

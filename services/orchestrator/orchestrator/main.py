@@ -1,6 +1,7 @@
 """The composition root: chooses every implementation, opens the doors, closes them in order."""
 
 import asyncio
+import os
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,7 +34,14 @@ from penstock.bus.connection import Bus, connect
 from penstock.bus.publisher import Publisher
 from penstock.bus.streams import declare_streams
 from penstock.definition.expressions import Expressions
-from penstock.service import calm_garbage_collection, end, read_settings, set_up_logging, until_told_to_stop
+from penstock.service import (
+    calm_garbage_collection,
+    end,
+    read_settings,
+    set_up_logging,
+    until_told_to_stop,
+    warn_of_unknown_settings,
+)
 
 DRAIN_S = 5.0  # how long a stopping orchestrator finishes what it has begun
 
@@ -56,6 +64,7 @@ class Parts:
 def main() -> None:
     """Run until SIGTERM or SIGINT; exits 2 when a setting is wrong."""
     set_up_logging("orchestrator")
+    warn_of_unknown_settings(Settings, dict(os.environ))
     uvloop.run(serve(read_settings(Settings)))
 
 

@@ -20,6 +20,7 @@ from penstock.contracts.errors import Unavailable
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.limits import OUTPUT_BYTES_MAX
 from penstock.contracts.messages import Result, Results
+from penstock.contracts.usage import Usage
 from penstock.contracts.wire import Undecodable, decode
 
 MESSAGES_MAX = 64  # taken and not yet committed; each carries up to 64 results
@@ -120,11 +121,10 @@ def event_of(result: Result) -> RunEvent:
     if (output == b"") == (result.failure is None):
         raise Undecodable("not a Result: exactly one of `output` and `failure` must be set")
     failure = result.failure or _unacceptable(output)
+    usage = Usage(result.seconds, result.cpu_s, result.memory_bytes, result.tier)
     if failure is not None:
-        return AttemptFailed(
-            result.node, result.attempt, result.token, failure, random.uniform(-1, 1), result.seconds
-        )
-    return AttemptSucceeded(result.node, result.attempt, result.token, output, result.seconds)
+        return AttemptFailed(result.node, result.attempt, result.token, failure, random.uniform(-1, 1), usage)
+    return AttemptSucceeded(result.node, result.attempt, result.token, output, usage)
 
 
 def _unacceptable(output: bytes) -> Failure | None:

@@ -19,6 +19,7 @@ from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.limits import LEASE, READY_UNCLAIMED_MAX
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
+from penstock.contracts.workflow import Json
 
 
 def offer(draft: Draft, name: str, *, input: bytes | None) -> None:
@@ -59,18 +60,18 @@ def succeed(draft: Draft, event: AttemptSucceeded) -> None:
         node, state=NodeState.SUCCEEDED, token=None, output=event.output, failure=None, wake_in=None
     )
     draft.put(event.node, done)
-    draft.tell_of(Kind.NODE_SUCCEEDED, event.node, node.attempt, seconds=event.seconds)
+    draft.tell_of(Kind.NODE_SUCCEEDED, event.node, node.attempt, **event.usage.told())
 
 
 def fail(draft: Draft, event: AttemptFailed) -> None:
-    _fail(draft, event.node, event.failure, event.spread)
+    _fail(draft, event.node, event.failure, event.spread, told=event.usage.told())
 
 
 def lapse(draft: Draft, event: LeaseLapsed) -> None:
     runner = draft.node(event.node).runner
     message = f"runner '{runner}' stopped renewing its lease on attempt {event.attempt}; it may have died"
     failure = Failure(type="LeaseLapsed", message=message, error_class=ErrorClass.LOST)
-    _fail(draft, event.node, failure, event.spread)
+    _fail(draft, event.node, failure, event.spread, told={})
 
 
 def release(draft: Draft, event: AttemptReleased) -> None:
@@ -94,7 +95,7 @@ def _publish(draft: Draft, name: str, node: Node) -> None:
     draft.order(PublishReady(node=name, attempt=node.attempt, publication=node.publication))
 
 
-def _fail(draft: Draft, name: str, failure: Failure, spread: float) -> None:
+def _fail(draft: Draft, name: str, failure: Failure, spread: float, *, told: dict[str, Json]) -> None:
     """Back-off, failed for good, or cancelled: whichever the budget and the state of the run say."""
     node = draft.node(name)
     if draft.state is RunState.CANCELLING:
@@ -106,12 +107,17 @@ def _fail(draft: Draft, name: str, failure: Failure, spread: float) -> None:
     if may_start(draft, name) and is_worth_retrying(profile, failure):
         delay = next_delay(profile, attempt=node.attempt - node.first_attempt + 1, spread=spread)
     if delay is None:
-        fail_node(draft, name, failure)
+        fail_node(draft, name, failure, told=told)
         return
     waiting = replace(node, state=NodeState.BACKOFF, token=None, failure=failure, wake_in=delay)
     draft.put(name, waiting)
     draft.tell_of(
-        Kind.NODE_ATTEMPT_FAILED, name, node.attempt, failure=failure, retry_in_s=delay.total_seconds()
+        Kind.NODE_ATTEMPT_FAILED,
+        name,
+        node.attempt,
+        failure=failure,
+        retry_in_s=delay.total_seconds(),
+        **told,
     )
 
 

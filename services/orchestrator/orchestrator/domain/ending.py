@@ -1,5 +1,7 @@
 """How things end: a node for good, what must not start after it, and at last the run."""
 
+from collections.abc import Mapping
+
 from orchestrator.domain.decision import StopAttempt
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.node import NODE_ENDED, NodeState
@@ -8,7 +10,9 @@ from orchestrator.domain.run import RunState
 from penstock.contracts.failure import Failure
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
-from penstock.contracts.workflow import OnFailure, RunIf
+from penstock.contracts.workflow import Json, OnFailure, RunIf
+
+NOTHING_TOLD: Mapping[str, Json] = {}
 
 
 def may_start(draft: Draft, name: str) -> bool:
@@ -20,8 +24,11 @@ def may_start(draft: Draft, name: str) -> bool:
     return draft.plan.nodes[name].definition.run_if is RunIf.ALL_DONE
 
 
-def fail_node(draft: Draft, name: str, failure: Failure) -> None:
-    """Failed for good. The first one gives the run its failure, and stops what its author wants stopped."""
+def fail_node(draft: Draft, name: str, failure: Failure, *, told: Mapping[str, Json] = NOTHING_TOLD) -> None:
+    """Failed for good. The first one gives the run its failure, and stops what its author wants stopped.
+
+    `told` is what its runner measured.
+    """
     node = draft.node(name)
     failed = replace(
         node,
@@ -33,7 +40,7 @@ def fail_node(draft: Draft, name: str, failure: Failure) -> None:
         was_reset=False,
     )
     draft.put(name, failed)
-    draft.tell_of(Kind.NODE_FAILED, name, node.attempt, failure=failure)
+    draft.tell_of(Kind.NODE_FAILED, name, node.attempt, failure=failure, **told)
     if draft.failure is not None:
         return
     draft.failure = replace(failure, message=f"node '{name}' failed: {failure.message}").cut()

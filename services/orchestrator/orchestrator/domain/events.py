@@ -7,6 +7,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from penstock.contracts.failure import Failure
+from penstock.contracts.usage import Usage
 from penstock.contracts.value import Value
 
 
@@ -26,7 +27,7 @@ class AttemptSucceeded(Value, frozen=True):
     attempt: int
     token: UUID
     output: bytes
-    seconds: float = 0.0
+    usage: Usage = Usage()
 
 
 class AttemptFailed(Value, frozen=True):
@@ -35,7 +36,7 @@ class AttemptFailed(Value, frozen=True):
     token: UUID
     failure: Failure
     spread: float
-    seconds: float = 0.0
+    usage: Usage = Usage()
 
 
 class AttemptReleased(Value, frozen=True):

@@ -2,12 +2,17 @@
 
 from datetime import timedelta
 
-from penstock.contracts.failure import Failure
+from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.workflow import RetryProfile
 
 
 def is_worth_retrying(profile: RetryProfile, failure: Failure) -> bool:
-    """The agent's own word counts first; without it, the class of the error."""
+    """The agent's own word counts first; without it, the class of the error.
+
+    A lost runner says nothing about the agent, so it is always worth another attempt, whatever `retry_on` lists.
+    """
+    if failure.error_class is ErrorClass.LOST:
+        return True
     if failure.retryable is not None:
         return failure.retryable
     return failure.error_class in profile.retry_on
