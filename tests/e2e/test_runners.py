@@ -145,7 +145,9 @@ async def test_a_runner_that_slept_past_its_lease_does_not_complete_the_node(api
 
 
 @asynccontextmanager
-async def told_to_stop(stack: Stack, name: str, *, after_s: float = 0.0) -> AsyncIterator["asyncio.Task[float]"]:
+async def told_to_stop(
+    stack: Stack, name: str, *, after_s: float = 0.0
+) -> AsyncIterator["asyncio.Task[float]"]:
     """SIGTERM to a service, started again at the end; the task gives how long it took to exit 0."""
     task = asyncio.create_task(_stopped(stack, name, after_s))
     try:
