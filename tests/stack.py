@@ -21,7 +21,10 @@ READY_S_MAX = 30.0
 
 @dataclass(kw_only=True)
 class Stack:
-    """NATS, PostgreSQL, orchestrators and runners below `folder`. `extra` goes into every service's environment."""
+    """NATS, PostgreSQL, orchestrators and runners below `folder`.
+
+    `extra` goes into every service's environment, `own[name]` into that of one. `users` are further ones of the bus.
+    """
 
     folder: Path
     agents: tuple[Path, ...]
@@ -30,11 +33,17 @@ class Stack:
     slots: int = 4
     sandbox: str = "bwrap"
     extra: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    users: Mapping[str, permissions.Permissions] = field(default_factory=dict)
     services: dict[str, Child] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.postgres = Postgres(folder=self.folder / "postgres", log=self.folder / "logs/postgres.log")
-        users = {"orchestrator": permissions.orchestrator(), "runner": permissions.runner(user="runner")}
+        users = {
+            "orchestrator": permissions.orchestrator(),
+            "runner": permissions.runner(user="runner"),
+            **self.users,
+        }
         self.nats = Nats(
             folder=self.folder / "nats", log=self.folder / "logs/nats.log", port=free_port(), users=users
         )
@@ -75,7 +84,7 @@ class Stack:
             name=name,
             command=[sys.executable, "-m", module],
             log=self.folder / f"logs/{name}.log",
-            environment=self._base() | environment | dict(self.extra),
+            environment=self._base() | environment | dict(self.extra) | dict(self.own.get(name, {})),
         )
         child.start()
         self.services[name] = child
@@ -104,7 +113,9 @@ class Stack:
         }
 
     def _runner(self, name: str) -> dict[str, str]:
-        login = self.nats.login("runner")
+        """A runner of a pool of its own is a user of its own: the bus shows nobody another pool's work."""
+        pool = self.own.get(name, {}).get("PENSTOCK_RUNNER_POOL")
+        login = self.nats.login(f"runner-{pool}" if pool else "runner")
         return {
             "PENSTOCK_RUNNER_ID": f"{name}-{time.time_ns():x}",
             "PENSTOCK_RUNNER_SLOTS": str(self.slots),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -27,6 +28,9 @@ from penstock.contracts.messages import (
     ClaimAnswer,
     ClaimRequest,
     Hello,
+    LogLine,
+    LogLines,
+    Progress,
     RenewAnswer,
     RenewRequest,
     Result,
@@ -160,6 +164,52 @@ async def test_a_result_for_an_unknown_run_or_node_is_buried_and_its_neighbour_c
     assert len(reasons) == 2
     assert reasons[0].startswith("no run ")
     assert "nobody" in reasons[1]
+
+
+async def test_values_that_no_column_can_hold_are_buried_and_their_neighbours_commit(
+    world: World, runner: Client
+) -> None:
+    """What decodes may still be poison: each must go once, and take nobody along."""
+    await world.define(chain("pair"))
+    run = (await world.start("pair")).run_id
+    token, _ = await claim(runner, run)
+    huge, now = 2**40, datetime.now(UTC)
+    good = LogLines(run, "n0", 1, 1, (LogLine(now, "good"),))
+    poison = (
+        LogLines(run, "n0", 1, huge, (LogLine(now, "far"),)),
+        LogLines(run, "n0", huge, 1, (LogLine(now, "late"),)),
+        LogLines(run, "n\x00", 1, 1, (LogLine(now, "nul"),)),
+        LogLines(run, "n0", 1, 2, (LogLine(now, "nul", "st\x00"),)),
+    )
+
+    for lines in (*poison[:2], good, *poison[2:]):
+        await runner.jetstream().publish(subjects.log("default"), encode(lines))
+    strange = ClaimRequest("runner-1", (Claim(run, "n\x00", huge, uuid4()), Claim(run, "n1", huge, uuid4())))
+    await runner.request(subjects.rpc("default", "claim"), encode(strange), timeout=5)
+    for progress in (
+        Progress(run, "n0", 1, token, 1.0, None, "nul\x00"),
+        Progress(run, "n0", huge, token, 1.0),
+        Progress(run, "n0", 1, token, 3.0, 4.0, "good"),
+    ):
+        await runner.publish(subjects.rpc("default", "progress"), encode(progress))
+    await report(
+        runner,
+        Result(run, "n0", huge, token, output=raw(b"1")),
+        Result(run, "nobody", 1, token, output=raw(b"1")),
+        Result(run, "n0", 1, token, output=raw(b'{"value": 3}')),
+    )
+    await until_node(world, run, "n1", "ready")
+    async with asyncio.timeout(10):
+        while not await world.pool.fetchval("select count(*) from node_log where text = 'good'"):
+            await asyncio.sleep(0.02)
+    await until_dead_letters(world, len(poison) + 3)  # and two of progress, and nobody's result
+    for stream, consumer in (("LOGS", subjects.CONSUMER_LOGS), ("RESULTS", subjects.CONSUMER_RESULTS)):
+        async with asyncio.timeout(10):
+            while (await runner.jetstream().consumer_info(stream, consumer)).num_ack_pending:
+                await asyncio.sleep(0.02)
+
+    told = await world.pool.fetchval("select message from node_progress where run_id = $1", run)
+    assert told == "good"
 
 
 async def test_results_that_come_twice_and_out_of_order_count_once(world: World, runner: Client) -> None:

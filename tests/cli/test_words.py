@@ -29,6 +29,17 @@ GUARD = WorkflowDefinition(
 )
 
 
+RUN = {
+    "id": "1",
+    "workflow": "w",
+    "version": 1,
+    "state": "running",
+    "progress": {"done": 0, "total": 100},
+    "created_at": "2026-11-20T10:00:00Z",
+    "ended_at": "2026-11-20T10:00:01Z",
+}
+
+
 def test_a_refusal_names_every_field_and_the_request() -> None:
     refused = Refused(
         {
@@ -89,21 +100,21 @@ def test_an_event_reads_as_a_line() -> None:
 def test_a_large_run_shows_what_runs_and_counts_the_rest() -> None:
     nodes = [_node(f"n{number}", "waiting") for number in range(100)]
     nodes[70] = _node("busy", "running")
-    run = {
-        "id": "1",
-        "workflow": "w",
-        "version": 1,
-        "state": "running",
-        "progress": {"done": 0, "total": 100},
-        "created_at": "2026-11-20T10:00:00Z",
-        "ended_at": "2026-11-20T10:00:01Z",
-        "nodes": nodes,
-    }
+    run = {**RUN, "nodes": nodes}
 
     text = _rendered(run_picture(run, lines_max=16))
 
     assert "busy" in text
     assert "… and 90 nodes more" in text
+
+
+def test_what_a_running_agent_says_of_its_progress_stands_beside_its_runner() -> None:
+    told = {"done": 3.0, "total": 10.0, "message": "pages", "at": "2026-11-20T10:00:00Z"}
+    running = {**_node("scan", "running"), "runner": "runner-1"}
+    run = {**RUN, "nodes": [{**running, "progress": told}]}
+
+    assert "on runner-1: 3 of 10, pages" in _rendered(run_picture(run))
+    assert "on runner-1" in _rendered(run_picture({**run, "nodes": [running]}))
 
 
 def test_each_node_stands_below_what_it_needs() -> None:

@@ -172,10 +172,19 @@ def _note(node: dict[str, Any]) -> Text:
     if node["failure"]:
         return Text(formats.failure(node["failure"])[:80], style="red")
     if node["state"] == "running" and node["runner"]:
-        return Text(f"on {node['runner']}", style="dim")
+        return Text(f"on {node['runner']}{_progress(node.get('progress'))}", style="dim")
     if node["state"] == "waiting" and node["needs"]:
         return Text(f"needs {', '.join(node['needs'])}"[:80], style="dim")
     return Text("")
+
+
+def _progress(told: dict[str, Any] | None) -> str:
+    """`: 3 of 10, pages pressed`: what the agent itself says."""
+    if told is None:
+        return ""
+    of = f" of {told['total']:g}" if told["total"] is not None else ""
+    message = f", {told['message']}" if told["message"] else ""
+    return f": {told['done']:g}{of}{message}"[:80]
 
 
 def _most_telling(nodes: list[dict[str, Any]], room: int) -> list[dict[str, Any]]:

@@ -74,12 +74,16 @@ class LogsDoor:
             await self._bus.client.publish(message.reply, verb)
 
     async def _write(self, messages: list[Msg]) -> None:
-        batches = []
+        batches: list[LogLines] = []
+        origins: list[Msg] = []
         for message in messages:
             try:
                 batches.append(decode(message.data, LogLines))
+                origins.append(message)
             except Undecodable as error:
-                await self._registry.dead_letter(
-                    subject=message.subject, payload=message.data, reason=str(error)
-                )
-        await self._registry.log_lines(batches)
+                await self._bury(message, str(error))
+        for position, reason in (await self._registry.log_lines(batches)).items():
+            await self._bury(origins[position], reason)
+
+    async def _bury(self, message: Msg, reason: str) -> None:
+        await self._registry.dead_letter(subject=message.subject, payload=message.data, reason=reason)

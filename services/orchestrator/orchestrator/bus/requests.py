@@ -7,7 +7,7 @@ import asyncpg
 import structlog
 from nats.aio.msg import Msg
 
-from orchestrator.engine.registry import RunnerRegistry
+from orchestrator.engine.registry import ABOUT_DATA, RunnerRegistry
 from penstock.bus.connection import Bus
 from penstock.contracts import subjects
 from penstock.contracts.errors import Unavailable
@@ -54,6 +54,6 @@ class Requests:
     async def _decoded(self, message: Msg, answerer: Answerer) -> object:
         try:
             return await answerer(message)
-        except Undecodable as error:
+        except (Undecodable, *ABOUT_DATA) as error:
             await self._registry.dead_letter(subject=message.subject, payload=message.data, reason=str(error))
-            return None
+            return None  # it would mean nothing the next time either

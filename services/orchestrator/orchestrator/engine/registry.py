@@ -19,6 +19,8 @@ from penstock.contracts.messages import (
 from penstock.contracts.wire import raw
 from penstock.telemetry import metrics
 
+ABOUT_DATA = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)  # it would be refused again
+
 log = structlog.get_logger(__name__)
 
 
@@ -31,8 +33,18 @@ class RunnerRegistry:
     async def hello(self, hello: Hello) -> None:
         await save_hello(self._pool, hello)
 
-    async def log_lines(self, batches: Sequence[LogLines]) -> None:
-        await save_log(self._pool, batches)
+    async def log_lines(self, batches: Sequence[LogLines]) -> dict[int, str]:
+        """Write the lines. Those that no table can hold are left out: their position, and the reason."""
+        try:
+            await save_log(self._pool, batches)
+            return {}
+        except ABOUT_DATA as error:
+            if len(batches) == 1:
+                return {0: repr(error)}
+        middle = len(batches) // 2
+        first = await self.log_lines(batches[:middle])
+        second = await self.log_lines(batches[middle:])
+        return first | {middle + position: reason for position, reason in second.items()}
 
     async def save_checkpoint(self, save: CheckpointSave) -> CheckpointAnswer:
         return CheckpointAnswer(held=await save_checkpoint(self._pool, save))

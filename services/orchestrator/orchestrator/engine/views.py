@@ -75,6 +75,15 @@ class RunSummary(msgspec.Struct, frozen=True):
     progress: Progress
 
 
+class NodeProgress(msgspec.Struct, frozen=True):
+    """How far the running attempt says it is, in units of its own; `total` is None when it does not know."""
+
+    done: float
+    total: float | None
+    message: str
+    at: datetime
+
+
 class NodeView(msgspec.Struct, frozen=True):
     """One node of a run. `needs` are all nodes that it waits for, also those that only an expression names.
 
@@ -97,6 +106,7 @@ class NodeView(msgspec.Struct, frozen=True):
     output_bytes: int | None = None
     failure: Failure | None = None
     publication: int = 0
+    progress: NodeProgress | None = None
 
 
 class RunView(RunSummary, frozen=True, kw_only=True):

@@ -6,13 +6,13 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Text, case, cast, func, select
+from sqlalchemy import ColumnElement, Row, ScalarSelect, Text, case, cast, func, select
 
 from orchestrator.domain.run import NodeState
 from orchestrator.engine.port import Resolved
-from orchestrator.engine.views import Attempt, NodeDetail, NodeView
+from orchestrator.engine.views import Attempt, NodeDetail, NodeProgress, NodeView
 from orchestrator.store.composed import Database
-from orchestrator.store.tables import node, run_event, runner
+from orchestrator.store.tables import node, node_progress, run_event, runner
 from penstock.contracts.errors import NotFound
 from penstock.contracts.failure import Failure
 from penstock.contracts.timeline import Kind
@@ -42,6 +42,7 @@ class NodeRow(msgspec.Struct, frozen=True, array_like=True):
     output_bytes: int | None
     failure: Failure | None
     publication: int
+    progress: NodeProgress | None
 
 
 class _AttemptData(msgspec.Struct, frozen=True):
@@ -77,7 +78,18 @@ def node_as_json(*, output_bytes_max: ColumnElement[Any] | None = None) -> Colum
         output_bytes,
         node.c.failure,
         node.c.publication,
+        # Only where it says something: a wide run would pay a look-up for each node that has ended.
+        case((node.c.state == NodeState.RUNNING, _progress_as_json())),
     )
+
+
+def _progress_as_json() -> ScalarSelect[Any]:
+    told = node_progress.c
+    fields = func.json_build_object(
+        *("done", told.done, "total", told.total, "message", told.message, "at", told.at)
+    )
+    is_its = (told.run_id == node.c.run_id, told.node == node.c.name, told.attempt == node.c.attempt)
+    return select(fields).where(*is_its).correlate(node).scalar_subquery()
 
 
 def node_view(row: NodeRow | None, workflow: Resolved, definition: NodeDefinition) -> NodeView:
@@ -101,6 +113,7 @@ def node_view(row: NodeRow | None, workflow: Resolved, definition: NodeDefinitio
         output_bytes=row.output_bytes,
         failure=row.failure,
         publication=row.publication,
+        progress=row.progress,
     )
 
 

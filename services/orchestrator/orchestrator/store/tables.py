@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, Integer, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.types import UserDefinedType
 
@@ -103,6 +103,16 @@ node_log = _table(
     at=_moment,
     stream=Text,
     text=Text,
+)
+node_progress = _table(
+    "node_progress",
+    run_id=UUID(as_uuid=True),
+    node=Text,
+    attempt=Integer,
+    done=Double,
+    total=Double,
+    message=Text,
+    at=_moment,
 )
 runner = _table(
     "runner",
