@@ -8,9 +8,9 @@ import structlog
 from agent_runner.attempts import Attempts
 from agent_runner.held import HeldAttempts
 from agent_runner.logs import Logs
-from agent_runner.replies import Replies
 from agent_runner.results import ResultPublisher
 from agent_runner.worker import Worker
+from penstock.bus.replies import Replies
 
 CANCEL_S_MAX = 10.0  # a cancelled agent gets SIGTERM, its grace, SIGKILL; then it has ended
 RESULTS_S_MAX = 10.0  # for the bus to take the last results; what it does not take lapses

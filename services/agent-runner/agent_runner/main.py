@@ -24,7 +24,6 @@ from agent_runner.lease import LeaseKeeper
 from agent_runner.logs import Logs
 from agent_runner.modes.all import Modes
 from agent_runner.registry import Announcer
-from agent_runner.replies import Replies
 from agent_runner.results import ResultPublisher
 from agent_runner.runner import Broken, Runner
 from agent_runner.sandbox.probe import Report, probe
@@ -37,6 +36,7 @@ from agent_runner.worker import Worker
 from penstock.bus.connection import Bus, connect
 from penstock.bus.publisher import Publisher
 from penstock.bus.pull import PullLoop
+from penstock.bus.replies import Replies
 from penstock.contracts import subjects
 from penstock.contracts.agent import AgentOffer
 from penstock.service import EXIT_WRONG_SETTING, read_settings, set_up_logging, warn_of_unknown_settings

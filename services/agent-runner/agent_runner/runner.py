@@ -15,12 +15,12 @@ from agent_runner.held import HeldAttempts
 from agent_runner.lease import LeaseKeeper
 from agent_runner.logs import Logs
 from agent_runner.registry import Announcer
-from agent_runner.replies import Replies
 from agent_runner.results import ResultPublisher
 from agent_runner.stopping import Stop
 from agent_runner.worker import Worker
 from penstock.bus.connection import Bus
 from penstock.bus.pull import PullLoop
+from penstock.bus.replies import Replies
 
 LEAVE_S_MAX = 2.0
 

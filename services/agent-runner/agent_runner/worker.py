@@ -18,8 +18,8 @@ from agent_runner.catalogue import Catalogue
 from agent_runner.claims import Answered, Claims, Wanted
 from agent_runner.held import Held, HeldAttempts
 from agent_runner.lease import LeaseKeeper
-from agent_runner.replies import Replies
 from agent_runner.results import ResultPublisher
+from penstock.bus.replies import Replies
 from penstock.contracts.messages import Result, StartNode
 from penstock.contracts.wire import Undecodable, decode
 from penstock.telemetry import metrics

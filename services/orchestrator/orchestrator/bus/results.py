@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -14,6 +14,7 @@ from orchestrator.engine.engine import RunEngine
 from orchestrator.engine.registry import RunnerRegistry
 from penstock.bus.connection import Bus
 from penstock.bus.pull import PullLoop
+from penstock.bus.replies import Replies
 from penstock.bus.streams import declare_consumer, declare_streams
 from penstock.contracts import subjects
 from penstock.contracts.errors import Unavailable
@@ -24,7 +25,7 @@ from penstock.contracts.usage import Usage
 from penstock.contracts.wire import Undecodable, decode
 
 MESSAGES_MAX = 64  # taken and not yet committed; each carries up to 64 results
-RETRY_AFTER_NS = 1_000_000_000
+RETRY_AFTER = timedelta(seconds=1)
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,7 @@ class ResultsDoor:
         self._bus = bus
         self._engine = engine
         self._registry = registry
+        self._replies = Replies(bus)
         self._in_hand = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._pull = PullLoop(
@@ -63,6 +65,7 @@ class ResultsDoor:
             await self._pull.run()
         finally:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._replies.sent()
 
     def _on_messages(self, messages: list[Msg]) -> None:
         self._in_hand += len(messages)
@@ -73,13 +76,13 @@ class ResultsDoor:
     async def _serve(self, messages: list[Msg]) -> None:
         try:
             await self._apply(messages)
-            await self._answer(messages, b"")
+            self._replies.ack(message.reply for message in messages)
         except Unavailable as error:
             log.warning("results.postponed", messages=len(messages), reason=str(error))
-            await self._answer(messages, b'-NAK {"delay": %d}' % RETRY_AFTER_NS)
+            self._replies.nak((message.reply for message in messages), delay=RETRY_AFTER)
         except Exception:
             log.exception("results.failed", messages=len(messages))
-            await self._answer(messages, b'-NAK {"delay": %d}' % RETRY_AFTER_NS)
+            self._replies.nak((message.reply for message in messages), delay=RETRY_AFTER)
         finally:
             self._in_hand -= len(messages)
             self._pull.wake()
@@ -107,10 +110,6 @@ class ResultsDoor:
 
     async def _bury(self, message: Msg, reason: str) -> None:
         await self._registry.dead_letter(subject=message.subject, payload=message.data, reason=reason)
-
-    async def _answer(self, messages: Sequence[Msg], verb: bytes) -> None:
-        for message in messages:
-            await self._bus.client.publish(message.reply, verb)
 
 
 def event_of(result: Result) -> RunEvent:
