@@ -1,11 +1,18 @@
 """Applies the numbered migrations, each once, under an advisory lock: several orchestrators may start at once."""
 
+import hashlib
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 import asyncpg
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_NOTE = "insert into schema_migration (name, digest) values ($1, $2)"
 LOCK = 7_069_837_411  # any number that is ours alone
+
+
+class SchemaEdited(RuntimeError):
+    """A migration was changed after this database had applied it."""
 
 
 class SchemaTooNew(RuntimeError):
@@ -18,16 +25,17 @@ async def migrate(connection: asyncpg.Connection) -> list[str]:
         await connection.execute("select pg_advisory_xact_lock($1)", LOCK)
         await connection.execute(
             "create table if not exists schema_migration"
-            " (name text primary key, applied_at timestamptz not null default now())"
+            " (name text primary key, digest text not null, applied_at timestamptz not null default now())"
         )
-        rows = await connection.fetch("select name from schema_migration")
-        applied = {row["name"] for row in rows}
+        rows = await connection.fetch("select name, digest from schema_migration")
+        applied = {row["name"]: row["digest"] for row in rows}
         known = _known()
-        _refuse_newer(applied, set(known))
+        _refuse_newer(applied.keys(), known.keys())
+        _refuse_edited(applied, known)
         missing = [name for name in known if name not in applied]
         for name in missing:
             await connection.execute(known[name])
-            await connection.execute("insert into schema_migration (name) values ($1)", name)
+            await connection.execute(_NOTE, name, digest_of(known[name]))
         return missing
 
 
@@ -36,10 +44,24 @@ def _known() -> dict[str, str]:
     return {file.name: file.read_text() for file in sorted(MIGRATIONS.glob("*.sql"))}
 
 
-def _refuse_newer(applied: set[str], known: set[str]) -> None:
+def _refuse_newer(applied: Set[str], known: Set[str]) -> None:
     unknown = applied - known
     if unknown:
         raise SchemaTooNew(
             f"the database has migrations that this version does not know: {', '.join(sorted(unknown))};"
             " start the newer version"
+        )
+
+
+def digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _refuse_edited(applied: Mapping[str, str], known: Mapping[str, str]) -> None:
+    """Migrations are forward only: an edited one would leave databases that differ without a word."""
+    edited = [name for name, digest in applied.items() if digest_of(known[name]) != digest]
+    if edited:
+        raise SchemaEdited(
+            f"migration {', '.join(edited)} was changed after this database had applied it;"
+            " put it back and write a new one, or start on an empty database"
         )
