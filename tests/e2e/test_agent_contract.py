@@ -4,11 +4,13 @@ import asyncio
 import hashlib
 import http.server
 import io
+import re
 import shutil
 import tarfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -281,7 +283,11 @@ async def test_an_agent_reaches_its_listed_host_and_no_other(api: Api, world: Wo
 
 
 async def test_mistakes_in_a_manifest_are_shown_with_the_agent(api: Api) -> None:
-    agents = {agent["name"]: agent for agent in (await api.get("/agents"))["items"]}
+    agents: dict[str, Json] = {}
+    async with asyncio.timeout(30):
+        while not agents:
+            await asyncio.sleep(0.05)
+            agents = {agent["name"]: agent for agent in (await api.get("/agents"))["items"]}
 
     wrong, empty = agents["wrong"]["versions"][0], agents["empty"]["versions"][0]
     for words in ("sandbox.memry", "did you mean 'memory'", "sandbox.processes", "reuse"):
