@@ -1,12 +1,15 @@
 """security-scanner finds what is planted, hides what is secret, and says what it left out."""
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.packs.agent_process import attempt, details, run, write_tree
 from tests.packs.conftest import Chain
-from tests.packs.expectations import CODE, LEAKS, SECRETS, places
+from tests.packs.expectations import CODE, LEAKS, PACK, SECRETS, places
 
 TOKEN = "gh" + "p_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"
 
@@ -138,3 +141,20 @@ def test_a_source_that_is_no_folder_is_refused_with_its_field(tmp_path: Path) ->
     assert ended.code == 1
     assert ended.answer["error"]["message"].startswith("source: 'absent' is not a folder")
     assert ended.answer["error"]["retryable"] is False
+
+
+def test_a_part_of_the_work_that_fails_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are scanned in several processes; one that dies must not look like clean files."""
+    monkeypatch.syspath_prepend(str(PACK / "agents/security-scanner"))
+    parallel = importlib.import_module("parallel")
+    monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: {0, 1, 2})
+
+    def work(numbers: list[int]) -> int:
+        if 5 in numbers:
+            raise ValueError("five")
+        return sum(numbers)
+
+    assert sorted(parallel.in_parts(work, [1, 2, 3, 4])) == [2, 3, 5]
+    assert parallel.in_parts(work, []) == [0]
+    with pytest.raises(RuntimeError, match="ended with 1"):
+        parallel.in_parts(work, [1, 5, 2])

@@ -63,7 +63,9 @@ def read_catalogue(folders: Sequence[Path]) -> Catalogue:
                 )
         except (InvalidInput, OSError) as error:
             log.error("catalogue.agent_refused", folder=str(folder), reason=_reason(error))
-            broken.append(AgentOffer(name=folder.name, version="?", error=f"{folder}: {_reason(error)}"))
+            broken.append(
+                AgentOffer(name=folder.name, version="?", error=f"{folder / MANIFEST_FILE}: {_reason(error)}")
+            )
     return Catalogue(agents, broken)
 
 
@@ -111,4 +113,4 @@ def _offer(manifest: AgentManifest) -> AgentOffer:
 
 def _reason(error: InvalidInput | OSError) -> str:
     problems = getattr(error, "problems", ())
-    return "; ".join(f"{p.path}: {p.message}" for p in problems) or str(error)
+    return "; ".join(f"{p.path}: {p.message}" if p.path else p.message for p in problems) or str(error)

@@ -187,7 +187,7 @@ async def compose(
 
 async def _modes(settings: Settings, report: Report, work: WorkFolder, stack: AsyncExitStack) -> Modes:
     """The reuse modes in the tier that the settings name; none other, even if it does not hold."""
-    sandbox = await open_sandbox(settings.sandbox)
+    sandbox = await open_sandbox(settings.sandbox, networks=map(str, settings.networks))
     stack.push_async_callback(sandbox.close)
     modes = Modes(sandbox=sandbox, work_folder=work.sandboxes, slots=settings.slots)
     stack.push_async_callback(modes.close)

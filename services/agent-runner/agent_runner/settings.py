@@ -4,6 +4,7 @@ import os
 import secrets
 import socket
 import tempfile
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +36,8 @@ class Settings(BaseSettings):
     nats_password: str = ""
     orchestrator_url: str = Field("http://127.0.0.1:9002", pattern=r"^https?://.+")
     sandbox: Tier = Tier.BWRAP
+    # Private networks ("10.1.0.0/16,127.0.0.0/8") that an agent's `sandbox.network` may nevertheless lead to.
+    networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
     work_folder: Path = Path(tempfile.gettempdir()) / f"penstock-runner-{os.geteuid()}"
     secrets_file: Path | None = None
     drain_grace_s: PositiveFloat = 30.0
@@ -48,6 +51,13 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(Path(part).absolute() for part in value.split(":") if part)
+
+    @field_validator("networks", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @field_validator("agents")
     @classmethod

@@ -6,6 +6,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import textwrap
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -121,4 +122,4 @@ def _show(title: str, findings: list[Finding]) -> None:
         data.print(sign + Text(f"{finding['name']:<{width}}  {finding['detail']}"))
         held = finding["detail"].startswith("held by")
         if finding.get("advice") and (held or not finding["ok"]):
-            data.print(Text(f"    {finding['advice']}", "yellow"))
+            data.print(Text(textwrap.indent(finding["advice"], "    "), "yellow"))

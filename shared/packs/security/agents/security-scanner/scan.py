@@ -9,16 +9,19 @@ import leaked_secrets
 import tree
 from filter import log, serve, source_folder, write_out
 from finding import Finding, counts, documents, excerpt_of, ranked, shown_inline
+from parallel import in_parts
+from tree import SourceFile
+
+PYTHON = (".py", ".pyi")
 
 
 def scan(request: dict[str, Any]) -> dict[str, Any]:
     files = tree.read(source_folder(request))
     log(f"{len(files.files)} files to scan")
-    code = insecure_code.scan(files.with_suffix(".py", ".pyi"))
-    log(f"{len(code.findings)} findings in Python code")
-    secrets, clear = leaked_secrets.scan(files.files)
-    log(f"{len(secrets)} secrets")
-    findings = ranked([*_masked(code.findings, clear), *secrets])
+    largest_first = sorted(files.files, key=lambda file: -file.path.stat().st_size)  # so that parts are equal
+    parts = in_parts(_scanned, largest_first)
+    findings = ranked([Finding(**finding) for part in parts for finding in part["findings"]])
+    log(f"{len(findings)} findings, {sum(part['secrets'] for part in parts)} of them secrets")
     shown, truncated = shown_inline(documents(findings))
     return {
         "findings": shown,
@@ -26,9 +29,21 @@ def scan(request: dict[str, Any]) -> dict[str, Any]:
         "details": write_out("scan.json", json.dumps({"findings": documents(findings)}, indent=1)),
         "counts": counts(findings),
         "files": files.counts(),
-        "unparsable": list(code.unparsable)[:100],
-        "suppressed": code.suppressed,
+        "unparsable": sorted(name for part in parts for name in part["unparsable"])[:100],
+        "suppressed": sum(part["suppressed"] for part in parts),
         "tools": {"bandit": insecure_code.tool(), "detect-secrets": leaked_secrets.tool()},
+    }
+
+
+def _scanned(files: list[SourceFile]) -> dict[str, Any]:
+    """What was found in some of the files. Secrets never leave the process that reads them: here they are masked."""
+    code = insecure_code.scan([file for file in files if file.suffix in PYTHON])
+    secrets, clear = leaked_secrets.scan(files)
+    return {
+        "findings": documents([*_masked(code.findings, clear), *secrets]),
+        "secrets": len(secrets),
+        "unparsable": code.unparsable,
+        "suppressed": code.suppressed,
     }
 
 
