@@ -38,6 +38,29 @@ async def test_allocating_4_gb_ends_node_in_every_tier(sandbox: Sandbox, folder:
     assert outcome.exit.breach == "out of memory (limit 128 MiB)"
 
 
+async def test_memory_that_forked_processes_share_counts_once(host: Host, folder: Path) -> None:
+    """Where no control group counts, a loaded model must not be counted for each attempt that is forked from it."""
+    sandbox = BwrapSandbox(replace(host, cgroups=NO_CGROUPS))
+    source = """
+import os, time
+loaded = bytearray(b"x") * (60 << 20)
+children = [os.fork(), os.fork()]  # four processes
+time.sleep(0.8)
+if all(children):
+    while True:
+        try:
+            os.wait()
+        except ChildProcessError:
+            break
+    print("done")
+"""
+
+    outcome = await run(sandbox, python(folder, source))
+    await sandbox.close()
+
+    assert (outcome.exit.breach, outcome.out) == (None, "done\n")
+
+
 async def test_forking_without_end_is_stopped(sandbox: Sandbox, folder: Path) -> None:
     if sandbox.details["user"] == "a user namespace" and "cgroup" not in sandbox.details["processes"]:
         pytest.skip("a runner that is root and has no cgroups uses a uid for each slot")

@@ -83,6 +83,9 @@ def _paths(places: Places) -> Iterator[tuple[str, int]]:
     yield "/dev/null", _READ_FILE | _WRITE_FILE | _TRUNCATE
     for path in places.readable:
         yield str(path), _READ if path.is_dir() else _READ & _FILE_RIGHTS
+        if (path / "__init__.py").exists():
+            # To find a package the interpreter lists the folder that it lies in. Names are all that this tells.
+            yield str(path.parent), _READ_DIR
     whole = _READ | _WRITE_FILE | _REMOVE | _MAKE_PLAIN | _REFER | _TRUNCATE
     for path in places.writable:
         yield str(path), whole
