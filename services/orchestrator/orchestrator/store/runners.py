@@ -86,4 +86,5 @@ async def save_dead_letters(pool: asyncpg.Pool, letters: Sequence[tuple[str, str
     if letters:
         subjects, reasons, payloads = zip(*letters, strict=True)
         cut = [payload[:DEAD_LETTER_BYTES_MAX] for payload in payloads]
-        await pool.execute(_DEAD, list(subjects), [r.replace("\x00", "�") for r in reasons], cut)
+        plain = [subject.replace("\x00", "�") for subject in subjects]
+        await pool.execute(_DEAD, plain, [r.replace("\x00", "�") for r in reasons], cut)
