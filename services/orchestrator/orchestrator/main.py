@@ -57,6 +57,7 @@ class Parts:
     relay: Relay
     sweep: Sweep
     requests: Requests
+    control: ControlDoor
     registry: RunnerRegistry
     server: uvicorn.Server
 
@@ -108,7 +109,9 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     registry = RunnerRegistry(pool)
     sweep = Sweep(pool, engine, relay, lease_s=settings.lease_s, bus_is_up=lambda: bus.is_connected)
     server = _http_server(settings, stack, engine, Readiness(bus, pool))
-    return Parts(bus, engine, relay, sweep, Requests(bus, registry), registry, server)
+    requests = Requests(bus, registry)
+    control = ControlDoor(bus, requests, registry)
+    return Parts(bus, engine, relay, sweep, requests, control, registry, server)
 
 
 def _http_server(
@@ -148,17 +151,18 @@ async def _open_doors(parts: Parts, settings: Settings) -> list[asyncio.Task[Non
     await results.declare()
     await logs.declare()
     await RpcDoor(parts.requests, parts.engine).open()
-    await ControlDoor(parts.bus, parts.requests, parts.registry).open()
+    await parts.control.open()
     clock = run_clock(parts.sweep, every_s=settings.sweep_every_s)
     return [asyncio.create_task(door) for door in (results.run(), logs.run(), clock, parts.server.serve())]
 
 
 async def _close_doors(parts: Parts, doors: list[asyncio.Task[None]]) -> None:
-    """HTTP finishes its requests; the pull loops and the clock stop."""
+    """HTTP finishes its requests, the bus is left to the other orchestrators; pull loops and clock stop."""
     *loops, server = doors
     parts.server.should_exit = True
+    closing = [asyncio.create_task(door.close()) for door in (parts.requests, parts.control)]
     await end(*loops)
-    await asyncio.wait([server], timeout=DRAIN_S)
+    await asyncio.wait([server, *closing], timeout=DRAIN_S)
 
 
 async def _drain(parts: Parts, engine: asyncio.Task[None]) -> None:

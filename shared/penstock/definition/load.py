@@ -9,10 +9,11 @@ import msgspec
 from penstock.contracts.errors import InvalidInput, Problem
 from penstock.contracts.value import Value
 from penstock.contracts.workflow import Json, WorkflowDefinition
+from penstock.definition.document import Path
 from penstock.definition.expressions import Expressions
 from penstock.definition.parse import parse
 from penstock.definition.read import read_workflow
-from penstock.definition.report import Path, Report
+from penstock.definition.report import Report
 from penstock.definition.validate import validate
 
 _canonical_encoder = msgspec.json.Encoder(order="sorted")

@@ -35,6 +35,11 @@ class ControlDoor:
         self._serve("progress", self._progress)
         await self._broker.start()
 
+    async def close(self) -> None:
+        """Take no more; the connection stays open for what is still to be said."""
+        for subscriber in self._broker.subscribers:
+            await subscriber.stop()
+
     def _serve(self, call: str, answerer: Answerer) -> None:
         async def handler(message: NatsMessage) -> None:
             await self._requests.answer(message.raw_message, answerer)
