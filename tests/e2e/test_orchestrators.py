@@ -19,7 +19,9 @@ from tests.stack import ROOT, Stack
 
 RUNS = 40
 STOP_S_MAX = 3.0  # far below the 5 s that a drain may take at most
-CHAIN = {"name": "chain", "nodes": {"a": {"agent": "steady"}, "b": {"agent": "steady", "needs": ["a"]}}}
+LENGTH = 10  # long enough that both orchestrators have moved each run
+NODES = {f"n{i}": {"agent": "steady", "needs": [f"n{i - 1}"] if i else []} for i in range(LENGTH)}
+CHAIN = {"name": "chain", "nodes": NODES}
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def api_of(stack: Stack, number: int) -> Api:
 
 
 async def load(api: Api, count: int = RUNS) -> list[str]:
-    return [await api.start("chain") for _ in range(count)]
+    return await asyncio.gather(*(api.start("chain") for _ in range(count)))
 
 
 async def told_to_stop(process: Child) -> int:

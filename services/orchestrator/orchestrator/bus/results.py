@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -25,6 +26,7 @@ from penstock.contracts.wire import Undecodable, decode
 
 MESSAGES_MAX = 64  # taken and not yet committed; each carries up to 64 results
 RETRY_AFTER_NS = 1_000_000_000
+TAKEN_MAX = timedelta(seconds=10)  # then it comes again: the orchestrator that took it has died
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +57,7 @@ class ResultsDoor:
             stream=subjects.STREAM_RESULTS,
             durable=subjects.CONSUMER_RESULTS,
             subject=f"{subjects.DONE}.>",
+            ack_wait=TAKEN_MAX,
         )
 
     async def run(self) -> None:
