@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from msgspec import UNSET
+from msgspec.structs import replace
 from nats.aio.client import Client
 
 from orchestrator.bus import asyncapi
@@ -20,6 +21,7 @@ from orchestrator.bus.rpc import RpcDoor
 from orchestrator.engine.registry import RunnerRegistry
 from penstock.bus.connection import connect
 from penstock.contracts import subjects
+from penstock.contracts.agent import AgentOffer
 from penstock.contracts.messages import (
     CheckpointAnswer,
     CheckpointLoad,
@@ -233,8 +235,59 @@ async def test_an_announcement_registers_the_runner_and_declares_its_pool(
     await runner.request(subjects.rpc("gpu", "announce"), encode(hello), timeout=5)
 
     assert await world.pool.fetchval("select pool from runner where id = 'r-1'") == "gpu"
-    consumer = await runner.jetstream().consumer_info("NODES", "pool-gpu")
-    assert consumer.config.filter_subject == "penstock.node.ready.gpu.*"
+    assert await filters(runner, "pool-gpu") == ["penstock.node.ready.gpu._"]
+
+
+async def test_a_pools_consumer_takes_what_its_living_runners_can_run(world: World, runner: Client) -> None:
+    ears = AgentOffer(name="ears", version="1.0.0", input={"pattern": "^[^\x00]*$"})
+    eyes = AgentOffer(name="eyes", version="1.0.0")
+    broken = AgentOffer(name="broken", version="1.0.0", error="no such file")
+    first = Hello(runner="r-1", pool="gpu", host="here", slots=4, tier="bwrap", agents=(ears, broken))
+    second = Hello(runner="r-2", pool="gpu", host="here", slots=4, tier="bwrap", agents=(eyes, ears))
+
+    seen = []
+    for hello in (first, second, replace(second, leaving=True)):
+        await runner.request(subjects.rpc("gpu", "announce"), encode(hello), timeout=5)
+        seen.append(await filters(runner, "pool-gpu"))
+
+    ears_only = ["penstock.node.ready.gpu.ears"]
+    assert seen == [ears_only, ["penstock.node.ready.gpu.ears", "penstock.node.ready.gpu.eyes"], ears_only]
+
+
+async def test_what_nobody_can_run_waits_in_the_stream_and_stands_in_nobodys_way(
+    world: World, runner: Client
+) -> None:
+    def hello(*agents: str) -> bytes:
+        offers = tuple(AgentOffer(name=name, version="1.0.0") for name in agents)
+        return encode(Hello(runner="r-1", pool="gpu", host="here", slots=4, tier="bwrap", agents=offers))
+
+    await runner.request(subjects.rpc("gpu", "announce"), hello("echo"), timeout=5)
+    pull = await runner.jetstream().pull_subscribe_bind("pool-gpu", "NODES")
+    for agent in ("nobody", "nobody", "nobody", "echo"):
+        await runner.jetstream().publish(subjects.ready("gpu", agent), agent.encode())
+
+    offered = await pull.fetch(4, timeout=1)
+    await asyncio.gather(*(message.ack() for message in offered))
+    await runner.request(subjects.rpc("gpu", "announce"), hello("echo", "nobody"), timeout=5)
+    then = await pull.fetch(4, timeout=5)
+
+    assert [message.data for message in offered] == [b"echo"]
+    assert [message.data for message in then] == [b"nobody"] * 3
+
+
+async def test_a_pool_cannot_be_made_to_take_other_subjects(world: World, runner: Client) -> None:
+    star = AgentOffer(name="*", version="1.0.0")
+    hello = Hello(runner="r-1", pool="gpu", host="here", slots=4, tier="bwrap", agents=(star,))
+
+    await runner.publish(subjects.rpc("gpu", "announce"), encode(hello), reply="_INBOX_tester.x")
+    await until_dead_letters(world, 1)
+
+    assert await world.pool.fetchval("select count(*) from runner") == 0
+
+
+async def filters(runner: Client, durable: str) -> list[str]:
+    config = (await runner.jetstream().consumer_info("NODES", durable)).config
+    return config.filter_subjects or [config.filter_subject or ""]
 
 
 async def test_a_checkpoint_is_kept_for_the_holder_alone(world: World, runner: Client) -> None:

@@ -134,6 +134,8 @@ def test_an_ended_run_has_nothing_to_explain_but_its_end() -> None:
 
     assert answer.nodes == ()
     assert answer.sentence == "failed: it broke"
+    assert explained(state=RunState.CANCELLED, cancel_reason="").sentence == "cancelled"
+    assert explained(state=RunState.CANCELLED, cancel_reason="enough").sentence == "cancelled: enough"
 
 
 def test_an_explanation_can_be_sent() -> None:

@@ -187,6 +187,8 @@ def test_parts_of_later_issues_are_refused(text: str) -> None:
         (SOUND + "inputs: {$ref: 'http://127.0.0.1:1/x'}", "not a JSON Schema"),
         (SOUND + "inputs: {patternProperties: {'(': {}}}", "not a JSON Schema"),
         (SOUND + "output: ['${{ nodes.c.output }}']", "no node named 'c'; expected one of a, b"),
+        (SOUND + 'description: "a\\0b"', "contains the character U+0000"),
+        (SOUND + 'output: {"a\\0b": 1}', "contains the character U+0000"),
     ],
 )
 def test_a_mistake_in_the_workflow_is_named(text: str, message: str) -> None:

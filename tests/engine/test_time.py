@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.domain.decision import Outcome
 from orchestrator.domain.events import AttemptFailed, AttemptSucceeded
+from orchestrator.store.outbox import mark_published
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock_cli.embedded.nats import Nats
 from tests.engine.conftest import LEASE, World, chain, open_world
@@ -153,3 +154,19 @@ async def until_connected(world: World) -> None:
     async with asyncio.timeout(20):
         while not world.bus.is_connected:
             await asyncio.sleep(0.05)
+
+
+async def test_what_another_orchestrator_has_noted_further_is_not_asked_for_again(world: World) -> None:
+    await world.define(chain("pair"))
+    run = (await world.start("pair")).run_id
+    await world.succeed(run, "n0")
+    reached = (await world.run(run))["version"]
+
+    world.relay._published.clear()
+    noted = [await mark_published(world.pool, {run: seq}) for seq in (reached, reached - 1)]
+    unknown = uuid4()
+    gone = await mark_published(world.pool, {unknown: 1})
+
+    assert noted == [{run: reached}, {run: reached - 1}]
+    assert gone == {unknown: 1}
+    assert (await world.run(run))["published"] == reached

@@ -25,6 +25,7 @@ from penstock.contracts.wire import Undecodable, decode
 from penstock.telemetry import metrics
 
 RESULTS_WAITING_MAX = 4_096  # take no more work while the bus does not take its results
+NOT_OFFERED_TOLD_MAX = 1_000  # agents; whoever sends more names has made them up
 ELSEWHERE_S = (1.0, 5.0)  # how long a message that another runner must take stays away, at random
 
 log = structlog.get_logger(__name__)
@@ -48,6 +49,7 @@ class Worker:
         self._free = list(range(slots - 1, -1, -1))  # a stack: the slot used last is the warmest
         self._slots = slots
         self._is_open = True
+        self._not_offered: set[str] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         metrics.RUNNER_SLOTS.set(slots)
@@ -116,12 +118,18 @@ class Worker:
             self._replies.ack([message.reply])  # whatever it was, it will not become an order
             return False
         if self._catalogue.agent(order.agent) is None:
-            log.info("worker.not_offered", agent=order.agent, reason=self._catalogue.why_not(order.agent))
+            self._tell_not_offered(order.agent)
             self._give_back(message.reply, "not_offered", delay=_elsewhere())
             return False
         self._idle.clear()
         self._claims.want(Wanted(order, message.reply, uuid4()))
         return True
+
+    def _tell_not_offered(self, agent: str) -> None:
+        """Once for each agent: such messages come again and again."""
+        if agent not in self._not_offered and len(self._not_offered) < NOT_OFFERED_TOLD_MAX:
+            self._not_offered.add(agent)
+            log.info("worker.not_offered", agent=agent, reason=self._catalogue.why_not(agent))
 
     def _give_back(self, reply: str, reason: str, *, delay: timedelta = timedelta(0)) -> None:
         metrics.RUNNER_RETURNED.labels(reason).inc()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +23,7 @@ from orchestrator.engine.registry import RunnerRegistry
 from orchestrator.engine.relay import Relay
 from orchestrator.engine.sweep import Sweep
 from orchestrator.http.app import HttpSettings, create_app
+from orchestrator.listening import listen
 from orchestrator.readiness import Readiness
 from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactFolder
@@ -57,6 +59,7 @@ class Parts:
     relay: Relay
     sweep: Sweep
     requests: Requests
+    control: ControlDoor
     registry: RunnerRegistry
     server: uvicorn.Server
 
@@ -65,17 +68,19 @@ def main() -> None:
     """Run until SIGTERM or SIGINT; exits 2 when a setting is wrong."""
     set_up_logging("orchestrator")
     warn_of_unknown_settings(Settings, dict(os.environ))
-    uvloop.run(serve(read_settings(Settings)))
+    settings = read_settings(Settings)
+    with listen(host=settings.http_host, port=settings.http_port) as listener:
+        uvloop.run(serve(settings, listener))
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, listener: socket.socket) -> None:
     async with AsyncExitStack() as stack:
         parts = await compose(settings, stack)
         engine = asyncio.create_task(parts.engine.run())
-        doors = await _open_doors(parts, settings)
+        doors = await _open_doors(parts, settings, listener)
         calm_garbage_collection()
         stop = asyncio.create_task(until_told_to_stop())
-        log.info("orchestrator.started", host=settings.http_host, port=settings.http_port)
+        log.info("orchestrator.started", host=settings.http_host, port=listener.getsockname()[1])
         ended, _ = await asyncio.wait([engine, stop, *doors], return_when=asyncio.FIRST_COMPLETED)
         log.info("orchestrator.stopping")
         await _close_doors(parts, doors)
@@ -110,7 +115,9 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     registry = RunnerRegistry(pool)
     sweep = Sweep(pool, engine, relay, lease_s=settings.lease_s, bus_is_up=lambda: bus.is_connected)
     server = _http_server(settings, stack, engine, Readiness(bus, pool))
-    return Parts(bus, engine, relay, sweep, Requests(bus, registry), registry, server)
+    requests = Requests(bus, registry)
+    control = ControlDoor(bus, requests, registry)
+    return Parts(bus, engine, relay, sweep, requests, control, registry, server)
 
 
 def _http_server(
@@ -129,8 +136,6 @@ def _http_server(
     )
     config = uvicorn.Config(
         app,
-        host=settings.http_host,
-        port=settings.http_port,
         loop="none",
         http="httptools",
         ws="none",
@@ -144,23 +149,25 @@ def _http_server(
     return server
 
 
-async def _open_doors(parts: Parts, settings: Settings) -> list[asyncio.Task[None]]:
+async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket) -> list[asyncio.Task[None]]:
     results = ResultsDoor(parts.bus, parts.engine, parts.registry)
     logs = LogsDoor(parts.bus, parts.registry)
     await results.declare()
     await logs.declare()
     await RpcDoor(parts.requests, parts.engine).open()
-    await ControlDoor(parts.bus, parts.requests, parts.registry).open()
+    await parts.control.open()
     clock = run_clock(parts.sweep, every_s=settings.sweep_every_s)
-    return [asyncio.create_task(door) for door in (results.run(), logs.run(), clock, parts.server.serve())]
+    http = parts.server.serve(sockets=[listener])
+    return [asyncio.create_task(door) for door in (results.run(), logs.run(), clock, http)]
 
 
 async def _close_doors(parts: Parts, doors: list[asyncio.Task[None]]) -> None:
-    """HTTP finishes its requests; the pull loops and the clock stop."""
+    """HTTP finishes its requests, the bus is left to the other orchestrators; pull loops and clock stop."""
     *loops, server = doors
     parts.server.should_exit = True
+    closing = [asyncio.create_task(door.close()) for door in (parts.requests, parts.control)]
     await end(*loops)
-    await asyncio.wait([server], timeout=DRAIN_S)
+    await asyncio.wait([server, *closing], timeout=DRAIN_S)
 
 
 async def _drain(parts: Parts, engine: asyncio.Task[None]) -> None:

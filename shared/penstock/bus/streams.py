@@ -1,5 +1,6 @@
 """Streams and durable consumers, declared idempotently: at start, and again whenever one is missing."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, DiscardPolicy, RetentionPolicy, StreamConfig
@@ -35,19 +36,44 @@ async def declare_streams(jetstream: JetStreamContext) -> None:
 
 
 async def declare_consumer(
-    jetstream: JetStreamContext, *, stream: str, durable: str, subject: str, deliver_new: bool = False
+    jetstream: JetStreamContext,
+    *,
+    stream: str,
+    durable: str,
+    subject: str | Sequence[str],
+    deliver_new: bool = False,
+    ack_wait: timedelta = ACK_WAIT,
 ) -> None:
-    """Create the pull consumer `durable` if it is missing; its configuration is ours to update."""
+    """Create the pull consumer `durable` of one or more subjects, or update it; parked pulls stay parked."""
+    subjects = [subject] if isinstance(subject, str) else list(subject)
+    assert subjects, "a consumer without a filter would take the whole stream"
     config = ConsumerConfig(
         durable_name=durable,
-        filter_subject=subject,
+        filter_subject=subjects[0] if len(subjects) == 1 else None,
+        filter_subjects=subjects if len(subjects) > 1 else None,
         ack_policy=AckPolicy.EXPLICIT,
-        ack_wait=ACK_WAIT.total_seconds(),
+        ack_wait=ack_wait.total_seconds(),
         deliver_policy=DeliverPolicy.NEW if deliver_new else DeliverPolicy.ALL,
         max_ack_pending=ACK_PENDING_MAX,
         max_waiting=PULLS_WAITING_MAX,
     )
     await jetstream.add_consumer(stream, config)
+
+
+async def remove_narrower(
+    jetstream: JetStreamContext, *, stream: str, durable: str, subject: Sequence[str]
+) -> None:
+    """Delete the consumer if it does not take all of `subject`; then declare it.
+
+    A consumer never goes back: messages that it has passed over, only a new one delivers. What the old one
+    had delivered and nobody acknowledged comes a second time.
+    """
+    try:
+        config = (await jetstream.consumer_info(stream, durable)).config
+    except NotFoundError:
+        return
+    if not set(subject) <= {*(config.filter_subjects or ()), config.filter_subject}:
+        await jetstream.delete_consumer(stream, durable)
 
 
 async def is_declared(jetstream: JetStreamContext, *, stream: str, durable: str) -> bool:

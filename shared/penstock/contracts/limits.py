@@ -31,4 +31,5 @@ RUN_TIMEOUT_MAX = timedelta(days=30)
 NODE_TIMEOUT_DEFAULT = timedelta(minutes=10)
 LEASE = timedelta(seconds=30)  # renewed at a third of it
 READY_UNCLAIMED_MAX = timedelta(seconds=30)  # then the ready message is published again
+READY_AGE_MAX = 4 * READY_UNCLAIMED_MAX  # by then it has successors: what nobody can run must not pile up
 CLAIM_GRACE = timedelta(seconds=5)  # what a lease may outlive the node's timeout by: report and clean-up

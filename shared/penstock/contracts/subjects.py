@@ -1,9 +1,10 @@
 """Where messages go: subjects, streams and durable consumers (design §6)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from penstock.contracts.limits import GIB
+from penstock.contracts.limits import GIB, READY_AGE_MAX
 
 STREAM_NODES = "NODES"
 STREAM_RESULTS = "RESULTS"
@@ -21,9 +22,12 @@ CONSUMER_RESULTS = "orchestrator"
 CONSUMER_LOGS = "log-writer"
 
 
+NO_AGENT = "_"  # not a name that an agent can have: for the consumer of a pool that offers none
+
+
 @dataclass(frozen=True)
 class Stream:
-    """A JetStream stream. `work_queue`: a message leaves once acknowledged; else it leaves at `age_max`."""
+    """A JetStream stream. `work_queue`: a message leaves once acknowledged. All leave at `age_max`."""
 
     name: str
     subjects: tuple[str, ...]
@@ -33,7 +37,7 @@ class Stream:
 
 
 STREAMS = (
-    Stream(STREAM_NODES, (f"{READY}.>",), work_queue=True),
+    Stream(STREAM_NODES, (f"{READY}.>",), work_queue=True, age_max=READY_AGE_MAX),
     Stream(STREAM_RESULTS, (f"{DONE}.>",), work_queue=True),
     Stream(STREAM_EVENTS, (f"{EVENT}.>",), work_queue=False, age_max=timedelta(days=7), bytes_max=2 * GIB),
     Stream(STREAM_LOGS, (f"{LOG}.>",), work_queue=False, age_max=timedelta(days=1), bytes_max=GIB),
@@ -57,6 +61,11 @@ def ready(pool: str, agent: str) -> str:
 
 def ready_of_pool(pool: str) -> str:
     return f"{READY}.{pool}.*"
+
+
+def ready_offered(pool: str, agents: Iterable[str]) -> tuple[str, ...]:
+    """What a pool's consumer takes: only what somebody there can run, so that nothing else stands in its way."""
+    return tuple(ready(pool, agent) for agent in sorted(agents)) or (ready(pool, NO_AGENT),)
 
 
 def ready_consumer(pool: str) -> str:

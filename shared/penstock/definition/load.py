@@ -9,6 +9,7 @@ import msgspec
 from penstock.contracts.errors import InvalidInput, Problem
 from penstock.contracts.value import Value
 from penstock.contracts.workflow import Json, WorkflowDefinition
+from penstock.definition.document import Path
 from penstock.definition.expressions import Expressions
 from penstock.definition.parse import parse
 from penstock.definition.read import read_workflow
@@ -66,9 +67,23 @@ def _examine(text: str | bytes) -> tuple[Json, WorkflowDefinition, Report]:
     document = parse(text)
     report = Report(document)
     report.extend(document.problems)
+    _refuse_nul(document.value, (), report)
     definition = read_workflow(document.value, report)
     validate(definition, report, _expressions())
     return document.value, definition, report
+
+
+def _refuse_nul(value: Json, path: Path, report: Report) -> None:
+    """PostgreSQL cannot look into a document with this character: one would break every list of workflows."""
+    if isinstance(value, str) and "\x00" in value:
+        report.error(path, "contains the character U+0000, which a definition may not hold")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _refuse_nul(item, (*path, index), report)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_nul(key, path, report)
+            _refuse_nul(item, (*path, key), report)
 
 
 @cache

@@ -1,5 +1,7 @@
 """The rare requests: runners that announce themselves, and their agents' checkpoints and progress."""
 
+import asyncio
+
 from faststream.nats import NatsMessage
 from nats.aio.msg import Msg
 
@@ -7,22 +9,24 @@ from orchestrator.bus.broker import SharedBroker, as_bytes
 from orchestrator.bus.requests import QUEUE_GROUP, Answerer, Requests
 from orchestrator.engine.registry import RunnerRegistry
 from penstock.bus.connection import Bus
-from penstock.bus.streams import declare_consumer, declare_streams
+from penstock.bus.streams import declare_consumer, declare_streams, remove_narrower
 from penstock.contracts import subjects
 from penstock.contracts.messages import CheckpointAnswer, CheckpointLoad, CheckpointSave, Hello, Progress
+from penstock.contracts.names import is_name
 from penstock.contracts.wire import Undecodable, decode
 
 HANDLERS_MAX = 16  # one slow checkpoint must not hold up the others
 
 
 class ControlDoor:
-    """Declares a pool's consumer when the first of its runners announces itself, and again when it is missing."""
+    """Declares a pool's consumer with what its runners offer, at each announcement: it may be new, or missing."""
 
     def __init__(self, bus: Bus, requests: Requests, registry: RunnerRegistry) -> None:
         self._bus = bus
         self._requests = requests
         self._registry = registry
         self._broker = SharedBroker(bus.client)
+        self._declaring = asyncio.Lock()  # who reads the offers last also declares last
 
     async def open(self) -> None:
         self._serve("announce", self._announce)
@@ -30,6 +34,11 @@ class ControlDoor:
         self._serve("checkpoint-load", self._load)
         self._serve("progress", self._progress)
         await self._broker.start()
+
+    async def close(self) -> None:
+        """Take no more; the connection stays open for what is still to be said."""
+        for subscriber in self._broker.subscribers:
+            await subscriber.stop()
 
     def _serve(self, call: str, answerer: Answerer) -> None:
         async def handler(message: NatsMessage) -> None:
@@ -48,16 +57,19 @@ class ControlDoor:
         hello = decode(message.data, Hello)
         if message.subject != subjects.rpc(hello.pool, "announce"):
             raise Undecodable(f"runner '{hello.runner}' announced pool '{hello.pool}' on {message.subject}")
+        _refuse_odd_names(hello)
         await self._registry.hello(hello)
+        async with self._declaring:
+            await self._declare(hello.pool)
+        return {}
+
+    async def _declare(self, pool: str) -> None:
         jetstream = self._bus.client.jetstream()
         await declare_streams(jetstream)
-        await declare_consumer(
-            jetstream,
-            stream=subjects.STREAM_NODES,
-            durable=subjects.ready_consumer(hello.pool),
-            subject=subjects.ready_of_pool(hello.pool),
-        )
-        return {}
+        offered = subjects.ready_offered(pool, await self._registry.offered(pool))
+        stream, durable = subjects.STREAM_NODES, subjects.ready_consumer(pool)
+        await remove_narrower(jetstream, stream=stream, durable=durable, subject=offered)
+        await declare_consumer(jetstream, stream=stream, durable=durable, subject=offered)
 
     async def _save(self, message: Msg) -> CheckpointAnswer:
         return await self._registry.save_checkpoint(decode(message.data, CheckpointSave))
@@ -67,3 +79,10 @@ class ControlDoor:
 
     async def _progress(self, message: Msg) -> None:
         await self._registry.progress(decode(message.data, Progress))
+
+
+def _refuse_odd_names(hello: Hello) -> None:
+    """Names become parts of subjects: one with a dot or a star would speak of other agents."""
+    for name in (hello.pool, *(offer.name for offer in hello.agents)):
+        if not is_name(name):
+            raise Undecodable(f"runner '{hello.runner}' announced '{name}', which is no name")

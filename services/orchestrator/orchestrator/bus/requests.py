@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 import structlog
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from orchestrator.engine.registry import ABOUT_DATA, RunnerRegistry
 from penstock.bus.connection import Bus
@@ -29,6 +30,7 @@ class Requests:
         self._bus = bus
         self._registry = registry
         self._tasks: set[asyncio.Task[None]] = set()
+        self._subscriptions: list[Subscription] = []
 
     async def serve(self, call: str, answerer: Answerer) -> None:
         async def on_message(message: Msg) -> None:
@@ -36,7 +38,18 @@ class Requests:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-        await self._bus.client.subscribe(subjects.rpc("*", call), queue=QUEUE_GROUP, cb=on_message)
+        subscription = await self._bus.client.subscribe(
+            subjects.rpc("*", call), queue=QUEUE_GROUP, cb=on_message
+        )
+        self._subscriptions.append(subscription)
+
+    async def close(self) -> None:
+        """Take no more: another orchestrator answers at once what we would leave unanswered. Finish what is here."""
+        if not self._bus.is_connected:
+            return
+        for subscription in self._subscriptions:
+            await subscription.drain()  # type: ignore[no-untyped-call]
+        await asyncio.gather(*self._tasks)
 
     async def answer(self, message: Msg, answerer: Answerer) -> None:
         """Answer one request, if there is an answer now."""

@@ -26,6 +26,7 @@ from penstock.contracts.wire import Undecodable, decode
 
 MESSAGES_MAX = 64  # taken and not yet committed; each carries up to 64 results
 RETRY_AFTER = timedelta(seconds=1)
+TAKEN_MAX = timedelta(seconds=10)  # then it comes again: the orchestrator that took it has died
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +58,7 @@ class ResultsDoor:
             stream=subjects.STREAM_RESULTS,
             durable=subjects.CONSUMER_RESULTS,
             subject=f"{subjects.DONE}.>",
+            ack_wait=TAKEN_MAX,
         )
 
     async def run(self) -> None:

@@ -75,7 +75,7 @@ def explain(
 
 def _of_run(run: RunFacts, states: Mapping[str, NodeState]) -> str:
     if run.state is RunState.CANCELLED:
-        return f"cancelled: {run.cancel_reason}"
+        return f"cancelled: {run.cancel_reason}" if run.cancel_reason else "cancelled"
     if run.state in RUN_ENDED:
         return f"{run.state.value}: {run.failure.message}" if run.failure else run.state.value
     counts = Counter(states.values())

@@ -7,7 +7,7 @@ import structlog
 from msgspec import UNSET
 
 from orchestrator.store.checkpoints import load_checkpoint, save_checkpoint, save_progress
-from orchestrator.store.runners import save_dead_letters, save_hello, save_log
+from orchestrator.store.runners import offered_agents, save_dead_letters, save_hello, save_log
 from penstock.contracts.messages import (
     CheckpointAnswer,
     CheckpointLoad,
@@ -32,6 +32,10 @@ class RunnerRegistry:
 
     async def hello(self, hello: Hello) -> None:
         await save_hello(self._pool, hello)
+
+    async def offered(self, pool: str) -> frozenset[str]:
+        """The agents that the living runners of a pool can run."""
+        return await offered_agents(self._pool, pool)
 
     async def log_lines(self, batches: Sequence[LogLines]) -> dict[int, str]:
         """Write the lines. Those that no table can hold are left out: their position, and the reason."""

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -123,7 +123,7 @@ def _converted(path: str, value: Any, kind: Any, *, strict: bool) -> Any:
         converted = msgspec.convert(value, kind, strict=strict)
         return converted.astimezone(UTC) if isinstance(converted, datetime) else converted
     except (msgspec.ValidationError, OverflowError) as error:
-        raise InvalidInput.at(path, _sentence(error)) from error
+        raise InvalidInput.at(path, _sentence(error) + _choices(kind, value)) from error
 
 
 def _why(raw: bytes, kind: Any, error: Exception) -> Malformed | InvalidInput:
@@ -161,6 +161,14 @@ def _invalid(what: str, problems: list[Problem]) -> InvalidInput:
     first = f"{problems[0].path}: {problems[0].message}" if problems[0].path else problems[0].message
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return InvalidInput(f"{what} is wrong: {first}{more}", tuple(problems))
+
+
+def _choices(kind: Any, value: Any) -> str:
+    """What a parameter of few values takes, and the nearest of them to what was given."""
+    choices = next((get_args(each) for each in (kind, *get_args(kind)) if get_origin(each) is Literal), ())
+    given = value if isinstance(value, list) else [value]
+    wrong = next((text for text in given if text not in choices), "")
+    return f"; expected one of {', '.join(choices)}{did_you_mean(wrong, choices)}" if choices else ""
 
 
 def _sentence(error: Exception) -> str:

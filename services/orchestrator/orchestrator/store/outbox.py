@@ -25,19 +25,29 @@ where e.run_id = any($1::uuid[]) and e.seq > r.published
 order by e.run_id, e.seq
 """
 
-# Skips what a save holds at this moment: it will be marked with the next round.
+# Skips what a save holds at this moment: it will be marked with the next round. What another orchestrator has
+# noted further counts as noted, or it would be asked for again and again.
 _MARK = """
-with marked as materialized (
+with asked as materialized (
+  select a.id, a.published from unnest($1::uuid[], $2::bigint[]) as a (id, published)
+),
+marked as materialized (
   select r.id, a.published
-  from unnest($1::uuid[], $2::bigint[]) as a (id, published)
+  from asked a
   join run r on r.id = a.id
   where r.published <= a.published and not r.settled
   order by r.id
   for update of r skip locked
+),
+noted as (
+  update run r set published = m.published, settled = r.ended_at is not null and m.published = r.version
+  from marked m where r.id = m.id
+  returning r.id, r.published
 )
-update run r set published = m.published, settled = r.ended_at is not null and m.published = r.version
-from marked m where r.id = m.id
-returning r.id, r.published
+select id, published from noted
+union all
+select a.id, a.published from asked a left join run r on r.id = a.id
+where r.id is null or r.published > a.published or r.settled
 """
 
 

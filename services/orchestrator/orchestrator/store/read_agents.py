@@ -8,11 +8,10 @@ from sqlalchemy import func, select
 
 from orchestrator.engine.views import AgentsView, AgentVersion, AgentView, RunnerView
 from orchestrator.store.composed import Database
+from orchestrator.store.runners import RUNNER_ALIVE
 from orchestrator.store.tables import runner
 from penstock.contracts.agent import AgentOffer
-from penstock.contracts.limits import LEASE
 
-RUNNER_ALIVE = LEASE  # a runner announces itself every 10 s; after a lease its work is given to others
 RUNNERS_MAX = 1_000  # the latest seen; those that left long before are of no interest
 
 ALIVE = runner.c.left_at.is_(None) & (runner.c.seen_at > func.now() - RUNNER_ALIVE)
