@@ -62,6 +62,7 @@ async def test_conditions_skip_and_run_if_decides_for_the_dependents(api: Api) -
         {"value": 9},
     )
 
+    assert node_of(run, "right")["output"] == {}
     assert states(run) == {
         "left": "succeeded",
         "right": "skipped",

@@ -109,12 +109,19 @@ def node_view(row: NodeRow | None, workflow: Resolved, definition: NodeDefinitio
         started_at=row.started_at,
         ended_at=row.ended_at,
         due_at=row.due_at,
-        output=None if row.output_bytes is None else row.output,
+        output=_output_of(row),
         output_bytes=row.output_bytes,
         failure=row.failure,
         publication=row.publication,
         progress=row.progress,
     )
+
+
+def _output_of(row: NodeRow) -> msgspec.Raw | None:
+    """A skipped node's is an empty object, as expressions see it (design §3)."""
+    if row.state == NodeState.SKIPPED:
+        return msgspec.Raw(b"{}")
+    return None if row.output_bytes is None else row.output
 
 
 async def read_node(database: Database, run_id: UUID, workflow: Resolved, name: str) -> NodeDetail:
