@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -12,6 +14,7 @@ import httpx
 import pytest
 
 from penstock.bus import permissions
+from penstock_cli.embedded.ports import free_port
 from tests.e2e.conftest import Api, Json, node_of
 from tests.invariants import broken_invariants
 from tests.stack import ROOT, Stack
@@ -19,6 +22,13 @@ from tests.stack import ROOT, Stack
 pytestmark = pytest.mark.sandbox
 
 LEASE_S = 2.0
+BLIND = "runner-9"  # started by one test only
+BLIND_PORT = free_port()
+WITHOUT_BUBBLEWRAP = {
+    "PENSTOCK_RUNNER_POOL": "gpu",
+    "PENSTOCK_RUNNER_HTTP_PORT": str(BLIND_PORT),
+    "PATH": "/nowhere",
+}
 AT_ONCE_S = 5.0  # far below the bus's ack_wait and the sweep's 30 s
 
 
@@ -31,7 +41,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         runners=3,
         slots=2,
         extra={"PENSTOCK_ORCHESTRATOR_LEASE_S": str(LEASE_S)},
-        own={"runner-2": {"PENSTOCK_RUNNER_POOL": "gpu"}},
+        own={"runner-2": {"PENSTOCK_RUNNER_POOL": "gpu"}, BLIND: WITHOUT_BUBBLEWRAP},
         users={"runner-gpu": permissions.runner(user="runner-gpu", pool="gpu")},
     ) as running:
         yield running
@@ -142,6 +152,39 @@ async def test_a_runner_that_slept_past_its_lease_does_not_complete_the_node(api
     assert kinds.count("node.succeeded") == 1
     assert held in {node["runner"] for node in again["nodes"]}, "the runner is back at work"
     assert await broken_invariants(pair.postgres.url()) == {}
+
+
+async def test_a_runner_whose_sandbox_does_not_hold_takes_no_work_and_says_what_to_change(
+    api: Api, pair: Stack
+) -> None:
+    remedy = "apt-get install bubblewrap"
+    pair.start(BLIND)
+    await all_are_there(api, 4)
+
+    run = await api.run({"name": "seeing", "nodes": {f"n{i}": nap(0.2, pool="gpu") for i in range(6)}})
+    async with httpx.AsyncClient() as client:
+        ready = await client.get(f"http://127.0.0.1:{BLIND_PORT}/ready")
+    agents = await api.get("/agents")
+    shown = await asyncio.to_thread(penstock, pair, "agents")
+    pair.services.pop(BLIND).stop()
+
+    assert run["state"] == "succeeded"
+    assert {node["runner"].partition("-")[2][0] for node in run["nodes"]} == {"2"}
+    assert ready.status_code == 503
+    (sandbox,) = [part for part in ready.json()["dependencies"] if part["name"] == "sandbox"]
+    assert (sandbox["ok"], remedy in sandbox["detail"]) == (False, True)
+    (blind,) = [runner for runner in agents["runners"] if runner["id"].startswith(BLIND)]
+    assert blind["slots"] == 0
+    errors = [version["error"] or "" for agent in agents["items"] for version in agent["versions"]]
+    assert any(remedy in error for error in errors)
+    assert remedy in pair.log(BLIND)
+    assert remedy in shown, shown
+
+
+def penstock(stack: Stack, *arguments: str) -> str:
+    command = [sys.executable, "-m", "penstock_cli.main", *arguments]
+    environment = {"PENSTOCK_URL": stack.url, "COLUMNS": "400"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 @asynccontextmanager

@@ -26,6 +26,8 @@ from agent_runner.modes.all import Modes
 from agent_runner.registry import Announcer
 from agent_runner.results import ResultPublisher
 from agent_runner.runner import Broken, Runner
+from agent_runner.sandbox.absent import AbsentSandbox
+from agent_runner.sandbox.port import Sandbox
 from agent_runner.sandbox.probe import Report, probe
 from agent_runner.sandbox.tiers import open_sandbox
 from agent_runner.serving import Serving
@@ -187,7 +189,13 @@ async def compose(
 
 async def _modes(settings: Settings, report: Report, work: WorkFolder, stack: AsyncExitStack) -> Modes:
     """The reuse modes in the tier that the settings name; none other, even if it does not hold."""
-    sandbox = await open_sandbox(settings.sandbox, networks=map(str, settings.networks))
+    sandbox: Sandbox
+    try:
+        sandbox = await open_sandbox(settings.sandbox, networks=map(str, settings.networks))
+    except OSError:
+        if report.holds:
+            raise
+        sandbox = AbsentSandbox(settings.sandbox, report.message())  # we stay to tell everybody why
     stack.push_async_callback(sandbox.close)
     modes = Modes(sandbox=sandbox, work_folder=work.sandboxes, slots=settings.slots)
     stack.push_async_callback(modes.close)

@@ -149,7 +149,7 @@ def _of_tier(report: Report) -> Finding:
     if report.holds:
         gaps = [f"gap: {check.name} ({check.hint})" for check in report.checks if not check.held]
         return Finding(name, True, "; ".join([report.message(), *gaps]))
-    reasons = [f"{check.name}: {check.detail}" for check in report.failures]
+    reasons = [f"an agent could {check.name}: {check.detail}" for check in report.failures]
     hints = [check.hint for check in report.failures]
     if report.tier is Tier.LANDLOCK and (closed := _closed_folder()):
         hints.append(f"{closed} is closed to other users, and the interpreter lies below it")
