@@ -175,10 +175,13 @@ async def test_a_runner_whose_sandbox_does_not_hold_takes_no_work_and_says_what_
     assert (sandbox["ok"], remedy in sandbox["detail"]) == (False, True)
     (blind,) = [runner for runner in agents["runners"] if runner["id"].startswith(BLIND)]
     assert blind["slots"] == 0
-    errors = [version["error"] or "" for agent in agents["items"] for version in agent["versions"]]
-    assert any(remedy in error for error in errors)
+    for version in (agent["versions"][0] for agent in agents["items"]):
+        assert (version["error"], len(version["runners"])) == (None, 3), "the others can"
+        assert [refusal["runner"] for refusal in version["refusals"]] == [blind["id"]]
+        assert remedy in version["refusals"][0]["error"]
     assert remedy in pair.log(BLIND)
-    assert remedy in shown, shown
+    assert f"{blind['id']} cannot run flaky, sleeper, steady, villain:\n" in shown
+    assert shown.count(remedy) == 1
 
 
 def penstock(stack: Stack, *arguments: str) -> str:

@@ -24,6 +24,8 @@ def agents(output: Output = Format.TEXT) -> None:
         return
     data.print(_agents_table(document["items"]))
     data.print(_runners_table(document["runners"]))
+    for refusal in _refusals(document["items"]):
+        data.print(Text(refusal, "red"), soft_wrap=True)
     if not document["runners"]:
         say("no runner has announced itself: nothing runs until one does")
 
@@ -53,11 +55,22 @@ def _agents_table(items: list[dict[str, Any]]) -> Table:
     table = _table("agent", "version", "reuse", "runners", "description")
     for agent in items:
         for version in agent["versions"]:
-            failed = version["error"]
-            about = Text(f"cannot be loaded: {failed}", "red") if failed else Text(agent["description"])
+            about = (
+                Text("cannot be run, see below", "red") if version["error"] else Text(agent["description"])
+            )
             runners = ", ".join(version["runners"])
             table.add_row(agent["name"], version["version"], version["reuse"], runners, about)
     return table
+
+
+def _refusals(items: list[dict[str, Any]]) -> list[str]:
+    """Each reason once, with the runner that gives it and the agents that it is about."""
+    about: dict[tuple[str, str], list[str]] = {}
+    for agent in items:
+        for version in agent["versions"]:
+            for refusal in version["refusals"]:
+                about.setdefault((refusal["runner"], refusal["error"]), []).append(agent["name"])
+    return [f"{runner} cannot run {', '.join(names)}:\n  {error}" for (runner, error), names in about.items()]
 
 
 def _runners_table(runners: list[dict[str, Any]]) -> Table:

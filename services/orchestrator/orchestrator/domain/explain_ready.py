@@ -54,7 +54,7 @@ def _nobody_offers(agent: str, pool: str, runners: Sequence[RunnerFacts]) -> tup
 
 def _broken(agent: str, pool: str, runner: RunnerFacts) -> tuple[str, dict[str, Json]]:
     error = runner.agents[agent]
-    sentence = f"agent '{agent}' cannot be loaded on runner '{runner.id}': {error}"
+    sentence = f"agent '{agent}' cannot be run on runner '{runner.id}': {error}"
     data = {"pool": pool, "agent": agent, "runner": runner.id, "error": error}
     return sentence, {"code": "agent_broken", **data}
 

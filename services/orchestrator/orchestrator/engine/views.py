@@ -169,13 +169,23 @@ class LogPage(msgspec.Struct, frozen=True):
     next: int | None
 
 
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a runner that is alive cannot run an agent."""
+
+    runner: str
+    error: str
+
+
 class AgentVersion(msgspec.Struct, frozen=True):
+    """`runners` are those that can run it; `error` is set when none can."""
+
     version: str
     reuse: Reuse
     input: Json
     output: Json
     error: str | None
     runners: tuple[str, ...]
+    refusals: tuple[Refusal, ...]
 
 
 class AgentView(msgspec.Struct, frozen=True):

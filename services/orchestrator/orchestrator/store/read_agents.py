@@ -6,7 +6,7 @@ from itertools import groupby
 import msgspec
 from sqlalchemy import func, select
 
-from orchestrator.engine.views import AgentsView, AgentVersion, AgentView, RunnerView
+from orchestrator.engine.views import AgentsView, AgentVersion, AgentView, Refusal, RunnerView
 from orchestrator.store.composed import Database
 from orchestrator.store.runners import RUNNER_ALIVE
 from orchestrator.store.tables import runner
@@ -56,12 +56,15 @@ def _agent(name: str, pairs: list[tuple[RunnerView, AgentOffer]]) -> AgentView:
 
 def _version(version: str, pairs: list[tuple[RunnerView, AgentOffer]]) -> AgentVersion:
     """The sort is stable: the first pair is of the runner that was seen last."""
-    offer = pairs[0][1]
+    alive = [pair for pair in pairs if pair[0].alive]
+    able = [pair for pair in alive if pair[1].error is None]
+    _, offer = (able or alive or pairs)[0]
     return AgentVersion(
         version=version,
         reuse=offer.reuse,
         input=offer.input,
         output=offer.output,
         error=offer.error,
-        runners=tuple(runner.id for runner, _ in pairs if runner.alive),
+        runners=tuple(runner.id for runner, _ in able),
+        refusals=tuple(Refusal(runner.id, offer.error) for runner, offer in alive if offer.error is not None),
     )
