@@ -84,7 +84,7 @@ def test_a_back_off_tells_why_and_when() -> None:
         (
             (RunnerFacts(id="r", pool="default", slots=1, held=0, agents={"scanner": "no command"}),),
             "agent_broken",
-            "cannot be loaded on runner 'r': no command",
+            "cannot be run on runner 'r': no command",
         ),
         (
             (RunnerFacts(id="r", pool="default", slots=2, held=2, agents={"scanner": None}),),
