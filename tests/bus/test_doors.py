@@ -123,6 +123,17 @@ async def test_a_claim_is_granted_once_renewed_and_completed(world: World, runne
     assert (await world.node(run, "n1"))["input"] == '{"value":3}'
 
 
+async def test_a_runner_of_another_pool_gets_no_attempt(world: World, runner: Client) -> None:
+    await world.define(chain("pair"))
+    run = (await world.start("pair")).run_id
+    request = encode(ClaimRequest("runner-gpu", (Claim(run, "n0", 1, uuid4()),)))
+
+    answer = await runner.request(subjects.rpc("gpu", "claim"), request, timeout=5)
+
+    assert decode(answer.data, ClaimAnswer).granted == (False,)
+    assert (await claim(runner, run))[1]
+
+
 async def test_garbage_on_every_subject_becomes_dead_letters_and_disturbs_nothing(
     world: World, runner: Client
 ) -> None:

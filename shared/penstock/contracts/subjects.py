@@ -86,6 +86,11 @@ def rpc(pool: str, call: str) -> str:
     return f"{RPC}.{pool}.{call}"
 
 
+def pool_of_rpc(subject: str) -> str:
+    """The pool whose runner called; the bus lets it call for no other."""
+    return subject.removeprefix(f"{RPC}.").split(".")[0]
+
+
 def runner_cancel(runner: str) -> str:
     return f"{RUNNER}.{runner}.cancel"
 

@@ -6,6 +6,7 @@ from orchestrator.bus.requests import Requests
 from orchestrator.domain.decision import Outcome
 from orchestrator.domain.events import AttemptClaimed
 from orchestrator.engine.engine import RunEngine
+from penstock.contracts import subjects
 from penstock.contracts.messages import ClaimAnswer, ClaimRequest, RenewAnswer, RenewRequest
 from penstock.contracts.wire import decode
 
@@ -23,8 +24,12 @@ class RpcDoor:
 
     async def _claim(self, message: Msg) -> ClaimAnswer:
         request = decode(message.data, ClaimRequest)
+        pool = subjects.pool_of_rpc(message.subject)
         answers = await self._engine.handle(
-            [(c.run, AttemptClaimed(c.node, c.attempt, c.token, request.runner)) for c in request.claims]
+            [
+                (c.run, AttemptClaimed(c.node, c.attempt, c.token, request.runner, pool))
+                for c in request.claims
+            ]
         )
         granted = tuple(answer in (Outcome.APPLIED, Outcome.REPEATED) for answer in answers)
         return ClaimAnswer(granted, self._engine.lease.total_seconds())

@@ -84,10 +84,17 @@ def decide(run: Run, event: RunEvent, *, evaluate: Evaluate) -> Decision:
             return Decision(run=run, outcome=Outcome.LATE)
     if not is_timely(run, node, event):
         return Decision(run=run, outcome=untimely(run, node, event))
+    if isinstance(event, AttemptClaimed) and not is_of_its_pool(run, event):
+        return Decision(run=run, outcome=Outcome.REFUSED)
     draft = Draft(run, evaluate)
     _apply(draft, event)
     settle(draft)
     return draft.decision()
+
+
+def is_of_its_pool(run: Run, event: AttemptClaimed) -> bool:
+    """Whether the runner that asks may take this node at all."""
+    return event.pool is None or event.pool == run.plan.nodes[event.node].definition.pool
 
 
 def _apply(draft: Draft, event: RunEvent) -> None:

@@ -18,6 +18,7 @@ class AttemptClaimed(Value, frozen=True):
     attempt: int
     token: UUID
     runner: str
+    pool: str | None = None  # whose runner asks, as the bus vouches for it; None: not asked over the bus
 
 
 class AttemptSucceeded(Value, frozen=True):
