@@ -91,7 +91,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
 
 async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     """Connect to everything and put the parts together; `stack` closes what was opened."""
-    pool = await open_pool(settings.database_url)
+    pool = await _reach_database(settings.database_url)
     stack.push_async_callback(_close_pool, pool)
     async with pool.acquire() as connection:
         applied = await migrate(connection)
@@ -175,6 +175,17 @@ async def _drain(parts: Parts, engine: asyncio.Task[None]) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(parts.relay.drain(), DRAIN_S)
     await end(engine)
+
+
+async def _reach_database(url: str) -> asyncpg.Pool:
+    """The pool, or the end of the process with one sentence: who starts us decides whether to try again."""
+    try:
+        return await open_pool(url)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        reason = str(error) or type(error).__name__
+        raise SystemExit(
+            f"PENSTOCK_ORCHESTRATOR_DATABASE_URL: the database does not answer: {reason}"
+        ) from None
 
 
 async def _close_pool(pool: asyncpg.Pool) -> None:
