@@ -39,7 +39,7 @@ def as_text(definition: WorkflowDefinition) -> str:
     rows = layers(needs)
     nodes = {node.name: node for node in definition.nodes}
     name_width = max(map(len, nodes), default=0)
-    agent_width = max((len(node.agent) for node in definition.nodes), default=0)
+    agent_width = max((len(node.agent or "") for node in definition.nodes), default=0)
     margin = len(str(len(rows)))
 
     def line(number: int, index: int, name: str) -> str:

@@ -21,6 +21,19 @@ LOG_LINE_BYTES_MAX = 16 * KIB  # a longer line is cut, with a mark
 CHECKPOINT_BYTES_MAX = 256 * KIB
 PAGE_ROWS_MAX = 200
 ATTEMPTS_MAX = 100
+FOREACH_ITEMS_MAX = 100_000
+FOREACH_PARALLEL_DEFAULT = 16  # enough to fill a machine, few enough to leave others room
+FOREACH_PARALLEL_MAX = 1_000  # the window of rows that are materialised at once
+FOREACH_BYTES_MAX = (
+    8 * MIB
+)  # the list of items, and the list of their outputs; kept, never put into a message
+REPEAT_MAX = 1_000
+SUB_WORKFLOW_DEPTH_MAX = 8  # deeper is a recursion by other means
+CONCURRENCY_MAX = 10_000
+CONCURRENCY_KEY_CHARS_MAX = 200
+TRIGGERS_MAX = 20  # per workflow
+CATCH_UP_TICKS_MAX = 100  # an outage of a month must not start a month of runs at once
+CACHE_KEY_BYTES_MAX = 4 * KIB
 
 RESULTS_PER_MESSAGE_MAX = 64  # packing results saves most of the bus's cost; design §6
 CLAIMS_PER_REQUEST_MAX = 200
@@ -29,6 +42,9 @@ EVENTS_PER_BATCH_MAX = 500  # what one transaction of the engine takes
 RUN_TIMEOUT_DEFAULT = timedelta(hours=2)  # requirement M4
 RUN_TIMEOUT_MAX = timedelta(days=30)
 NODE_TIMEOUT_DEFAULT = timedelta(minutes=10)
+LOOK_BACK_DEFAULT = timedelta(minutes=5)
+LOOK_BACK_MAX = timedelta(days=7)
+CACHE_TTL_MAX = timedelta(days=90)
 LEASE = timedelta(seconds=30)  # renewed at a third of it
 READY_UNCLAIMED_MAX = timedelta(seconds=30)  # then the ready message is published again
 READY_AGE_MAX = 4 * READY_UNCLAIMED_MAX  # by then it has successors: what nobody can run must not pile up

@@ -236,13 +236,13 @@ def offer(run: Run, name: str, attempt: int, publication: int) -> Message:
         attempt=attempt,
         project=run.project,
         workflow=run.plan.definition.name,
-        agent=definition.agent,
+        agent=definition.agent or "",
         input=raw(run.nodes[name].input or b"null"),
         timeout_s=definition.timeout.total_seconds(),
         publication=publication,
         traceparent=run.traceparent,
     )
-    return subjects.ready(definition.pool, definition.agent), encode(order)
+    return subjects.ready(definition.pool, definition.agent or ""), encode(order)
 
 
 def event_message(run: Run, event: TimelineEvent) -> Message:

@@ -96,11 +96,11 @@ def node_view(row: NodeRow | None, workflow: Resolved, definition: NodeDefinitio
     """A node has no row while it waits: then the definition says all there is."""
     name, needs = definition.name, workflow.needs[definition.name]
     if row is None:
-        return NodeView(name, NodeState.WAITING, definition.agent, definition.pool, needs)
+        return NodeView(name, NodeState.WAITING, definition.agent or "", definition.pool, needs)
     return NodeView(
         name=name,
         state=row.state,
-        agent=definition.agent,
+        agent=definition.agent or "",
         pool=definition.pool,
         needs=needs,
         attempt=row.attempt,
