@@ -20,6 +20,7 @@ RUNS_ENDED = Counter("penstock_runs_ended_total", "Runs that ended", ["workflow"
 # The relay and the bus
 RELAY_MESSAGES = Counter("penstock_relay_messages_total", "Messages that the bus acknowledged")
 RELAY_REPEATED = Counter("penstock_relay_repeated_runs_total", "Runs whose events had to be published again")
+DISPATCH_WAITING = Gauge("penstock_dispatch_waiting_offers", "Offers that wait in memory for their turn")
 DEAD_LETTERS = Counter("penstock_dead_letters_total", "Messages that nothing could be done with", ["reason"])
 
 # The clock

@@ -12,7 +12,9 @@ from orchestrator.domain.events import CancelRequested, RetryRequested, RunEvent
 from orchestrator.domain.run import RUN_ENDED
 from orchestrator.engine.apply import Answer, Apply, Item
 from orchestrator.engine.batch import Batcher
+from orchestrator.engine.capacity import Capacity
 from orchestrator.engine.committed import Committed
+from orchestrator.engine.dispatch import Dispatcher
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.port import Started, StartRun
 from orchestrator.engine.relay import Relay
@@ -39,6 +41,8 @@ class RunEngine:
         plans = Plans(pool)
         self.runs = Runs(pool, plans)
         self._watch = Watch(self._look)
+        self.dispatcher = Dispatcher(self.runs, Capacity(pool), unclaimed=relay.unclaimed)
+        relay.connect(self.dispatcher)
         apply = Apply(pool, self.runs, evaluate, self._on_commit, lease=lease)
         starts = Starts(pool, plans, self.runs, evaluate, self._on_commit)
         self._events: Batcher[Item, Answer] = Batcher(apply, items_max=EVENTS_PER_BATCH_MAX)
