@@ -46,7 +46,9 @@ class RunEngine:
         apply = Apply(pool, self.runs, evaluate, self._on_commit, lease=lease)
         starts = Starts(pool, plans, self.runs, evaluate, self._on_commit)
         self._events: Batcher[Item, Answer] = Batcher(apply, items_max=EVENTS_PER_BATCH_MAX)
-        self._starts: Batcher[StartRun, Started] = Batcher(starts, items_max=STARTS_PER_BATCH_MAX)
+        self._starts: Batcher[StartRun, Started] = Batcher(
+            starts, items_max=STARTS_PER_BATCH_MAX, key=lambda request: request.project
+        )
 
     async def run(self) -> None:
         """Work until cancelled."""
