@@ -1,7 +1,7 @@
 """Events in, commits out: load → decide → save, for many runs at once. The only writer of runs."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -13,6 +13,7 @@ from orchestrator.domain.decide import decide
 from orchestrator.domain.decision import Command, Decision, Fact, Outcome
 from orchestrator.domain.events import RunEvent
 from orchestrator.domain.run import RUN_ENDED, Run
+from orchestrator.engine.claim_limits import ClaimLimits, OverLimit
 from orchestrator.engine.committed import Committed, NumberedFact, dated, number_facts
 from orchestrator.engine.rows import event_writes, node_write, run_write
 from orchestrator.engine.runs import Runs
@@ -69,7 +70,9 @@ class Apply:
         on_commit: Callable[[Sequence[Committed]], None],
         *,
         lease: timedelta,
+        limits: ClaimLimits,
     ) -> None:
+        self._limits = limits
         self._pool = pool
         self._runs = runs
         self._evaluate = evaluate
@@ -92,15 +95,20 @@ class Apply:
 
     async def _fresh(self, items: list[Item]) -> list[Answer | Exception]:
         """Decide and save; when another orchestrator was faster with a run, look again."""
+        refused: set[int] = set()  # positions of claims that are over a limit
         for _ in range(STALE_TRIES_MAX):
-            answers, changes = await self._decide(items)
+            answers, changes = await self._decide(items, refused)
             if await self._forget_stale(items, answers, changes):
                 continue
             if not changes:
                 return answers
             numbered = {id_: number_facts(change.run, change.facts) for id_, change in changes.items()}
             try:
-                saved = await self._save(changes, numbered)
+                saved = await self._limited_save(items, answers, changes, numbered)
+            except OverLimit as over:
+                refused |= {claim.position for claim in over.claims}
+                self._limits.refuse(over.claims)
+                continue
             except asyncpg.PostgresError as error:
                 if not _is_about_data(error):
                     raise
@@ -113,13 +121,18 @@ class Apply:
                 self._runs.forget(run)
         raise Unavailable(f"{len(items)} events met runs that others kept changing")
 
-    async def _decide(self, items: list[Item]) -> tuple[list[Answer | Exception], dict[UUID, _Change]]:
+    async def _decide(
+        self, items: list[Item], refused: Set[int]
+    ) -> tuple[list[Answer | Exception], dict[UUID, _Change]]:
         runs = await self._runs.fetch(dict.fromkeys(run for run, _ in items))
         changes: dict[UUID, _Change] = {}
         answers: list[Answer | Exception] = []
-        for id_, event in items:
+        for position, (id_, event) in enumerate(items):
             run = runs.get(id_)
-            answers.append(None if run is None else self._take(changes, run, event))
+            if position in refused:
+                answers.append(Outcome.REFUSED)
+            else:
+                answers.append(None if run is None else self._take(changes, run, event))
         return answers, changes
 
     async def _forget_stale(
@@ -152,9 +165,30 @@ class Apply:
             change.take(decision)
         return decision.outcome
 
-    async def _save(self, changes: dict[UUID, _Change], numbered: dict[UUID, list[NumberedFact]]) -> Saved:
+    async def _limited_save(
+        self,
+        items: list[Item],
+        answers: list[Answer | Exception],
+        changes: dict[UUID, _Change],
+        numbered: dict[UUID, list[NumberedFact]],
+    ) -> Saved:
+        """Raises OverLimit. A batch that grants nothing limited takes no transaction of its own."""
+        if not self._limits.are_set:
+            return await self._save(self._pool, changes, numbered)
+        before = {id_: change.before for id_, change in changes.items()}
+        limited = self._limits.claims(items, answers, before)
+        if not limited:
+            return await self._save(self._pool, changes, numbered)
+        return await self._limits.save(limited, lambda connection: self._save(connection, changes, numbered))
+
+    async def _save(
+        self,
+        connection: asyncpg.Pool | asyncpg.Connection,
+        changes: dict[UUID, _Change],
+        numbered: dict[UUID, list[NumberedFact]],
+    ) -> Saved:
         return await save(
-            self._pool,
+            connection,
             [run_write(change.before, change.run) for change in changes.values()],
             [
                 node_write(change.before, change.run, name, lease=self._lease)

@@ -37,6 +37,11 @@ class Capacity:
     def slots(self, pool: str) -> int:
         return self._slots.get(pool, SLOTS_UNKNOWN)
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether any project or pool may run only so many attempts."""
+        return bool(self._running)
+
     def starts_per_second(self, project: str) -> int | None:
         """How many runs the project may start in a second, if that was set."""
         return self._limits.get(("starts", project))

@@ -13,6 +13,7 @@ from orchestrator.domain.run import RUN_ENDED
 from orchestrator.engine.apply import Answer, Apply, Item
 from orchestrator.engine.batch import Batcher
 from orchestrator.engine.capacity import Capacity
+from orchestrator.engine.claim_limits import ClaimLimits
 from orchestrator.engine.committed import Committed
 from orchestrator.engine.dispatch import Dispatcher
 from orchestrator.engine.plans import Plans
@@ -41,9 +42,11 @@ class RunEngine:
         plans = Plans(pool)
         self.runs = Runs(pool, plans)
         self._watch = Watch(self._look)
-        self.dispatcher = Dispatcher(self.runs, Capacity(pool), unclaimed=relay.unclaimed)
+        self.capacity = Capacity(pool)
+        self.dispatcher = Dispatcher(self.runs, self.capacity, unclaimed=relay.unclaimed)
         relay.connect(self.dispatcher)
-        apply = Apply(pool, self.runs, evaluate, self._on_commit, lease=lease)
+        limits = ClaimLimits(pool, self.capacity, on_refused=self.dispatcher.refused)
+        apply = Apply(pool, self.runs, evaluate, self._on_commit, lease=lease, limits=limits)
         starts = Starts(pool, plans, self.runs, evaluate, self._on_commit)
         self._events: Batcher[Item, Answer] = Batcher(apply, items_max=EVENTS_PER_BATCH_MAX)
         self._starts: Batcher[StartRun, Started] = Batcher(
@@ -52,6 +55,7 @@ class RunEngine:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        await self.capacity.refresh()  # before the first claim is granted
         loops = [asyncio.create_task(loop.run()) for loop in (self._events, self._starts, self._relay)]
         try:
             ended, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)

@@ -56,7 +56,9 @@ async def limits_set(pool: asyncpg.Pool) -> dict[Scope, int]:
     return {(row["scope"], row["name"]): row["maximum"] for row in await pool.fetch(_LIMITS)}
 
 
-async def running_under(connection: asyncpg.Pool, scopes: Iterable[Scope]) -> list[Running]:
+async def running_under(
+    connection: asyncpg.Pool | asyncpg.Connection, scopes: Iterable[Scope]
+) -> list[Running]:
     """The attempts that count for any of `scopes`."""
     named = list(scopes)
     projects = [name for kind, name in named if kind == "project"]
