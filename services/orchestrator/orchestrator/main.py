@@ -21,6 +21,7 @@ from orchestrator.clock import run_clock
 from orchestrator.engine.engine import RunEngine
 from orchestrator.engine.registry import RunnerRegistry
 from orchestrator.engine.relay import Relay
+from orchestrator.engine.start_rate import StartRate
 from orchestrator.engine.sweep import Sweep
 from orchestrator.http.app import HttpSettings, create_app
 from orchestrator.listening import listen
@@ -29,6 +30,7 @@ from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactFolder
 from orchestrator.store.composed import open_database
 from orchestrator.store.database import open_pool
+from orchestrator.store.limits import LimitTable
 from orchestrator.store.migrate import migrate
 from orchestrator.store.reads import Reads
 from orchestrator.store.registry import WorkflowRegistry
@@ -132,6 +134,8 @@ def _http_server(
         registry=workflows,
         artifacts=ArtifactFolder(settings.artifacts_folder, database),
         readiness=readiness,
+        limits=LimitTable(database, on_change=engine.dispatcher.look_again),
+        start_rate=StartRate(engine.capacity, per_second=settings.starts_per_second),
         settings=HttpSettings(),
     )
     config = uvicorn.Config(

@@ -9,9 +9,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from orchestrator.engine.limits import Limits
 from orchestrator.engine.port import Artifacts, Engine, Queries, Readiness, Registry
+from orchestrator.engine.start_rate import StartRate
 from orchestrator.http.artifacts import ArtifactDoor
 from orchestrator.http.endpoints import Doors, endpoints_of
+from orchestrator.http.limits import LimitDoor
 from orchestrator.http.middleware import RequestScope, request_id_of
 from orchestrator.http.openapi import openapi_document
 from orchestrator.http.operations import OperationsDoor
@@ -39,17 +42,20 @@ def create_app(
     registry: Registry,
     artifacts: Artifacts,
     readiness: Readiness,
+    limits: Limits,
+    start_rate: StartRate,
     settings: HttpSettings,
 ) -> FastAPI:
     """The application; `readiness` answers every dependency with its state."""
     endpoints = endpoints_of(
         Doors(
             workflows=WorkflowDoor(registry),
-            starting=StartDoor(engine, queries, registry),
+            starting=StartDoor(engine, queries, registry, start_rate),
             runs=RunDoor(engine, queries),
             timeline=TimelineDoor(engine, queries),
             artifacts=ArtifactDoor(artifacts, bytes_max=settings.artifact_bytes_max),
             operations=OperationsDoor(queries, readiness),
+            limits=LimitDoor(limits),
         )
     )
     # No interactive pages: they would load scripts from other people's servers.

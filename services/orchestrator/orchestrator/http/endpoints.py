@@ -17,6 +17,7 @@ from orchestrator.engine.views import (
 )
 from orchestrator.http.artifacts import ArtifactDoor, ArtifactView
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
+from orchestrator.http.limits import LimitDoor, limit_endpoints
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
 from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
 from orchestrator.http.starting import StartDoor, StartRunBody
@@ -53,6 +54,7 @@ class Doors:
     timeline: TimelineDoor
     artifacts: ArtifactDoor
     operations: OperationsDoor
+    limits: LimitDoor
 
 
 def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
@@ -62,6 +64,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *_timeline_endpoints(doors.timeline),
         *_artifact_endpoints(doors.artifacts),
         *_operation_endpoints(doors.operations, doors.workflows),
+        *limit_endpoints(doors.limits),
     )
 
 
@@ -125,6 +128,7 @@ def _run_endpoints(starting: StartDoor, door: RunDoor) -> tuple[Endpoint, ...]:
             },
             "With an `idempotency_key` the same request can be repeated safely: it starts one run.",
             body=Body(StartRunBody, example=_START_EXAMPLE),
+            is_rated=True,
             conflicts="The key has started a run with another body, or the workflow is not active",
         ),
         Endpoint(

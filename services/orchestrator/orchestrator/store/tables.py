@@ -125,4 +125,5 @@ runner = _table(
     seen_at=_moment,
     left_at=_moment,
 )
+execution_limit = _table("execution_limit", scope=Text, name=Text, maximum=Integer, set_at=_moment)
 artifact = _table("artifact", sha256=Text, size_bytes=BigInteger)
