@@ -5,7 +5,6 @@ It decides only what is offered. What is granted is decided on the rows themselv
 
 import asyncpg
 
-from orchestrator.domain.run import NodeState
 from orchestrator.engine.committed import Committed
 from orchestrator.store.capacity import Running, Scope, limits_set, living_slots, running_under
 from penstock.contracts.timeline import Kind
@@ -75,10 +74,11 @@ class Capacity:
             if event.node is None:
                 continue
             key = (run.id, event.node)
-            if run.nodes[event.node].state is not NodeState.RUNNING:
+            unit = run.nodes.get(event.node)
+            if unit is None or unit.token is None:
                 self._ended(key)
             elif event.kind is Kind.NODE_STARTED:
-                pool = run.plan.nodes[event.node].definition.pool
+                pool = run.plan.work(event.node).pool
                 for scope in self.limits_of(run.project, pool):
                     self._running[scope].add(key)
 

@@ -60,7 +60,7 @@ class ClaimLimits:
             if answer is not Outcome.APPLIED or not isinstance(event, AttemptClaimed):
                 continue
             run = runs[id_]
-            pool = event.pool or run.plan.nodes[event.node].definition.pool
+            pool = event.pool or run.plan.work(event.node).pool
             if scopes := self._capacity.limits_of(run.project, pool):
                 found.append(LimitedClaim(position, run, event.node, tuple(scopes)))
         return found

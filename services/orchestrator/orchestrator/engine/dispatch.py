@@ -19,11 +19,10 @@ import structlog
 
 from orchestrator.domain.decision import PublishReady
 from orchestrator.domain.queue import FairQueue
-from orchestrator.domain.run import NodeState, Run
+from orchestrator.domain.run import PRIORITY_DEFAULT, NodeState, Run, RunState
 from orchestrator.engine.apply import DATABASE_AWAY
 from orchestrator.engine.capacity import Capacity
 from orchestrator.engine.committed import Committed
-from orchestrator.engine.port import PRIORITY_DEFAULT
 from orchestrator.engine.runs import Runs
 from penstock.telemetry import metrics
 
@@ -97,10 +96,10 @@ class Dispatcher:
 
     def refused(self, run: Run, node: str) -> None:
         """A limit refused the claim: the attempt is still to be had, and keeps its place before its equals."""
-        pool, key = run.plan.nodes[node].definition.pool, (run.id, node)
+        pool, key = run.plan.work(node).pool, (run.id, node)
         window = self._windows.setdefault(pool, _Window())
         self._leave(window, key)
-        window.queue.put(key, project=run.project, priority=priority_of(run), first=True)
+        window.queue.put(key, project=run.project, priority=run.priority, first=True)
         self._waits.set()
 
     def open(self) -> None:
@@ -160,7 +159,7 @@ class Dispatcher:
         """What is no longer ready neither waits nor holds a place."""
         run = commit.run
         for event in commit.events:
-            if event.node is None or run.nodes[event.node].state is NodeState.READY:
+            if event.node is None or is_ready(run, event.node):
                 continue
             key = (run.id, event.node)
             for window in self._windows.values():
@@ -175,13 +174,13 @@ class Dispatcher:
         for command in commit.commands:
             if not isinstance(command, PublishReady) or not is_ready(run, command.node, command.attempt):
                 continue
-            key, pool = (run.id, command.node), run.plan.nodes[command.node].definition.pool
+            key, pool = (run.id, command.node), run.plan.work(command.node).pool
             window = self._windows.setdefault(pool, _Window())
             if key in window.out or (not window.queue and self._may_go(pool, window, run.project)):
                 self._enter(window, key, run.project)
                 found.append(Offer(run, command.node))
             else:
-                window.queue.put(key, project=run.project, priority=priority_of(run))
+                window.queue.put(key, project=run.project, priority=run.priority)
         return found
 
     async def _fill(self, pool: str, window: _Window) -> list[Offer]:
@@ -199,7 +198,7 @@ class Dispatcher:
                 break
             for id_, node in keys:
                 run = runs.get(id_)
-                if run is not None and run.nodes[node].state is NodeState.READY:
+                if run is not None and is_ready(run, node):
                     found.append(Offer(run, node))
                 else:
                     self._leave(window, (id_, node))
@@ -241,11 +240,12 @@ class Dispatcher:
         return True
 
 
-def is_ready(run: Run, node: str, attempt: int) -> bool:
-    state = run.nodes[node]
-    return state.state is NodeState.READY and state.attempt == attempt
-
-
-def priority_of(run: Run) -> int:
-    priority: int = getattr(run, "priority", PRIORITY_DEFAULT)
-    return priority
+def is_ready(run: Run, node: str, attempt: int | None = None) -> bool:
+    """Whether the attempt (None: whichever it is) may still be offered; in a paused run nothing is."""
+    unit = run.nodes.get(node)
+    return (
+        unit is not None
+        and unit.state is NodeState.READY
+        and attempt in (None, unit.attempt)
+        and run.state is not RunState.PAUSED
+    )

@@ -16,6 +16,7 @@ from orchestrator.engine.capacity import Capacity
 from orchestrator.engine.claim_limits import ClaimLimits
 from orchestrator.engine.committed import Committed
 from orchestrator.engine.dispatch import Dispatcher
+from orchestrator.engine.effects import Effects, FindEvents, no_events
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.port import Started, StartRun
 from orchestrator.engine.relay import Relay
@@ -35,18 +36,29 @@ STARTS_PER_BATCH_MAX = 100  # a 2,000-node run has many rows of its own
 class RunEngine:
     """Starts runs and applies events to them. `run` must be running for anything to be answered."""
 
-    def __init__(self, pool: asyncpg.Pool, relay: Relay, evaluate: Evaluate, *, lease: timedelta) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        relay: Relay,
+        evaluate: Evaluate,
+        *,
+        lease: timedelta,
+        find_events: FindEvents = no_events,
+    ) -> None:
         self.lease = lease
         self._pool = pool
         self._relay = relay
         plans = Plans(pool)
         self.runs = Runs(pool, plans)
         self._watch = Watch(self._look)
+        self.effects = Effects(pool, self, find_events)
         self.capacity = Capacity(pool)
         self.dispatcher = Dispatcher(self.runs, self.capacity, unclaimed=relay.unclaimed)
         relay.connect(self.dispatcher)
         limits = ClaimLimits(pool, self.capacity, on_refused=self.dispatcher.refused)
-        apply = Apply(pool, self.runs, evaluate, self._on_commit, lease=lease, limits=limits)
+        apply = Apply(
+            pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease, limits=limits
+        )
         starts = Starts(pool, plans, self.runs, evaluate, self._on_commit)
         self._events: Batcher[Item, Answer] = Batcher(apply, items_max=EVENTS_PER_BATCH_MAX)
         self._starts: Batcher[StartRun, Started] = Batcher(
@@ -56,7 +68,8 @@ class RunEngine:
     async def run(self) -> None:
         """Work until cancelled."""
         await self.capacity.refresh()  # before the first claim is granted
-        loops = [asyncio.create_task(loop.run()) for loop in (self._events, self._starts, self._relay)]
+        parts = (self._events, self._starts, self._relay, self.effects)
+        loops = [asyncio.create_task(part.run()) for part in parts]
         try:
             ended, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
             for loop in ended:
@@ -105,6 +118,7 @@ class RunEngine:
 
     def _on_commit(self, commits: Sequence[Committed]) -> None:
         self._relay.send(commits)
+        self.effects.take(commits)
         for commit in commits:
             run = commit.run
             self._watch.tell(run.id, Progress(version=run.version, ended=run.state in RUN_ENDED))

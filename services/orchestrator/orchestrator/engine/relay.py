@@ -230,20 +230,21 @@ class Relay:
 def offer_message(offer: Offer) -> Message:
     """The message that offers an attempt to the runners of its pool."""
     run, node = offer.run, offer.run.nodes[offer.node]
-    definition = run.plan.nodes[offer.node].definition
+    work = run.plan.work(offer.node)
+    assert work.agent is not None, "only an agent's attempt is offered"
     order = StartNode(
         run=run.id,
         node=offer.node,
         attempt=node.attempt,
         project=run.project,
         workflow=run.plan.definition.name,
-        agent=definition.agent or "",
+        agent=work.agent,
         input=raw(node.input or b"null"),
-        timeout_s=definition.timeout.total_seconds(),
+        timeout_s=work.timeout.total_seconds(),
         publication=node.publication,
         traceparent=run.traceparent,
     )
-    return subjects.ready(definition.pool, definition.agent or ""), encode(order)
+    return subjects.ready(work.pool, work.agent), encode(order)
 
 
 def event_message(run: Run, event: TimelineEvent) -> Message:
