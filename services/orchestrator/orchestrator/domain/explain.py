@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
-from orchestrator.domain.explain_ready import RunnerFacts, why_unclaimed
+from orchestrator.domain.explain_ready import LimitFacts, RunnerFacts, why_unclaimed
 from orchestrator.domain.node import NODE_ENDED, NodeState
 from orchestrator.domain.run import RUN_ENDED, RunState
 from penstock.contracts.failure import Failure
 from penstock.contracts.value import Value
 from penstock.contracts.workflow import Json
 
-__all__ = ["Explanation", "NodeExplanation", "NodeFacts", "RunFacts", "RunnerFacts", "explain"]
+__all__ = ["Explanation", "LimitFacts", "NodeExplanation", "NodeFacts", "RunFacts", "RunnerFacts", "explain"]
 
 NAMES_IN_SENTENCE_MAX = 5  # a join may wait for thousands; the reason's data has them all
 
@@ -23,6 +23,7 @@ class RunFacts(Value, frozen=True):
     state: RunState
     failure: Failure | None = None
     cancel_reason: str | None = None
+    limits: tuple[LimitFacts, ...] = ()  # those that its attempts may count for
 
 
 class NodeFacts(Value, frozen=True):
@@ -107,6 +108,7 @@ def _of_node(
                 publication=node.publication,
                 ready_at=node.ready_at,
                 runners=runners,
+                limits=run.limits,
             )
         case NodeState.BACKOFF:
             sentence, reason = _backing_off(node, now)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from penstock.contracts.names import nearest
 from penstock.contracts.value import Value
@@ -18,8 +19,24 @@ class RunnerFacts(Value, frozen=True):
     agents: Mapping[str, str | None]
 
 
+class LimitFacts(Value, frozen=True):
+    """How many attempts may run at once. `scope`: project or pool; `holders`: some (run, node) that run now."""
+
+    scope: str
+    name: str
+    maximum: int
+    running: int
+    holders: tuple[tuple[UUID, str], ...]
+
+
 def why_unclaimed(
-    *, agent: str, pool: str, publication: int, ready_at: datetime | None, runners: Sequence[RunnerFacts]
+    *,
+    agent: str,
+    pool: str,
+    publication: int,
+    ready_at: datetime | None,
+    runners: Sequence[RunnerFacts],
+    limits: Sequence[LimitFacts] = (),
 ) -> tuple[str, dict[str, Json]]:
     """The first thing that stands in the way, as a sentence and a reason."""
     in_pool = [runner for runner in runners if runner.pool == pool]
@@ -31,6 +48,9 @@ def why_unclaimed(
     working = [runner for runner in offering if runner.agents[agent] is None]
     if not working:
         return _broken(agent, pool, offering[0])
+    for limit in limits:
+        if limit.running >= limit.maximum and (limit.scope == "project" or limit.name == pool):
+            return _limited(limit)
     if all(runner.held >= runner.slots for runner in working):
         return _busy(agent, pool, working)
     again = f", for the {publication}th time" if publication > 3 else ""
@@ -59,8 +79,23 @@ def _broken(agent: str, pool: str, runner: RunnerFacts) -> tuple[str, dict[str, 
     return sentence, {"code": "agent_broken", **data}
 
 
+def _limited(limit: LimitFacts) -> tuple[str, dict[str, Json]]:
+    sentence = f"waits for the limit of {limit.scope} '{limit.name}': {limit.running} of {limit.maximum} attempts run"
+    if limit.holders:
+        run, node = limit.holders[0]
+        more = limit.running - 1
+        sentence += f", '{node}' of run {run}" + (f" and {more} more" if more > 0 else "")
+    data: dict[str, Json] = {"scope": limit.scope, "name": limit.name}
+    data |= {"maximum": limit.maximum, "running": limit.running}
+    data["holders"] = [{"run": str(run), "node": node} for run, node in limit.holders]
+    return sentence, {"code": "limit_reached", **data}
+
+
 def _busy(agent: str, pool: str, runners: Sequence[RunnerFacts]) -> tuple[str, dict[str, Json]]:
     slots = sum(runner.slots for runner in runners)
-    sentence = f"all {slots} slots of the {len(runners)} runners that offer agent '{agent}' are taken"
+    sentence = (
+        f"all {slots} slots of the {len(runners)} runners that offer agent '{agent}' are taken;"
+        " projects take turns, and a project's own work goes by priority and age"
+    )
     data = {"pool": pool, "agent": agent, "runners": [runner.id for runner in runners], "slots": slots}
     return sentence, {"code": "runners_busy", **data}

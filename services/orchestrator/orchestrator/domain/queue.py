@@ -27,6 +27,11 @@ class FairQueue(Generic[K]):
     def __contains__(self, key: K) -> bool:
         return key in self._waiting
 
+    @property
+    def places(self) -> int:
+        """How many keys the lines hold, those that were dropped among them."""
+        return self._places
+
     def put(self, key: K, *, project: str, priority: int, first: bool = False) -> None:
         """Let `key` wait, `first` among its project's of that priority; one that waits keeps its place."""
         if key in self._waiting:

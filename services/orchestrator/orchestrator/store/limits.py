@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Row, ScalarSelect, case, delete, func, null, or_, select
 from sqlalchemy.dialects.postgresql import insert
@@ -41,6 +42,24 @@ _SEEN = select(
 )
 
 
+async def read_limits(database: Database) -> LimitsView:
+    rows = await database.rows(_SEEN.order_by(_limit.scope, _limit.name).limit(LIMITS_MAX))
+    return LimitsView(tuple(_view(row) for row in rows))
+
+
+async def holders_of(database: Database, limit: LimitView, *, most: int) -> tuple[tuple[UUID, str], ...]:
+    """(run, node) of attempts that count for the limit, those that began first."""
+    rows = await database.rows(
+        select(node.c.run_id, node.c.name)
+        .join(run, run.c.id == node.c.run_id)
+        .outerjoin(runner, runner.c.id == node.c.runner)
+        .where(IS_LIVE, (run.c.project if limit.scope is LimitScope.PROJECT else runner.c.pool) == limit.name)
+        .order_by(node.c.started_at, node.c.run_id, node.c.name)
+        .limit(most)
+    )
+    return tuple((row.run_id, row.name) for row in rows)
+
+
 class LimitTable:
     """`Limits` over PostgreSQL. `on_change` is awaited after each change."""
 
@@ -49,8 +68,7 @@ class LimitTable:
         self._on_change = on_change
 
     async def list(self) -> LimitsView:
-        rows = await self._database.rows(_SEEN.order_by(_limit.scope, _limit.name).limit(LIMITS_MAX))
-        return LimitsView(tuple(_view(row) for row in rows))
+        return await read_limits(self._database)
 
     async def set(self, scope: LimitScope, name: str, maximum: int) -> LimitView:
         changed = {"maximum": maximum, "set_at": func.now()}

@@ -4,22 +4,45 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from orchestrator.domain.explain import Explanation, NodeFacts, RunFacts, RunnerFacts, explain
+from orchestrator.domain.explain import Explanation, LimitFacts, NodeFacts, RunFacts, RunnerFacts, explain
 from orchestrator.domain.run import NodeState, RunState
+from orchestrator.engine.limits import LimitScope
 from orchestrator.engine.views import NodeView, RunView
 from orchestrator.store.composed import Database
+from orchestrator.store.limits import holders_of, read_limits
 from orchestrator.store.read_agents import ALIVE, RUNNERS_MAX, offers_of
 from orchestrator.store.tables import node, runner
+
+HOLDERS_MAX = 5  # of a limit that are named
 
 
 async def explain_run(database: Database, view: RunView, *, cancel_reason: str | None) -> Explanation:
     now, runners = await _living_runners(database)
     return explain(
-        RunFacts(id=view.id, state=RunState(view.state), failure=view.failure, cancel_reason=cancel_reason),
+        RunFacts(
+            id=view.id,
+            state=RunState(view.state),
+            failure=view.failure,
+            cancel_reason=cancel_reason,
+            limits=await _limits(database, view),
+        ),
         nodes=[_facts_of(node) for node in view.nodes],
         runners=runners,
         now=now,
     )
+
+
+async def _limits(database: Database, view: RunView) -> tuple[LimitFacts, ...]:
+    """The limits that the run's attempts may count for, each with the first that hold it."""
+    pools = {node.pool for node in view.nodes}
+    found = []
+    for limit in (await read_limits(database)).items:
+        if (limit.scope, limit.name) == (LimitScope.PROJECT, view.project) or (
+            limit.scope is LimitScope.POOL and limit.name in pools
+        ):
+            holders = await holders_of(database, limit, most=HOLDERS_MAX)
+            found.append(LimitFacts(limit.scope, limit.name, limit.maximum, limit.running or 0, holders))
+    return tuple(found)
 
 
 async def _living_runners(database: Database) -> tuple[datetime, list[RunnerFacts]]:
