@@ -27,9 +27,17 @@ class Fairness:
     busy_s: float
 
     @property
+    def idle_p50_s(self) -> float:
+        return statistics.median(self.idle)
+
+    @property
+    def beside_p50_s(self) -> float:
+        return statistics.median(self.beside)
+
+    @property
     def ratio(self) -> float:
-        """Of the medians: how many times its idle latency a run takes beside the burst."""
-        return statistics.median(self.beside) / statistics.median(self.idle)
+        """How many times its idle latency a run takes beside the burst."""
+        return self.beside_p50_s / self.idle_p50_s
 
     def line(self) -> str:
         """One JSON line."""

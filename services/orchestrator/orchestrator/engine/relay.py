@@ -100,7 +100,9 @@ class Relay:
         offers = await self._dispatcher.offers(commits)
         if offers:
             try:
-                self._offered.append(await self.publisher.send([offer_message(offer) for offer in offers]))
+                sent = await self.publisher.send([offer_message(offer) for offer in offers])
+                if commits:  # else no events will wait for its acknowledgement
+                    self._offered.append(sent)
             except (nats.errors.Error, OSError) as error:
                 log.warning("relay.offers_lost", offers=len(offers), reason=repr(error))
                 self._broken.update(offer.run.id for offer in offers)
