@@ -11,8 +11,9 @@ from tests.e2e.conftest import LEASE_S, Api
 from tests.invariants import broken_invariants
 from tests.stack import ROOT, Stack
 
-ONE = {"name": "one", "nodes": {"nap": {"agent": "sleeper", "with": {"seconds": "${{ inputs.seconds }}"}}}}
-BURST_RUNS = 1_500
+NAP = {"agent": "sleeper", "with": {"seconds": "${{ inputs.seconds }}"}, "retry": "none"}
+ONE = {"name": "one", "nodes": {"nap": NAP}}
+BURST_RUNS = 600
 TOLERANCE_S = 0.05  # two cores, and other tests on them
 
 
@@ -76,8 +77,7 @@ async def test_a_limit_of_one_holds_and_a_dead_runners_slot_comes_back(pair: Sta
     assert explained["nodes"][0]["reason"]["code"] == "limit_reached"
     assert explained["nodes"][0]["reason"]["holders"] == [{"run": held, "node": "nap"}]
     assert most == 1
-    await first.client.post(f"/api/v1/runs/{held}/cancel", json={})
-    await first.ended(held)
+    assert (await first.ended(held))["state"] == "failed", "its lease lapsed"
     await first.client.delete("/api/v1/limits/project/default")
     assert await broken_invariants(pair.postgres.url()) == {}
 
@@ -85,10 +85,10 @@ async def test_a_limit_of_one_holds_and_a_dead_runners_slot_comes_back(pair: Sta
 async def test_a_burst_of_one_project_delays_a_run_of_another_little(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Promise R8, small. `python -m benchmarks.run R8` measures it in full; without turns it is 700 times."""
+    """Promise R8, small; the chaos tests have it in full. Without turns a run waits for the whole burst."""
     folder = tmp_path_factory.mktemp("fair")
     with Stack(folder=folder, agents=(ROOT / "benchmarks/agents",), slots=8) as stack:
-        fair = await measure_fairness(stack.url, runs=BURST_RUNS, idle_probes=10, every_s=0.1)
+        fair = await measure_fairness(stack.url, runs=BURST_RUNS, idle_probes=9, every_s=0.1)
 
     assert len(fair.beside) >= 3, fair.line()
     assert fair.beside_p50_s <= 3 * fair.idle_p50_s + TOLERANCE_S, fair.line()

@@ -27,7 +27,7 @@ from orchestrator.engine.runs import Runs
 from penstock.telemetry import metrics
 
 LOOK_EVERY_S = 1.0  # at slots and limits, which other processes change
-ASK_AFTER_S = (0.01, 0.25)  # a window that stands still is compared with the bus: soon, then ever more seldom
+ASK_AFTER_S = (0.01, 0.25)  # offers that stay out are compared with the bus: soon; in vain, ever more seldom
 
 Key = tuple[UUID, str]  # (run, node)
 
@@ -44,15 +44,19 @@ class Offer:
 
 @dataclass
 class _Window:
-    """Of one pool: what waits, and what is out and not seen claimed (key → project, the oldest first)."""
+    """Of one pool: what waits, and what is out and not seen claimed (key → project and since, the oldest first)."""
 
     queue: FairQueue[Key] = field(default_factory=FairQueue)
-    out: dict[Key, str] = field(default_factory=dict)
-    moved_at: float = 0.0
+    out: dict[Key, tuple[str, float]] = field(default_factory=dict)
+    asked_at: float = 0.0
     ask_after_s: float = ASK_AFTER_S[0]
 
-    def moved(self, now: float) -> None:
-        self.moved_at, self.ask_after_s = now, ASK_AFTER_S[0]
+    def is_doubtful(self, now: float) -> bool:
+        """Whether to ask the bus: something waits, and what was offered first has been out for long."""
+        if not self.queue or not self.out or now < self.asked_at + self.ask_after_s:
+            return False
+        _, since = next(iter(self.out.values()))
+        return now >= since + ASK_AFTER_S[0]
 
 
 class Dispatcher:
@@ -143,15 +147,15 @@ class Dispatcher:
         freed = False
         for pool, window in self._windows.items():
             now = self._time()
-            if not window.queue or not window.out or now < window.moved_at + window.ask_after_s:
+            if not window.is_doubtful(now):
                 continue
-            window.moved_at, window.ask_after_s = now, min(2 * window.ask_after_s, ASK_AFTER_S[1])
+            window.asked_at, window.ask_after_s = now, min(2 * window.ask_after_s, ASK_AFTER_S[1])
             held = await self._unclaimed(pool)
             surplus = 0 if held is None else len(window.out) - held
             for key in list(islice(window.out, max(0, surplus))):
                 self._leave(window, key)
             if surplus > 0:
-                window.moved(now)
+                window.ask_after_s = ASK_AFTER_S[0]
                 freed = True
         return freed
 
@@ -163,9 +167,7 @@ class Dispatcher:
                 continue
             key = (run.id, event.node)
             for window in self._windows.values():
-                if self._leave(window, key):
-                    window.moved(self._time())
-                elif window.queue:
+                if not self._leave(window, key) and window.queue:
                     window.queue.drop(key)
 
     def _open_or_wait(self, commit: Committed) -> list[Offer]:
@@ -192,7 +194,7 @@ class Dispatcher:
             except DATABASE_AWAY as error:
                 log.warning("dispatch.runs_unread", offers=len(keys), reason=repr(error))
                 for key in keys:
-                    project = window.out[key]
+                    project, _ = window.out[key]
                     self._leave(window, key)
                     window.queue.put(key, project=project, priority=PRIORITY_DEFAULT, first=True)
                 break
@@ -226,14 +228,15 @@ class Dispatcher:
 
     def _enter(self, window: _Window, key: Key, project: str) -> None:
         if key not in window.out:
-            window.out[key] = project
+            window.out[key] = project, self._time()
             self._out_of_project[project] += 1
 
     def _leave(self, window: _Window, key: Key) -> bool:
         """Whether it was out; its place is free now."""
-        project = window.out.pop(key, None)
-        if project is None:
+        entry = window.out.pop(key, None)
+        if entry is None:
             return False
+        project, _ = entry
         self._out_of_project[project] -= 1
         if not self._out_of_project[project]:
             del self._out_of_project[project]
