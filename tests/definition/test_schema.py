@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock.contracts.duration import format_duration, parse_duration, parse_size
 from penstock.contracts.workflow import Json
 from penstock.definition import (
     agent,
@@ -18,7 +19,6 @@ from penstock.definition import (
     read_triggers,
     read_waiting,
 )
-from penstock.definition.duration import format_duration, parse_duration, parse_size
 from penstock.definition.schema import agent_schema, as_text, workflow_schema
 from penstock.definition.schemas import compile_schema, schema_problems
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from penstock.contracts.duration import format_duration
 from penstock.contracts.graph import edges, topological_order
 from penstock.contracts.workflow import NodeDefinition, RunIf, WorkflowDefinition
-from penstock.definition.duration import format_duration
 
 CONDITION_CHARS_MAX = 60
 

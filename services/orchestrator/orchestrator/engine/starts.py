@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -10,15 +9,18 @@ import uuid_utils.compat as uuid_utils
 
 from orchestrator.domain.decide import begin
 from orchestrator.domain.decision import Decision
-from orchestrator.domain.run import RUN_ENDED
+from orchestrator.domain.plan import Plan, sub_workflows
+from orchestrator.domain.run import RUN_ENDED, RunState
 from orchestrator.engine.apply import DATABASE_AWAY
 from orchestrator.engine.committed import Committed, NumberedFact, dated, number_facts
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.port import Started, StartRun, Superseded
-from orchestrator.engine.rows import event_writes, first_writes
+from orchestrator.engine.rows import event_writes, first_writes, run_detail
 from orchestrator.engine.runs import Runs
-from orchestrator.store.start import Birth, Holder, RunStart, holders, start
-from penstock.contracts.errors import Conflict, Unavailable
+from orchestrator.engine.slots import Line, key_of
+from orchestrator.store.slots import SlotKey, locked_keys, queue_of
+from orchestrator.store.start import Birth, Holder, RunStart, Written, holders, latest_versions, start
+from penstock.contracts.errors import Conflict, PenstockError, Unavailable
 from penstock.contracts.template import Evaluate
 from penstock.contracts.wire import encode
 from penstock.telemetry import metrics
@@ -65,21 +67,56 @@ class Starts:
             raise Unavailable(f"the database does not answer: {error!r}") from error
 
     async def _start(self, requests: list[StartRun]) -> list[Started | Exception]:
-        births = [await self._birth(request) for request in requests]
+        keys = [await self._slot_key(request) for request in requests]
+        limited = [key for key in keys if isinstance(key, SlotKey)]
+        if limited:
+            async with locked_keys(self._pool, limited) as connection:
+                line = Line({key: await queue_of(connection, key) for key in limited})
+                births, written = await self._write(connection, requests, keys, line)
+        else:
+            births, written = await self._write(self._pool, requests, keys, Line({}))
         good = [birth for birth in births if isinstance(birth, _Newborn)]
-        written = await start(self._pool, [_written(birth) for birth in good])
         self._commit([birth for birth in good if birth.id in written], written)
         refused = [birth.key for birth in good if birth.id not in written and birth.request.idempotency_key]
         taken = await holders(self._pool, refused) if refused else {}
         return [b if isinstance(b, Exception) else _answer(b, written.get(b.id), taken) for b in births]
 
-    async def _birth(self, request: StartRun) -> _Newborn | Exception:
+    async def _slot_key(self, request: StartRun) -> SlotKey | Exception | None:
         try:
-            plan = await self._plans.get(
-                project=request.project, workflow=request.workflow, version=request.version
-            )
+            plan = await self._plan(request)
+            return key_of(plan, project=request.project, input=request.input, evaluate=self._evaluate)
+        except PenstockError as error:
+            return error
+
+    async def _write(
+        self,
+        connection: asyncpg.Connection | asyncpg.Pool,
+        requests: list[StartRun],
+        keys: list[SlotKey | Exception | None],
+        line: Line,
+    ) -> tuple[list[_Newborn | Exception], dict[UUID, Written]]:
+        known = await holders(connection, line.keys_in(requests))
+        births = [
+            key if isinstance(key, Exception) else await self._birth(request, key, line, known)
+            for request, key in zip(requests, keys, strict=True)
+        ]
+        good = [_written(birth) for birth in births if isinstance(birth, _Newborn)]
+        return births, await start(connection, good)
+
+    async def _plan(self, request: StartRun) -> Plan:
+        return await self._plans.get(
+            project=request.project, workflow=request.workflow, version=request.version
+        )
+
+    async def _birth(
+        self, request: StartRun, key: SlotKey | None, line: Line, known: dict[tuple[str, str], Holder]
+    ) -> _Newborn | Exception:
+        try:
+            plan = await self._plan(request)
+            repeated = (request.project, request.idempotency_key or "") in known
+            id_ = uuid_utils.uuid7()
             decision = begin(
-                id=uuid_utils.uuid7(),
+                id=id_,
                 project=request.project,
                 plan=plan,
                 input=request.input,
@@ -87,6 +124,11 @@ class Starts:
                 labels=request.labels,
                 traceparent=request.traceparent,
                 by=request.by or None,
+                priority=request.priority,
+                parent=request.parent,
+                pins=await self._pins(request, plan),
+                concurrency_key=key.key if key else None,
+                queued=key is not None and not repeated and line.join(id_, key, plan),
             )
         except DATABASE_AWAY:
             raise
@@ -94,7 +136,12 @@ class Starts:
             return error
         return _Newborn(request, decision, number_facts(decision.run, list(decision.facts)))
 
-    def _commit(self, births: list[_Newborn], written: dict[UUID, datetime]) -> None:
+    async def _pins(self, request: StartRun, plan: Plan) -> dict[str, int]:
+        """The versions of its sub-workflows that this run uses from its start to its end."""
+        names = sub_workflows(plan.definition)
+        return await latest_versions(self._pool, request.project, names) if names else {}
+
+    def _commit(self, births: list[_Newborn], written: dict[UUID, Written]) -> None:
         commits = []
         for birth in births:
             run = birth.decision.run
@@ -102,7 +149,7 @@ class Starts:
             if run.state in RUN_ENDED:
                 metrics.RUNS_ENDED.labels(run.plan.definition.name, run.state).inc()
             self._runs.keep(run, changed=birth.decision.changed)
-            events = dated(run, birth.facts, written[run.id])
+            events = dated(run, birth.facts, written[run.id].at)
             commits.append(Committed(run, events, birth.decision.commands))
         self._on_commit(commits)
 
@@ -133,16 +180,21 @@ def _row(birth: _Newborn) -> RunStart:
         labels=encode(request.labels).decode(),
         priority=request.priority,
         traceparent=request.traceparent,
+        started_by=run.started_by,
+        parent_run=run.parent.run if run.parent else None,
+        source_run=run.source,
+        concurrency_key=run.concurrency_key,
+        detail=run_detail(run),
         timeout=run.plan.definition.timeout,
         ended=run.state in RUN_ENDED,
     )
 
 
 def _answer(
-    birth: _Newborn, at: datetime | None, taken: dict[tuple[str, str], Holder]
+    birth: _Newborn, written: Written | None, taken: dict[tuple[str, str], Holder]
 ) -> Started | Exception:
     run, request = birth.decision.run, birth.request
-    if at is not None:
+    if written is not None:
         return Started(
             run_id=run.id,
             created=True,
@@ -150,8 +202,9 @@ def _answer(
             seq=run.version,
             nodes_total=len(run.plan.nodes),
             nodes_open=run.open_nodes,
-            created_at=at,
-            deadline_at=None if run.state in RUN_ENDED else at + run.plan.definition.timeout,
+            created_at=written.at,
+            number=written.number,
+            deadline_at=written.at + run.plan.definition.timeout if run.state is RunState.RUNNING else None,
         )
     holder = taken.get(birth.key) if request.idempotency_key else None
     if holder is None:

@@ -9,7 +9,14 @@ import asyncpg
 import structlog
 
 from orchestrator.domain.decision import PublishReady
-from orchestrator.domain.events import DeadlinePassed, LeaseLapsed, ReadyWentUnclaimed, RetryCameDue, RunEvent
+from orchestrator.domain.events import (
+    DeadlinePassed,
+    LeaseLapsed,
+    ReadyWentUnclaimed,
+    RetryCameDue,
+    RunEvent,
+    TimerWentOff,
+)
 from orchestrator.domain.run import Run
 from orchestrator.engine.committed import Committed
 from orchestrator.engine.engine import RunEngine
@@ -57,6 +64,7 @@ class Sweep:
             metrics.SWEEP_REPAIRED.labels(type(event).__name__).inc()
         await self._engine.handle(events + deadlines)
         await self._repeat_unpublished()
+        await self._engine.slots.grant_all()
         self._swept_at = time.monotonic()
         metrics.SWEEP_SECONDS.observe(time.perf_counter() - began)
 
@@ -100,6 +108,8 @@ def offers_of(run: Run, events: list[TimelineEvent]) -> tuple[PublishReady, ...]
 
 def event_of(node: DueNode, *, spread: float) -> RunEvent:
     """What it means that this node's timer has passed."""
+    if node.token is None and node.state in ("suspended", "running"):
+        return TimerWentOff(node.name, node.attempt, bool(node.overdue))
     if node.state == "backoff":
         return RetryCameDue(node.name, node.attempt)
     if node.state == "ready":

@@ -9,13 +9,18 @@ from penstock.contracts.value import Value
 
 _RUNS = """
 select id, project, workflow, workflow_version, state, version, published, nodes_total, nodes_open,
-       input, output, failure, cancel_reason, labels, traceparent
+       input, output, failure, cancel_reason, labels, traceparent, priority, started_by, parent_run,
+       concurrency_key, detail
 from run where id = any($1::uuid[])
 """
 
 _NODES = """
-select run_id, name, state, attempt, first_attempt, token, runner, publication, input, output, failure
-from node where run_id = any($1::uuid[])
+select n.run_id, n.name, n.state, n.attempt, n.first_attempt, n.iteration, n.token, n.runner, n.publication,
+       n.input, coalesce(n.output, o.output) as output, n.output_run, n.previous, n.failure, n.detail,
+       n.completed_version
+from node n
+left join node o on o.run_id = n.output_run and o.name = n.name
+where n.run_id = any($1::uuid[])
 """
 
 _DEFINITION = "select source from workflow_version where project = $1 and name = $2 and version = $3"
@@ -39,6 +44,11 @@ class RunRow(Value, frozen=True):
     cancel_reason: str | None
     labels: str
     traceparent: str | None
+    priority: int
+    started_by: str | None
+    parent_run: UUID | None
+    concurrency_key: str | None
+    detail: str | None
 
 
 class NodeRow(Value, frozen=True):
@@ -49,12 +59,17 @@ class NodeRow(Value, frozen=True):
     state: str
     attempt: int
     first_attempt: int
+    iteration: int
     token: UUID | None
     runner: str | None
     publication: int
     input: str | None
     output: str | None
+    output_run: UUID | None
+    previous: str | None
     failure: str | None
+    detail: str | None
+    completed_version: int | None
 
 
 async def load_runs(pool: asyncpg.Pool, ids: Sequence[UUID]) -> list[tuple[RunRow, list[NodeRow]]]:
@@ -70,3 +85,9 @@ async def load_definition(pool: asyncpg.Pool, *, project: str, name: str, versio
     """The canonical document of one workflow version, as JSON text."""
     source: str | None = await pool.fetchval(_DEFINITION, project, name, version)
     return source
+
+
+async def load_run_version(connection: asyncpg.Connection, run: UUID) -> int:
+    """Which version of its workflow the run executes."""
+    version: int = await connection.fetchval("select workflow_version from run where id = $1", run)
+    return version
