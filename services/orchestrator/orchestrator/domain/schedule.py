@@ -16,7 +16,7 @@ LOOK_AT_ONCE = timedelta(minutes=CATCH_UP_TICKS_MAX)  # cron ticks once a minute
 class Clockwork(Protocol):
     """A cron line in its time zone, as `penstock.definition.cron` reads it."""
 
-    def ticks(self, *, after: datetime, until: datetime, max: int) -> Sequence[datetime]:
+    def ticks(self, after: datetime, until: datetime, max: int) -> Sequence[datetime]:
         """The first `max` ticks later than `after` and not later than `until`, in order."""
         ...
 

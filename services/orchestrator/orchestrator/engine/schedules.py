@@ -52,7 +52,7 @@ class ScheduleSweep:
     async def _work(self, taken: Taken) -> None:
         """One schedule; its failure is not the others'. It is not given back then, and waits until TAKEN is over."""
         try:
-            if taken.next_at is not None and taken.next_at <= taken.now:
+            if taken.next_at <= taken.now:
                 await self._come_due(taken)
             with suppress(Superseded):  # its successor's tick: the next sweep starts the new version
                 await self._decide(taken)
@@ -63,7 +63,6 @@ class ScheduleSweep:
             log.exception("schedules.failed", schedule=taken.key.values)
 
     async def _come_due(self, taken: Taken) -> None:
-        assert taken.next_at is not None, "a schedule without a next moment is not due"
         cron = Cron(taken.cron, taken.timezone)
         due = due_ticks(cron, next_at=taken.next_at, now=taken.now, catch_up=taken.catch_up)
         missed = MISSED.format(catch_up=taken.catch_up)
@@ -77,7 +76,7 @@ class ScheduleSweep:
     async def _decide(self, taken: Taken) -> None:
         waiting = await undecided(self._pool, taken.key)
         if not waiting:
-            return
+            return None
         waiting = await self._without_started(taken, waiting)
         busy = list(await open_runs(self._pool, taken.key))
         asked = [tick for tick in waiting if tick.by is not None]
@@ -91,6 +90,7 @@ class ScheduleSweep:
                     await self._start(taken, tick, busy)
                 case Skip(reason):
                     await note(self._pool, taken.key, tick.moment, "skipped", reason=reason)
+                    metrics.SCHEDULE_TICKS.labels("skipped").inc()
                 case Queue(behind):
                     return await self._queue(taken, by_itself[place:], behind)
                 case CancelFirst(runs):

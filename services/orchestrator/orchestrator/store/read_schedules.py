@@ -1,8 +1,6 @@
 """Reads of schedules: lists, and one with its next moments and its last ticks."""
 
-from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, Select, and_, func, select, tuple_
 
@@ -10,13 +8,12 @@ from orchestrator.engine.schedule_views import ScheduleSummary, ScheduleView, Ti
 from orchestrator.engine.views import Page
 from orchestrator.store.composed import Database
 from orchestrator.store.cursor import ScheduleKey, read_cursor, write_cursor
-from orchestrator.store.schedule_rows import key_is, schedules_of
+from orchestrator.store.schedule_rows import key_is
 from orchestrator.store.tables import run, schedule, schedule_tick, workflow
 from penstock.contracts.errors import NotFound
 from penstock.contracts.workflow import WorkflowDefinition
-from penstock.definition.cron import Cron
+from penstock.definition.schedules import next_moments, schedules_of
 
-NEXT_TICKS = 10
 LAST_TICKS = 20
 NAMES_SUGGESTED_FROM_MAX = 2_000  # names that are compared with a wrong one
 
@@ -75,17 +72,6 @@ async def upcoming(database: Database, definition: WorkflowDefinition) -> tuple[
         Upcoming(name, each.cron, each.timezone, next_moments(each.cron, each.timezone, after=row.now))
         for name, each in triggers.items()
     )
-
-
-def next_moments(cron: str, timezone: str, *, after: datetime) -> tuple[datetime, ...]:
-    """The ten next ones, as the clocks there show them."""
-    clockwork, zone = Cron(cron, timezone), ZoneInfo(timezone)
-    found: list[datetime] = []
-    following = clockwork.next_after(after)
-    while following is not None and len(found) < NEXT_TICKS:
-        found.append(following.astimezone(zone))
-        following = clockwork.next_after(following)
-    return tuple(found)
 
 
 def _last_ticks(project: str, of: str, name: str) -> Select[Any]:

@@ -10,8 +10,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.store.tables import schedule, schedule_tick
-from penstock.contracts.workflow import ScheduleTrigger, WorkflowDefinition
+from penstock.contracts.workflow import WorkflowDefinition
 from penstock.definition.cron import Cron
+from penstock.definition.schedules import schedules_of
 
 _REMOVED = "the schedule is not in version {version}"
 _now = select(func.now())
@@ -70,17 +71,11 @@ async def set_paused(
     return row is not None
 
 
-def schedules_of(definition: WorkflowDefinition) -> dict[str, ScheduleTrigger]:
-    """By name, in the author's order; one without a name is called by its place."""
-    triggers = [trigger for trigger in definition.triggers if isinstance(trigger, ScheduleTrigger)]
-    return {trigger.name or f"schedule-{place}": trigger for place, trigger in enumerate(triggers, 1)}
-
-
 def key_is(project: str, workflow: str, name: str) -> tuple[ColumnElement[bool], ...]:
     return schedule.c.project == project, schedule.c.workflow == workflow, schedule.c.name == name
 
 
-def _next(row: Row[Any]) -> datetime | None:
+def _next(row: Row[Any]) -> datetime:
     return Cron(row.cron, row.timezone).next_after(row.now)
 
 

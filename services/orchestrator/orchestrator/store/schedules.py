@@ -124,7 +124,7 @@ class Taken(Value, frozen=True):
     overlap: Overlap
     catch_up: CatchUp
     input: bytes | None
-    next_at: datetime | None
+    next_at: datetime
     now: datetime
 
 
@@ -151,9 +151,7 @@ async def take(pool: asyncpg.Pool, *, by: UUID) -> list[Taken]:
     return [_taken(row, by) for row in rows]
 
 
-async def advance(
-    pool: asyncpg.Pool, taken: Taken, ticks: Sequence[TickWrite], *, next_at: datetime | None
-) -> None:
+async def advance(pool: asyncpg.Pool, taken: Taken, ticks: Sequence[TickWrite], *, next_at: datetime) -> None:
     """Write down what has come due, and when the schedule is due again: both or neither."""
     await pool.execute(
         _ADVANCE,

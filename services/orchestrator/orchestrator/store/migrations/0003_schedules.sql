@@ -13,7 +13,7 @@ create table schedule (
   paused boolean not null default false,
   paused_by text, -- who paused or resumed it last
   paused_at timestamptz,
-  next_at timestamptz, -- null: it never ticks again
+  next_at timestamptz not null,
   last_tick timestamptz,
   taken_until timestamptz, -- an orchestrator works on it; when the moment has passed, another may
   taken_by uuid, -- the sweep that took it last
