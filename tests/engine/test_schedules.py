@@ -346,11 +346,11 @@ async def test_a_new_version_keeps_what_ticks_as_before_and_drops_what_it_has_no
     kept = (await here.control.view("default", "report", "hourly")).next_at
     await here.schedule(hourly(ago=15))
     changed = (await here.control.view("default", "report", "hourly")).next_at
-    await here.schedule(ScheduleTrigger(cron="0 6 * * *"))
+    await here.schedule(ScheduleTrigger(cron="0 6 * * *", name="daily"))
 
     assert (kept, changed) == (hours_ago(2), hours_ago(-1, ago=15))
     page = await here.control.list("default", workflow="report", limit=10, cursor=None)
-    assert [item.name for item in page.items] == ["schedule-1"]
+    assert [item.name for item in page.items] == ["daily"]
 
 
 async def test_a_tick_of_a_schedule_that_is_gone_starts_nothing(here: Scheduling) -> None:

@@ -10,9 +10,8 @@ NEXT_MOMENTS = 10  # enough to see a week of workdays, or both sides of a change
 
 
 def schedules_of(definition: WorkflowDefinition) -> dict[str, ScheduleTrigger]:
-    """By name, in the author's order; one without a name is called by its place."""
-    triggers = [trigger for trigger in definition.triggers if isinstance(trigger, ScheduleTrigger)]
-    return {trigger.name or f"schedule-{place}": trigger for place, trigger in enumerate(triggers, 1)}
+    """By name, in the author's order."""
+    return {each.name: each for each in definition.triggers if isinstance(each, ScheduleTrigger)}
 
 
 def next_moments(cron: str, timezone: str, *, after: datetime) -> tuple[datetime, ...]:

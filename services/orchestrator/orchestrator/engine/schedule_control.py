@@ -39,6 +39,7 @@ class ScheduleControl:
     async def set_paused(
         self, project: str, workflow: str, name: str, *, paused: bool, by: str
     ) -> ScheduleView:
+        await read_schedule_row(self._database, project, workflow, name)
         async with self._database.transaction() as connection:
             await set_paused(connection, project, workflow, name, paused=paused, by=by)
         return await self.view(project, workflow, name)

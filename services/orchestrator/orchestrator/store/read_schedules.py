@@ -11,6 +11,7 @@ from orchestrator.store.cursor import ScheduleKey, read_cursor, write_cursor
 from orchestrator.store.schedule_rows import key_is
 from orchestrator.store.tables import run, schedule, schedule_tick, workflow
 from penstock.contracts.errors import NotFound
+from penstock.contracts.names import is_name
 from penstock.contracts.workflow import WorkflowDefinition
 from penstock.definition.schedules import next_moments, schedules_of
 
@@ -55,7 +56,9 @@ async def read_schedule(database: Database, project: str, of: str, name: str) ->
 
 async def read_schedule_row(database: Database, project: str, of: str, name: str) -> Row[Any]:
     """Raises NotFound: for a workflow that is unknown, or for the schedule, with the nearest of its own."""
-    row = await database.row(_ROWS.where(*key_is(project, of, name)))
+    row = None
+    if is_name(of) and is_name(name):
+        row = await database.row(_ROWS.where(*key_is(project, of, name)))
     if row is None:
         raise await _not_found(database, project, of, name)
     return row

@@ -59,8 +59,8 @@ async def restart_schedules(connection: AsyncConnection, project: str, workflow:
 
 async def set_paused(
     connection: AsyncConnection, project: str, workflow: str, name: str, *, paused: bool, by: str
-) -> bool:
-    """Whether there is such a schedule. Asking for what is so already changes nothing, nor who asked first."""
+) -> None:
+    """Asking for what is so already changes nothing, nor who asked first."""
     found = select(schedule, func.now().label("now")).where(*key_is(project, workflow, name))
     row = (await connection.execute(found.with_for_update())).first()
     if row is not None and row.paused != paused:
@@ -68,7 +68,6 @@ async def set_paused(
         if not paused:
             fields["next_at"] = _next(row)
         await connection.execute(update(schedule).where(*key_is(project, workflow, name)).values(**fields))
-    return row is not None
 
 
 def key_is(project: str, workflow: str, name: str) -> tuple[ColumnElement[bool], ...]:
