@@ -2,6 +2,7 @@
 
 import re
 
+from penstock.contracts.duration import DURATION_EXPECTED
 from penstock.contracts.limits import (
     CACHE_TTL_MAX,
     FOREACH_ITEMS_MAX,
@@ -11,7 +12,6 @@ from penstock.contracts.limits import (
 )
 from penstock.contracts.template import OPENING
 from penstock.contracts.workflow import CacheDefinition, ForeachDefinition, Json, OnMax, RepeatDefinition
-from penstock.definition.duration import DURATION_EXPECTED
 from penstock.definition.fields import INSTANT, Fields
 
 REPEAT_KEYS = ("until", "max", "on_max")

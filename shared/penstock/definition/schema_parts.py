@@ -2,9 +2,9 @@
 
 from enum import StrEnum
 
+from penstock.contracts.duration import DURATION_PATTERN, SIZE_PATTERN
 from penstock.contracts.names import NAME_PATTERN
 from penstock.contracts.workflow import Json
-from penstock.definition.duration import DURATION_PATTERN, SIZE_PATTERN
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 ANY_SCHEMA = {"$ref": DRAFT}

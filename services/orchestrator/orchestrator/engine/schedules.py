@@ -10,7 +10,7 @@ import structlog
 
 from orchestrator.domain.schedule import CancelFirst, Queue, Skip, Start, decide_tick, due_ticks
 from orchestrator.engine.port import Engine, Superseded
-from orchestrator.engine.ticks import Tick, TickRuns
+from orchestrator.engine.ticks import REFUSALS, Tick, TickRuns
 from orchestrator.store.schedules import (
     TAKEN_ROWS_MAX,
     Taken,
@@ -23,7 +23,7 @@ from orchestrator.store.schedules import (
     take,
     undecided,
 )
-from penstock.contracts.errors import PenstockError, Unavailable
+from penstock.contracts.errors import Unavailable
 from penstock.definition.cron import Cron
 from penstock.telemetry import metrics
 
@@ -111,9 +111,9 @@ class ScheduleSweep:
             started = await self._runs.start(
                 Tick(taken.key, taken.version, tick.moment, taken.input, tick.by)
             )
-        except (Unavailable, Superseded):
+        except Superseded:
             raise
-        except PenstockError as error:
+        except REFUSALS as error:
             log.warning("schedules.refused", schedule=taken.key.values, reason=str(error))
             return
         if started.is_open:

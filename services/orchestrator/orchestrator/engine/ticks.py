@@ -11,7 +11,7 @@ from orchestrator.domain.run import RUN_ENDED
 from orchestrator.engine.port import Engine, Registry, StartRun, Superseded
 from orchestrator.store.schedules import Key, note
 from orchestrator.store.start import holders
-from penstock.contracts.errors import InvalidInput, PenstockError, Unavailable
+from penstock.contracts.errors import Conflict, InvalidInput, NotFound, PenstockError
 from penstock.contracts.names import RESERVED_KEY_PREFIX
 from penstock.contracts.template import Evaluate, ExpressionFailed, TemplateError, compile_template
 from penstock.contracts.value import Value
@@ -20,6 +20,7 @@ from penstock.telemetry import metrics
 
 DIGEST = "schedule"  # the key says it all: the same tick is the same run, whatever was saved in between
 LABEL = "schedule"
+REFUSALS = (InvalidInput, NotFound, Conflict)  # the same tick would be refused again
 
 
 class Tick(Value, frozen=True):
@@ -47,12 +48,12 @@ class TickRuns:
         self._evaluate = evaluate
 
     async def start(self, tick: Tick) -> TickRun:
-        """Raises Superseded or Unavailable: try again; another PenstockError: it is noted as refused."""
+        """Raises REFUSALS once they are noted; after Superseded or any other error it may be started again."""
         try:
             started = await self._engine.start(await self._request(tick))
-        except (Superseded, Unavailable):
+        except Superseded:
             raise
-        except PenstockError as error:
+        except REFUSALS as error:
             await self._note(tick, "refused", reason=_reason(error))
             raise
         run = TickRun(started.run_id, is_open=started.state not in RUN_ENDED)
