@@ -19,8 +19,9 @@ from orchestrator.engine.ticks import Tick, TickRuns
 from orchestrator.store.composed import Database, open_database
 from orchestrator.store.registry import WorkflowRegistry
 from orchestrator.store.schedule_rows import replace_schedules
-from orchestrator.store.schedules import Key
+from orchestrator.store.schedules import TAKEN_ROWS_MAX, Key
 from penstock.contracts.errors import Conflict, InvalidInput, NotFound, Unavailable
+from penstock.contracts.value import replace
 from penstock.contracts.workflow import CatchUp, Overlap, ScheduleTrigger
 from penstock.definition.expressions import Expressions
 from penstock.definition.load import from_document
@@ -167,6 +168,16 @@ async def test_orchestrators_that_sweep_at_once_start_each_tick_once(
     assert len(ticks) == 61
     assert len({tick["run_id"] for tick in ticks}) == len(await here.run_ids()) == 61
     await assert_invariants(here.world)
+
+
+async def test_one_sweep_fires_all_that_is_due_however_many(here: Scheduling) -> None:
+    count = 2 * TAKEN_ROWS_MAX + 5
+    await here.schedule(*(replace(hourly(), name=f"s{number}") for number in range(count)))
+    await here.due_since(hours_ago(0))
+
+    await here.sweep()
+
+    assert await here.outcomes() == ["started"] * count
 
 
 async def test_two_that_both_hold_a_tick_start_one_run(here: Scheduling, there: Scheduling) -> None:

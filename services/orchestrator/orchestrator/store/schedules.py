@@ -14,7 +14,7 @@ from penstock.contracts.value import Value
 from penstock.contracts.workflow import CatchUp, Overlap
 
 TAKEN = timedelta(seconds=10)  # longer than a few starts take; then another orchestrator goes on
-TAKEN_ROWS_MAX = 50
+TAKEN_ROWS_MAX = 20  # at once: they share the hot statements' connections
 TICKS_KEPT = timedelta(days=60)  # twice as long as a run may take
 ASKED_AGE = timedelta(seconds=10)  # whoever asked for a run has had an answer by then, or its server died
 
