@@ -19,6 +19,7 @@ from orchestrator.http.artifacts import ArtifactDoor, ArtifactView
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
 from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
+from orchestrator.http.schedules import ScheduleDoor, schedule_endpoints
 from orchestrator.http.starting import StartDoor, StartRunBody
 from orchestrator.http.timeline import EventsQuery, LogsQuery, TimelineDoor
 from orchestrator.http.workflows import JSON, YAML, Validation, WorkflowDoor, WorkflowsQuery
@@ -50,6 +51,7 @@ class Doors:
     workflows: WorkflowDoor
     starting: StartDoor
     runs: RunDoor
+    schedules: ScheduleDoor
     timeline: TimelineDoor
     artifacts: ArtifactDoor
     operations: OperationsDoor
@@ -60,6 +62,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *_workflow_endpoints(doors.workflows),
         *_run_endpoints(doors.starting, doors.runs),
         *_timeline_endpoints(doors.timeline),
+        *schedule_endpoints(doors.schedules),
         *_artifact_endpoints(doors.artifacts),
         *_operation_endpoints(doors.operations, doors.workflows),
     )
@@ -87,7 +90,7 @@ def _workflow_endpoints(door: WorkflowDoor) -> tuple[Endpoint, ...]:
             "validate_workflow",
             "Check a definition",
             {200: Answer("What was found", Validation)},
-            "Lists all problems at once, each with its line. Nothing is saved.",
+            "Lists all problems at once, each with its line, and when its schedules would tick. Nothing is saved.",
             body=_DEFINITION,
         ),
         Endpoint(
