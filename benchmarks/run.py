@@ -21,15 +21,14 @@ from tests.stack import Stack
 
 AGENTS = Path(__file__).resolve().parent / "agents"
 SLOTS = 256
-SLOTS_FAIRNESS = (
-    8  # four for each core: more only wait for the processor, in the runner, where nobody takes turns
-)
-REPEATS = {"W1": 5, "W2": 5, "W3": 3, "W4": 1, "W5": 3}
+# In R8. More would only wait for the processor, in the runner, where nobody takes turns.
+SLOTS_FAIRNESS = 8
+REPEATS = {"W1": 5, "W2": 5, "W3": 3, "W4": 1, "W5": 3, "W6": 3, "W7": 3}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("workloads", nargs="*", metavar="W1 … W5, R8", help="all, when none is named")
+    parser.add_argument("workloads", nargs="*", metavar="W1 … W7, R8", help="all, when none is named")
     parser.add_argument("--runners", type=int, default=1)
     parser.add_argument("--slots", type=int, default=SLOTS_FAIRNESS, help="of each runner, in R8")
     chosen = parser.parse_args()
