@@ -89,7 +89,7 @@ class Dispatcher:
             self._capacity.note(commit)
             self._settle(commit)
         found = [offer for commit in commits for offer in self._open_or_wait(commit)]
-        for pool, window in self._windows.items():
+        for pool, window in list(self._windows.items()):
             if window.queue:
                 found += await self._fill(pool, window)
         waiting = self.waiting
@@ -145,7 +145,7 @@ class Dispatcher:
     async def _ask(self) -> bool:
         """Whether the bus holds fewer offers than this orchestrator believes: another one granted their claims."""
         freed = False
-        for pool, window in self._windows.items():
+        for pool, window in list(self._windows.items()):
             now = self._time()
             if not window.is_doubtful(now):
                 continue
@@ -219,6 +219,8 @@ class Dispatcher:
         """Whether another offer of this project may be out."""
         if not self._keeps_windows:
             return True
+        if not self._capacity.has_limits:
+            return len(window.out) < self._capacity.slots(pool)
         room = self._capacity.room(("project", project))
         if room is not None and self._out_of_project[project] >= room:
             return False
