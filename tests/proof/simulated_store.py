@@ -6,7 +6,7 @@ from uuid import UUID
 from orchestrator.domain.decision import Decision, Fact
 from orchestrator.domain.node import Node
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.rebuild import rebuild
+from orchestrator.domain.rebuild import catch_up, rebuild, units_named
 from orchestrator.domain.run import Run, RunState
 from penstock.contracts.limits import LEASE
 from penstock.contracts.value import replace
@@ -52,6 +52,22 @@ class SimulatedStore:
             version=self._run.version,
             input=self._run.input,
             nodes={name: row.node for name, row in self.rows.items()},
+            output=self._run.output,
+            failure=self._run.failure,
+            cancel_reason=self._run.cancel_reason,
+        )
+
+    def load_since(self, known: Run) -> Run:
+        """As store/load.py does it: only the nodes that the events since `known` name, unless they name the run."""
+        news = self.events[known.version :]
+        if any(fact.kind.startswith("run.") for fact in news):
+            return self.load()
+        names = units_named(fact.node for fact in news if fact.node is not None)
+        return catch_up(
+            known,
+            {name: self.rows[name].node for name in names if name in self.rows},
+            version=self._run.version,
+            state=self._run.state,
             output=self._run.output,
             failure=self._run.failure,
             cancel_reason=self._run.cancel_reason,

@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.rebuild import rebuild
+from orchestrator.domain.rebuild import catch_up, rebuild
 from orchestrator.domain.run import Node, NodeState, Run, RunState
 from orchestrator.engine.committed import NumberedFact
 from orchestrator.store.load import NodeRow, RunRow
@@ -78,6 +78,19 @@ def stored_run(plan: Plan, row: RunRow, nodes: Iterable[NodeRow]) -> Run:
         cancel_reason=row.cancel_reason,
         traceparent=row.traceparent,
         labels=decode(row.labels.encode(), dict[str, str]),
+    )
+
+
+def caught_up_run(run: Run, row: RunRow, changed: Iterable[NodeRow]) -> Run:
+    """`run` with what these rows say is new."""
+    return catch_up(
+        run,
+        {node.name: _stored_node(node) for node in changed},
+        version=row.version,
+        state=RunState(row.state),
+        output=_bytes(row.output),
+        failure=_stored_failure(row.failure),
+        cancel_reason=row.cancel_reason,
     )
 
 

@@ -1,11 +1,18 @@
 """Reading runs back: their rows as values, for runs that are not in memory at the version that counts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping
+from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
+from orchestrator.domain.rebuild import units_named
 from penstock.contracts.value import Value
+
+Connection: TypeAlias = PoolConnectionProxy
+
+NODES_FEW_MAX = 32  # nodes of a run that is read whole: asking the timeline first is one more round trip
 
 _RUNS = """
 select id, project, workflow, workflow_version, state, version, published, nodes_total, nodes_open,
@@ -15,7 +22,19 @@ from run where id = any($1::uuid[])
 
 _NODES = """
 select run_id, name, state, attempt, first_attempt, token, runner, publication, input, output, failure
-from node where run_id = any($1::uuid[])
+from node
+"""
+
+_ALL_NODES = f"{_NODES} where run_id = any($1::uuid[])"
+
+_NAMED_NODES = f"{_NODES} join unnest($1::uuid[], $2::text[]) as named (run_id, name) using (run_id, name)"
+
+_NEWS = """
+select known.run_id, count(*) as events, bool_or(e.kind like 'run.%') as of_run,
+       coalesce(array_agg(distinct e.node) filter (where e.node is not null), '{}') as nodes
+from unnest($1::uuid[], $2::bigint[]) as known (run_id, version)
+join run_event e on e.run_id = known.run_id and e.seq > known.version
+group by known.run_id
 """
 
 _DEFINITION = "select source from workflow_version where project = $1 and name = $2 and version = $3"
@@ -57,13 +76,62 @@ class NodeRow(Value, frozen=True):
     failure: str | None
 
 
-async def load_runs(pool: asyncpg.Pool, ids: Sequence[UUID]) -> list[tuple[RunRow, list[NodeRow]]]:
-    """The runs that exist. Runs are read before nodes: nodes that are newer show as a stale version at the save."""
-    runs = [RunRow(**dict(row)) for row in await pool.fetch(_RUNS, list(ids))]
-    nodes: dict[UUID, list[NodeRow]] = {run.id: [] for run in runs}
-    for row in await pool.fetch(_NODES, [run.id for run in runs]):
-        nodes[row["run_id"]].append(NodeRow(**dict(row)))
-    return [(run, nodes[run.id]) for run in runs]
+class LoadedRun(Value, frozen=True):
+    """A run's row, and the rows of its nodes: all, or (when `since` says so) those that changed."""
+
+    run: RunRow
+    nodes: list[NodeRow]
+    since: int | None = None  # the version that was known
+
+
+async def load_runs(pool: asyncpg.Pool, known: Mapping[UUID, int]) -> list[LoadedRun]:
+    """The runs that exist, each as it was at one moment. `known` are the versions in memory; 0 means none.
+
+    One snapshot: with a commit between the reads, the counters of a run would contradict its nodes.
+    """
+    async with (
+        pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        runs = [RunRow(**dict(row)) for row in await connection.fetch(_RUNS, list(known))]
+        named = await _named_since(connection, runs, known)
+        nodes: dict[UUID, list[NodeRow]] = {run.id: [] for run in runs}
+        for row in await _fetch_nodes(connection, runs, named):
+            nodes[row["run_id"]].append(NodeRow(**dict(row)))
+    return [LoadedRun(run, nodes[run.id], known[run.id] if run.id in named else None) for run in runs]
+
+
+async def _named_since(
+    connection: Connection, runs: Iterable[RunRow], known: Mapping[UUID, int]
+) -> dict[UUID, frozenset[str]]:
+    """For each run whose timeline tells it: the nodes that changed since. All others are to be read whole."""
+    versions = {run.id: known[run.id] for run in runs if known[run.id] and run.nodes_total > NODES_FEW_MAX}
+    if not versions:
+        return {}
+    rows = await connection.fetch(_NEWS, list(versions), list(versions.values()))
+    news = {row["run_id"]: row for row in rows}
+    return {
+        run.id: units_named(news[run.id]["nodes"])
+        for run in runs
+        if run.id in news and _tells_all(run, news[run.id], since=known[run.id])
+    }
+
+
+def _tells_all(run: RunRow, news: asyncpg.Record, *, since: int) -> bool:
+    """Events about the whole run change nodes that they do not name; and half of the nodes are no less work."""
+    is_complete: bool = news["events"] == run.version - since
+    return is_complete and not news["of_run"] and len(news["nodes"]) * 2 <= run.nodes_total
+
+
+async def _fetch_nodes(
+    connection: Connection, runs: Iterable[RunRow], named: Mapping[UUID, Collection[str]]
+) -> list[asyncpg.Record]:
+    rows: list[asyncpg.Record] = []
+    if whole := [run.id for run in runs if run.id not in named]:
+        rows += await connection.fetch(_ALL_NODES, whole)
+    if pairs := [(run, name) for run, names in named.items() for name in names]:
+        rows += await connection.fetch(_NAMED_NODES, [run for run, _ in pairs], [name for _, name in pairs])
+    return rows
 
 
 async def load_definition(pool: asyncpg.Pool, *, project: str, name: str, version: int) -> str | None:
