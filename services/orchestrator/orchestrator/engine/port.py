@@ -19,6 +19,8 @@ from orchestrator.engine.views import (
     RunSummary,
     RunView,
     Statistics,
+    VersionSummary,
+    WorkflowDiff,
     WorkflowSummary,
     WorkflowView,
 )
@@ -203,6 +205,16 @@ class Registry(Protocol):
         self, project: str, *, active: bool | None, limit: int, cursor: str | None
     ) -> Page[WorkflowSummary]:
         """By name."""
+        ...
+
+    async def versions(
+        self, project: str, name: str, *, limit: int, cursor: str | None
+    ) -> Page[VersionSummary]:
+        """Newest first. Raises NotFound."""
+        ...
+
+    async def diff(self, project: str, name: str, *, before: int | None, after: int | None) -> WorkflowDiff:
+        """`after` None: the latest; `before` None: the one before `after`. Raises NotFound, InvalidInput."""
         ...
 
     async def set_active(self, project: str, name: str, active: bool) -> WorkflowView: ...

@@ -19,6 +19,7 @@ from orchestrator.http.problems import problem, problem_of
 from orchestrator.http.runs import RunDoor
 from orchestrator.http.starting import StartDoor
 from orchestrator.http.timeline import TimelineDoor
+from orchestrator.http.versions import VersionDoor
 from orchestrator.http.workflows import WorkflowDoor
 from penstock.contracts.errors import PenstockError
 from penstock.contracts.limits import ARTIFACT_BYTES_MAX
@@ -45,6 +46,7 @@ def create_app(
     endpoints = endpoints_of(
         Doors(
             workflows=WorkflowDoor(registry),
+            versions=VersionDoor(registry),
             starting=StartDoor(engine, queries, registry),
             runs=RunDoor(engine, queries),
             timeline=TimelineDoor(engine, queries),

@@ -21,6 +21,7 @@ from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, 
 from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
 from orchestrator.http.starting import StartDoor, StartRunBody
 from orchestrator.http.timeline import EventsQuery, LogsQuery, TimelineDoor
+from orchestrator.http.versions import VersionDoor, version_endpoints
 from orchestrator.http.workflows import JSON, YAML, Validation, WorkflowDoor, WorkflowsQuery
 
 _DEFINITION_EXAMPLE = """\
@@ -48,6 +49,7 @@ class Doors:
     """Who answers."""
 
     workflows: WorkflowDoor
+    versions: VersionDoor
     starting: StartDoor
     runs: RunDoor
     timeline: TimelineDoor
@@ -58,6 +60,7 @@ class Doors:
 def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
     return (
         *_workflow_endpoints(doors.workflows),
+        *version_endpoints(doors.versions),
         *_run_endpoints(doors.starting, doors.runs),
         *_timeline_endpoints(doors.timeline),
         *_artifact_endpoints(doors.artifacts),
