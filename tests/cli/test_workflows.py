@@ -121,6 +121,7 @@ def test_a_run_can_be_pinned_to_a_version(press: Shell) -> None:
         (("diff", "absent.yaml"), "absent.yaml"),
         (("workflows", "versions", "press-oftn"), f"did you mean '{NAME}'?"),
         (("workflows", "deactivate", "press-oftn"), f"did you mean '{NAME}'?"),
+        (("run", "press.yaml", "--version", "1", "-i", "text=x"), "name the saved workflow"),
         (("run", NAME, "--version", "999", "-i", "text=x"), "there are versions 1 to"),
     ],
 )
