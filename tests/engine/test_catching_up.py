@@ -4,7 +4,7 @@ from uuid import UUID
 
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.runs import Runs
-from orchestrator.store.load import load_runs
+from orchestrator.store.load import Known, load_runs
 from penstock.contracts.value import replace
 from tests.engine.conftest import World
 
@@ -23,6 +23,10 @@ async def start(world: World) -> UUID:
     return (await world.start("fan")).run_id
 
 
+async def in_memory(world: World, run: UUID) -> dict[UUID, Known]:
+    return {run: Known(version=(await world.run(run))["version"], units=WIDTH + 1)}
+
+
 async def assert_as_stored(world: World, run: UUID) -> None:
     """What this orchestrator goes on with is what another would read."""
     (ours,) = (await world.engine.runs.fetch([run])).values()
@@ -34,13 +38,13 @@ async def assert_as_stored(world: World, run: UUID) -> None:
 
 async def test_only_the_nodes_that_changed_are_read(world: World, second_world: World) -> None:
     run = await start(world)
-    known = (await world.run(run))["version"]
+    known = await in_memory(world, run)
 
     await second_world.succeed(run, "m7")
     await second_world.claim(run, "m8")
-    (loaded,) = await load_runs(world.pool, {run: known})
+    (loaded,) = await load_runs(world.pool, [run], known)
 
-    assert loaded.since == known
+    assert loaded.since == known[run].version
     assert {node.name for node in loaded.nodes} == {"m7", "m8"}
 
 
@@ -57,11 +61,11 @@ async def test_the_run_caught_up_with_is_the_run_that_is_stored(world: World, se
 
 async def test_a_run_of_which_half_changed_is_read_whole(world: World, second_world: World) -> None:
     run = await start(world)
-    known = (await world.run(run))["version"]
+    known = await in_memory(world, run)
 
     for i in range(WIDTH // 2 + 1):
         await second_world.claim(run, f"m{i}")
-    (loaded,) = await load_runs(world.pool, {run: known})
+    (loaded,) = await load_runs(world.pool, [run], known)
 
     assert loaded.since is None
     assert len(loaded.nodes) == WIDTH
@@ -79,10 +83,12 @@ async def test_a_run_that_was_cancelled_and_retried_is_read_whole(world: World, 
 
 async def test_a_timeline_with_a_gap_is_not_trusted(world: World, second_world: World) -> None:
     run = await start(world)
-    known = (await world.run(run))["version"]
+    known = await in_memory(world, run)
     await second_world.succeed(run, "m7")
 
-    await world.pool.execute("delete from run_event where run_id = $1 and seq = $2", run, known + 1)
-    (loaded,) = await load_runs(world.pool, {run: known})
+    await world.pool.execute(
+        "delete from run_event where run_id = $1 and seq = $2", run, known[run].version + 1
+    )
+    (loaded,) = await load_runs(world.pool, [run], known)
 
     assert loaded.since is None

@@ -10,7 +10,7 @@ import asyncpg
 from orchestrator.domain.run import RUN_ENDED, Run
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.rows import caught_up_run, stored_run
-from orchestrator.store.load import LoadedRun, load_runs
+from orchestrator.store.load import Known, LoadedRun, load_runs
 from penstock.telemetry import metrics
 
 CACHE_BYTES_MAX = 96 * 1024 * 1024  # promise R9: 300 MB a process with 10,000 open runs
@@ -51,8 +51,8 @@ class Runs:
             else:
                 self._entries.move_to_end(id_)
                 found[id_] = entry.run
-        versions = {id_: known.version if known else 0 for id_, known in wanted.items()}
-        for loaded in await load_runs(self._pool, versions) if wanted else ():
+        known = {id_: Known(run.version, len(run.nodes)) for id_, run in wanted.items() if run is not None}
+        for loaded in await load_runs(self._pool, wanted, known) if wanted else ():
             found[loaded.run.id] = await self._enter(loaded, wanted[loaded.run.id])
         return found
 

@@ -12,22 +12,28 @@ from penstock.contracts.value import Value
 
 Connection: TypeAlias = PoolConnectionProxy
 
-NODES_FEW_MAX = 32  # nodes of a run that is read whole: asking the timeline first is one more round trip
+UNITS_FEW_MAX = 32  # units of a run that is read whole: asking the timeline first is one more round trip
 
 _RUNS = """
 select id, project, workflow, workflow_version, state, version, published, nodes_total, nodes_open,
-       input, output, failure, cancel_reason, labels, traceparent
+       input, output, failure, cancel_reason, labels, traceparent, priority, started_by, parent_run, detail
 from run where id = any($1::uuid[])
 """
 
-_NODES = """
-select run_id, name, state, attempt, first_attempt, token, runner, publication, input, output, failure
-from node
+_UNIT = """
+n.run_id, n.name, n.state, n.attempt, n.first_attempt, n.iteration, n.token, n.runner, n.publication,
+n.input, coalesce(n.output, o.output) as output, n.output_run, n.previous, n.failure, n.detail,
+n.completed_version
 """
 
-_ALL_NODES = f"{_NODES} where run_id = any($1::uuid[])"
+_ORIGIN = "left join node o on o.run_id = n.output_run and o.name = n.name"
 
-_NAMED_NODES = f"{_NODES} join unnest($1::uuid[], $2::text[]) as named (run_id, name) using (run_id, name)"
+_ALL_NODES = f"select {_UNIT} from node n {_ORIGIN} where n.run_id = any($1::uuid[])"
+
+_NAMED_NODES = f"""
+select {_UNIT} from unnest($1::uuid[], $2::text[]) as named (run_id, name)
+join node n on n.run_id = named.run_id and n.name = named.name {_ORIGIN}
+"""
 
 _NEWS = """
 select known.run_id, count(*) as events, bool_or(e.kind like 'run.%') as of_run,
@@ -58,6 +64,10 @@ class RunRow(Value, frozen=True):
     cancel_reason: str | None
     labels: str
     traceparent: str | None
+    priority: int
+    started_by: str | None
+    parent_run: UUID | None
+    detail: str | None
 
 
 class NodeRow(Value, frozen=True):
@@ -68,24 +78,38 @@ class NodeRow(Value, frozen=True):
     state: str
     attempt: int
     first_attempt: int
+    iteration: int
     token: UUID | None
     runner: str | None
     publication: int
     input: str | None
     output: str | None
+    output_run: UUID | None
+    previous: str | None
     failure: str | None
+    detail: str | None
+    completed_version: int | None
+
+
+class Known(Value, frozen=True):
+    """What is in memory of a run: its version, and how many units it had."""
+
+    version: int
+    units: int
 
 
 class LoadedRun(Value, frozen=True):
-    """A run's row, and the rows of its nodes: all, or (when `since` says so) those that changed."""
+    """A run's row, and the rows of its units: all, or (when `since` says so) those that changed."""
 
     run: RunRow
     nodes: list[NodeRow]
     since: int | None = None  # the version that was known
 
 
-async def load_runs(pool: asyncpg.Pool, known: Mapping[UUID, int]) -> list[LoadedRun]:
-    """The runs that exist, each as it was at one moment. `known` are the versions in memory; 0 means none.
+async def load_runs(
+    pool: asyncpg.Pool, ids: Collection[UUID], known: Mapping[UUID, Known]
+) -> list[LoadedRun]:
+    """The runs among `ids` that exist, each as it was at one moment.
 
     One snapshot: with a commit between the reads, the counters of a run would contradict its nodes.
     """
@@ -93,34 +117,34 @@ async def load_runs(pool: asyncpg.Pool, known: Mapping[UUID, int]) -> list[Loade
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        runs = [RunRow(**dict(row)) for row in await connection.fetch(_RUNS, list(known))]
+        runs = [RunRow(**dict(row)) for row in await connection.fetch(_RUNS, list(ids))]
         named = await _named_since(connection, runs, known)
         nodes: dict[UUID, list[NodeRow]] = {run.id: [] for run in runs}
         for row in await _fetch_nodes(connection, runs, named):
             nodes[row["run_id"]].append(NodeRow(**dict(row)))
-    return [LoadedRun(run, nodes[run.id], known[run.id] if run.id in named else None) for run in runs]
+    return [LoadedRun(run, nodes[run.id], known[run.id].version if run.id in named else None) for run in runs]
 
 
 async def _named_since(
-    connection: Connection, runs: Iterable[RunRow], known: Mapping[UUID, int]
+    connection: Connection, runs: Iterable[RunRow], known: Mapping[UUID, Known]
 ) -> dict[UUID, frozenset[str]]:
-    """For each run whose timeline tells it: the nodes that changed since. All others are to be read whole."""
-    versions = {run.id: known[run.id] for run in runs if known[run.id] and run.nodes_total > NODES_FEW_MAX}
-    if not versions:
+    """For each run whose timeline tells it: the units that changed since. All others are to be read whole."""
+    large = {id_: k.version for id_, k in known.items() if k.units > UNITS_FEW_MAX}
+    if not large:
         return {}
-    rows = await connection.fetch(_NEWS, list(versions), list(versions.values()))
+    rows = await connection.fetch(_NEWS, list(large), list(large.values()))
     news = {row["run_id"]: row for row in rows}
     return {
         run.id: units_named(news[run.id]["nodes"])
         for run in runs
-        if run.id in news and _tells_all(run, news[run.id], since=known[run.id])
+        if run.id in news and _tells_all(run, news[run.id], known[run.id])
     }
 
 
-def _tells_all(run: RunRow, news: asyncpg.Record, *, since: int) -> bool:
-    """Events about the whole run change nodes that they do not name; and half of the nodes are no less work."""
-    is_complete: bool = news["events"] == run.version - since
-    return is_complete and not news["of_run"] and len(news["nodes"]) * 2 <= run.nodes_total
+def _tells_all(run: RunRow, news: asyncpg.Record, known: Known) -> bool:
+    """Events about the whole run change units that they do not name; and half of the units are no less work."""
+    is_complete: bool = news["events"] == run.version - known.version
+    return is_complete and not news["of_run"] and len(news["nodes"]) * 2 <= known.units
 
 
 async def _fetch_nodes(
