@@ -137,6 +137,7 @@ def _stored_run(plan: Plan, row: RunRow) -> Run:
         pins=detail.pins,
         pause=detail.pause,
         undo=detail.undo,
+        concurrency_key=row.concurrency_key,
     )
 
 
