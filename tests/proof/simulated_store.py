@@ -6,7 +6,7 @@ from uuid import UUID
 from orchestrator.domain.decision import Decision, Fact
 from orchestrator.domain.node import Node
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.rebuild import catch_up, rebuild, units_named
+from orchestrator.domain.rebuild import catch_up, rebuild, tell_all, units_named
 from orchestrator.domain.run import Run, RunState
 from penstock.contracts.limits import LEASE
 from penstock.contracts.value import replace
@@ -50,7 +50,7 @@ class SimulatedStore:
     def load_since(self, known: Run) -> Run:
         """As store/load.py does it: only the nodes that the events since `known` name, unless they name the run."""
         news = self.events[known.version :]
-        if any(fact.kind.startswith("run.") for fact in news):
+        if not tell_all(self._run.state, [fact.kind for fact in news]):
             return self.load()
         names = units_named(fact.node for fact in news if fact.node is not None)
         blank = replace(self._run, nodes=self._plan.beginning)

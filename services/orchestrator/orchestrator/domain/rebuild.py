@@ -7,7 +7,7 @@ from orchestrator.domain.invariants import check, check_ends, unresolved_needs
 from orchestrator.domain.node import NODE_ACTIVE, NODE_ENDED, Node, NodeState
 from orchestrator.domain.nodes import NodeMap
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.run import Run
+from orchestrator.domain.run import Run, RunState
 from orchestrator.domain.unit import node_of, undone_by
 from penstock.contracts.value import replace
 
@@ -37,6 +37,7 @@ def catch_up(run: Run, known: Run, units: Mapping[str, Node]) -> Run:
     """`run` with its nodes and its counters, from `known`, an earlier version, and all units that changed since.
 
     Like `rebuild` of all units; only what did not change keeps its `wake_in`. O(changed units and their edges).
+    For runs whose new events `tell_all`.
     """
     before = _count(run.plan, {name: known.nodes.get(name) or Node() for name in units})
     after = _count(run.plan, units)
@@ -49,6 +50,15 @@ def catch_up(run: Run, known: Run, units: Mapping[str, Node]) -> Run:
     )
     check_ends(now)
     return now
+
+
+def tell_all(state: RunState, kinds: Iterable[str]) -> bool:
+    """Whether these events name all units that changed. Events of the whole run do not; and while a run is
+    paused or queued, ends are not passed on to the nodes that wait for them."""
+    return state not in _HELD and not any(kind.startswith("run.") for kind in kinds)
+
+
+_HELD = frozenset({RunState.PAUSED, RunState.QUEUED})
 
 
 def units_named(names: Iterable[str]) -> frozenset[str]:

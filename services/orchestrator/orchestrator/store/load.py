@@ -7,7 +7,8 @@ from uuid import UUID
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from orchestrator.domain.rebuild import units_named
+from orchestrator.domain.rebuild import tell_all, units_named
+from orchestrator.domain.run import RunState
 from penstock.contracts.value import Value
 
 Connection: TypeAlias = PoolConnectionProxy
@@ -37,7 +38,7 @@ join node n on n.run_id = named.run_id and n.name = named.name {_ORIGIN}
 """
 
 _NEWS = """
-select known.run_id, count(*) as events, bool_or(e.kind like 'run.%') as of_run,
+select known.run_id, count(*) as events, array_agg(distinct e.kind) as kinds,
        coalesce(array_agg(distinct e.node) filter (where e.node is not null), '{}') as nodes
 from unnest($1::uuid[], $2::bigint[]) as known (run_id, version)
 join run_event e on e.run_id = known.run_id and e.seq > known.version
@@ -144,9 +145,10 @@ async def _named_since(
 
 
 def _tells_all(run: RunRow, news: asyncpg.Record, known: Known) -> bool:
-    """Events about the whole run change units that they do not name; and half of the units are no less work."""
+    """A timeline that was shortened since does not; and to read half of the units one by one is no less work."""
     is_complete: bool = news["events"] == run.version - known.version
-    return is_complete and not news["of_run"] and len(news["nodes"]) * 2 <= known.units
+    is_little = len(news["nodes"]) * 2 <= known.units
+    return is_complete and is_little and tell_all(RunState(run.state), news["kinds"])
 
 
 async def _fetch_nodes(
