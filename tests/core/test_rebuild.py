@@ -8,20 +8,11 @@ from orchestrator.domain.rebuild import catch_up, rebuild, units_named
 from orchestrator.domain.run import Run
 from penstock.contracts.value import replace
 from penstock.contracts.workflow import OnFailure
-from tests.builders import BROKEN, Story, node, plan
+from tests.builders import BROKEN, Story, node, plan, rows_of
 
 
 def read_back(run: Run, rows: dict[str, Node]) -> Run:
     return rebuild(replace(run, nodes=run.plan.beginning), rows)
-
-
-def rows_of(run: Run) -> dict[str, Node]:
-    """What the store keeps: nodes that left `waiting`, without what follows from the plan."""
-    return {
-        name: replace(node, unresolved=0, wake_in=None, was_reset=False)
-        for name, node in run.nodes.items()
-        if node.has_row
-    }
 
 
 def test_a_run_in_the_middle_of_its_life_comes_back_with_its_counters() -> None:
