@@ -65,7 +65,7 @@ class Runs:
         plan = await self._plans.get(project=row.project, workflow=row.workflow, version=row.workflow_version)
         run = stored_run(plan, row, loaded.nodes)
         self.forget(run.id)  # its weight counts anew
-        self.keep(run, changed=run.plan.nodes)
+        self.keep(run, changed=run.nodes)
         return run
 
     def keep(self, run: Run, *, changed: Iterable[str]) -> None:
@@ -77,7 +77,9 @@ class Runs:
         if entry is None:
             entry = self._entries[run.id] = Entry(run, len(run.plan.nodes) * NODE_BYTES)
             self._bytes += entry.bytes
-        added = sum(_payload(run, name) for name in changed)
+            added = sum(_payload(run, name) for name in changed)
+        else:
+            added = sum(_payload(run, name) - _payload(entry.run, name) for name in changed)
         entry.run, entry.bytes, entry.is_stale = run, entry.bytes + added, False
         self._bytes += added
         while self._bytes > CACHE_BYTES_MAX and len(self._entries) > 1:
@@ -99,5 +101,9 @@ class Runs:
 
 
 def _payload(run: Run, name: str) -> int:
-    node = run.nodes[name]
-    return len(node.input or b"") + len(node.output or b"")
+    """Inputs, outputs and, for a unit that began later than its run, its own weight."""
+    node = run.nodes.get(name)
+    if node is None:
+        return 0
+    own = 0 if name in run.plan.nodes else NODE_BYTES
+    return own + len(node.input or b"") + len(node.output or b"")

@@ -6,7 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestrator.engine.port import Registry
+from orchestrator.engine.versions import Versions
 from orchestrator.engine.views import Page, VersionSummary, WorkflowDiff
 from orchestrator.http.endpoint import Answer, Endpoint, json_answer
 from orchestrator.http.reading import Cursor, PageLimit, project_of, query_of
@@ -29,19 +29,19 @@ class DiffQuery(msgspec.Struct, frozen=True):
 class VersionDoor:
     """Asks the registry."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, versions: Versions) -> None:
+        self._versions = versions
 
     async def list(self, request: Request) -> Response:
         query = query_of(request, VersionsQuery)
-        page = await self._registry.versions(
+        page = await self._versions.versions(
             project_of(request), request.path_params["name"], limit=query.limit, cursor=query.cursor
         )
         return json_answer(page)
 
     async def diff(self, request: Request) -> Response:
         query = query_of(request, DiffQuery)
-        found = await self._registry.diff(
+        found = await self._versions.diff(
             project_of(request), request.path_params["name"], before=query.from_, after=query.to
         )
         return json_answer(found)

@@ -25,6 +25,11 @@ class VersionKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
     version: Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 
 
+class ScheduleKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    workflow: str
+    name: str
+
+
 def write_cursor(key: msgspec.Struct) -> str:
     return urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
 
