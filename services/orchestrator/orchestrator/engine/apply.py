@@ -98,7 +98,7 @@ class Apply:
         """Decide and save; when another orchestrator was faster with a run, look again."""
         for _ in range(STALE_TRIES_MAX):
             answers, changes = await self._decide(items)
-            if await self._forget_stale(items, answers, changes):
+            if await self._doubt_stale(items, answers, changes):
                 continue
             if not changes:
                 return answers
@@ -114,7 +114,7 @@ class Apply:
                 return answers
             metrics.ENGINE_STALE.inc(len(saved.stale))
             for run in saved.stale or changes:
-                self._runs.forget(run)
+                self._runs.doubt(run)
         raise Unavailable(f"{len(items)} events met runs that others kept changing")
 
     async def _decide(self, items: list[Item]) -> tuple[list[Answer | Exception], dict[UUID, _Change]]:
@@ -126,7 +126,7 @@ class Apply:
             answers.append(None if run is None else self._take(changes, run, event))
         return answers, changes
 
-    async def _forget_stale(
+    async def _doubt_stale(
         self, items: list[Item], answers: list[Answer | Exception], changes: dict[UUID, _Change]
     ) -> bool:
         """Whether an event was turned down by a memory that is old. What changes a run the save guards anyway."""
@@ -138,7 +138,7 @@ class Apply:
         stale = await stale_runs(self._pool, doubted) if doubted else []
         metrics.ENGINE_STALE.inc(len(stale))
         for run in stale:
-            self._runs.forget(run)
+            self._runs.doubt(run)
         return bool(stale)
 
     def _take(self, changes: dict[UUID, _Change], before: Run, event: RunEvent) -> Outcome | Exception:

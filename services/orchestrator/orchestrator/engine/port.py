@@ -15,6 +15,7 @@ from orchestrator.domain.fork import ForkPlan
 from orchestrator.domain.run import PRIORITY_DEFAULT as PRIORITY_DEFAULT
 from orchestrator.domain.run import Parent
 from orchestrator.engine.schedule_views import ScheduleSummary, ScheduleView, Upcoming
+from orchestrator.engine.versions import Versions
 from orchestrator.engine.views import (
     AgentsView,
     EventPage,
@@ -199,7 +200,7 @@ class Saved(Value, frozen=True):
     created: bool  # False: unchanged, no new version
 
 
-class Registry(Protocol):
+class Registry(Versions, Protocol):
     """The workflows of every project."""
 
     async def save(self, project: str, text: bytes) -> Saved:

@@ -20,6 +20,7 @@ from orchestrator.http.runs import RunDoor
 from orchestrator.http.schedules import ScheduleDoor
 from orchestrator.http.starting import StartDoor
 from orchestrator.http.timeline import TimelineDoor
+from orchestrator.http.versions import VersionDoor
 from orchestrator.http.workflows import WorkflowDoor
 from penstock.contracts.errors import PenstockError
 from penstock.contracts.limits import ARTIFACT_BYTES_MAX
@@ -47,6 +48,7 @@ def create_app(
     endpoints = endpoints_of(
         Doors(
             workflows=WorkflowDoor(registry, schedules),
+            versions=VersionDoor(registry),
             starting=StartDoor(engine, queries, registry),
             runs=RunDoor(engine, queries),
             schedules=ScheduleDoor(schedules, queries),

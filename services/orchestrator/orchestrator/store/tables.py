@@ -52,6 +52,7 @@ run = _table(
     workflow_version=Integer,
     state=Text,
     version=BigInteger,
+    settled=Boolean,
     nodes_total=Integer,
     nodes_open=Integer,
     input=RawJson,
