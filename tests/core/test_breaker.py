@@ -25,6 +25,7 @@ from orchestrator.domain.breaker import (
     wait,
 )
 from orchestrator.domain.breaker_keys import BreakerKey, breaker_keys
+from orchestrator.domain.explain_held import BreakerFacts, why_held
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.value import replace
 from penstock.contracts.workflow import BreakerPolicy
@@ -211,7 +212,7 @@ def test_a_person_opens_it_for_a_while_or_until_it_is_closed() -> None:
 
     assert isinstance(ask(for_a_while, now=NOON + 10 * SECOND), Probe)
     refused = ask(for_ever, now=NOON + FOREVER)
-    assert refused == Refused(None, "it is open until a person closes it")
+    assert refused == Refused(None, "is open until a person closes it")
     assert isinstance(ask(close(for_ever), now=NOON), Admitted)
 
 
@@ -333,3 +334,31 @@ def test_it_does_what_the_model_does(seed: int) -> None:
             model.end(caller, report, clocked.now)
         assert clocked.state == model.state, f"seed {seed}"
         assert free_permits(clocked.breaker, now=clocked.now) <= clocked.breaker.step
+
+
+def test_an_explanation_says_until_when_why_and_who_else_waits() -> None:
+    due = NOON + 70 * SECOND
+    open_one, half = broken().breaker, half_open()
+    half.call()
+    half.call()
+
+    sentence, reason = why_held(key="dependency/llm", facts=BreakerFacts(open_one, 4), due_at=due, now=NOON)
+    recovering, _ = why_held(
+        key="dependency/llm", facts=BreakerFacts(half.breaker, 1), due_at=due, now=half.now
+    )
+    over, _ = why_held(key="dependency/llm", facts=BreakerFacts(Breaker(), 1), due_at=due, now=NOON)
+
+    assert sentence == (
+        "breaker 'dependency/llm' is open until 12:01:00 UTC"
+        " (5 of 5 calls failed, last: Down: no answer); 3 others wait"
+    )
+    assert {key: reason[key] for key in ("code", "key", "failures", "waiting")} == {
+        "code": "breaker_open",
+        "key": "dependency/llm",
+        "failures": 5,
+        "waiting": 4,
+    }
+    assert reason["until"] == NOON + 60 * SECOND
+    assert recovering.startswith("breaker 'dependency/llm' is half-open and lets 2 calls through at a time")
+    assert recovering.endswith("; it is offered again in 10.0 s")
+    assert over == "breaker 'dependency/llm' lets calls through again; it is offered again in 70.0 s"

@@ -18,6 +18,7 @@ from orchestrator.bus.requests import Requests
 from orchestrator.bus.results import ResultsDoor
 from orchestrator.bus.rpc import RpcDoor
 from orchestrator.clock import run_clock
+from orchestrator.engine.breakers import BreakerControl
 from orchestrator.engine.engine import RunEngine
 from orchestrator.engine.registry import RunnerRegistry
 from orchestrator.engine.relay import Relay
@@ -114,14 +115,18 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     engine = RunEngine(pool, relay, expressions.evaluate, lease=timedelta(seconds=settings.lease_s))
     registry = RunnerRegistry(pool)
     sweep = Sweep(pool, engine, relay, lease_s=settings.lease_s, bus_is_up=lambda: bus.is_connected)
-    server = _http_server(settings, stack, engine, Readiness(bus, pool))
+    server = _http_server(settings, stack, engine, BreakerControl(pool), Readiness(bus, pool))
     requests = Requests(bus, registry)
     control = ControlDoor(bus, requests, registry)
     return Parts(bus, engine, relay, sweep, requests, control, registry, server)
 
 
 def _http_server(
-    settings: Settings, stack: AsyncExitStack, engine: RunEngine, readiness: Readiness
+    settings: Settings,
+    stack: AsyncExitStack,
+    engine: RunEngine,
+    breakers: BreakerControl,
+    readiness: Readiness,
 ) -> uvicorn.Server:
     database = open_database(settings.database_url)
     stack.push_async_callback(database.dispose)
@@ -131,6 +136,7 @@ def _http_server(
         queries=Reads(database, workflows),
         registry=workflows,
         artifacts=ArtifactFolder(settings.artifacts_folder, database),
+        breakers=breakers,
         readiness=readiness,
         settings=HttpSettings(),
     )

@@ -133,7 +133,7 @@ def ask(breaker: Breaker, *, now: datetime) -> Verdict:
             if len(_live(breaker.permits, now)) < breaker.step:
                 return Admitted()
             few = "1 probe" if breaker.step == 1 else f"{breaker.step} calls"
-            return Refused(None, f"it is half-open and lets {few} through at a time{_last(breaker)}")
+            return Refused(None, f"is half-open and lets {few} through at a time{_last(breaker)}")
 
 
 def admit(breaker: Breaker, *, holder: UUID, until: datetime, now: datetime) -> Breaker:
@@ -272,10 +272,10 @@ def _live(permits: tuple[Permit, ...], now: datetime) -> tuple[Permit, ...]:
 
 def _why_open(breaker: Breaker) -> str:
     if breaker.open_until is None:
-        return "it is open until a person closes it"
+        return "is open until a person closes it"
     known = breaker.failed + breaker.succeeded
-    figures = f": {breaker.failed} of {known} calls failed{_last(breaker)}" if known else ""
-    return f"it is open until {breaker.open_until:%H:%M:%S} UTC{figures}"
+    figures = f" ({breaker.failed} of {known} calls failed{_last(breaker)})" if known else ""
+    return f"is open until {breaker.open_until:%H:%M:%S} UTC{figures}"
 
 
 def _last(breaker: Breaker) -> str:

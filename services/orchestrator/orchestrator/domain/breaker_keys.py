@@ -1,5 +1,7 @@
 """Which breakers stand before a unit: its node's own, and one for each dependency that it names."""
 
+import re
+
 from penstock.contracts.names import NAME_PATTERN
 from penstock.contracts.value import Value
 from penstock.contracts.workflow import BreakerPolicy, NodeDefinition
@@ -7,6 +9,9 @@ from penstock.contracts.workflow import BreakerPolicy, NodeDefinition
 DEPENDENCY = "dependency/"
 WORKFLOW = "workflow/"
 KEY_PATTERN = f"{DEPENDENCY}{NAME_PATTERN}|{WORKFLOW}{NAME_PATTERN}/{NAME_PATTERN}"
+
+
+_KEY = re.compile(KEY_PATTERN)
 
 
 class BreakerKey(Value, frozen=True):
@@ -22,6 +27,11 @@ def dependency_key(name: str) -> str:
 
 def node_key(workflow: str, node: str) -> str:
     return f"{WORKFLOW}{workflow}/{node}"
+
+
+def is_key(text: str) -> bool:
+    """Whether this can be a breaker's key at all."""
+    return _KEY.fullmatch(text) is not None
 
 
 def breaker_keys(workflow: str, node: NodeDefinition) -> tuple[BreakerKey, ...]:

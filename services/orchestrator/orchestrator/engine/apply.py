@@ -13,6 +13,7 @@ from orchestrator.domain.decide import decide
 from orchestrator.domain.decision import Command, Decision, Fact, Outcome
 from orchestrator.domain.events import RunEvent
 from orchestrator.domain.run import RUN_ENDED, Run
+from orchestrator.engine.admission import Admission, Admitted, Item
 from orchestrator.engine.committed import Committed, NumberedFact, dated, number_facts
 from orchestrator.engine.rows import event_writes, node_write, run_write
 from orchestrator.engine.runs import Runs
@@ -22,10 +23,10 @@ from penstock.contracts.errors import Unavailable
 from penstock.contracts.template import Evaluate
 from penstock.telemetry import metrics
 
-Item = tuple[UUID, RunEvent]
 Answer = Outcome | None  # None: there is no such run
 
 STALE_TRIES_MAX = 5
+CHANGES = frozenset({Outcome.APPLIED, Outcome.HELD})
 
 DATABASE_AWAY = (
     OSError,
@@ -69,12 +70,14 @@ class Apply:
         on_commit: Callable[[Sequence[Committed]], None],
         *,
         lease: timedelta,
+        admission: Admission,
     ) -> None:
         self._pool = pool
         self._runs = runs
         self._evaluate = evaluate
         self._on_commit = on_commit
         self._lease = lease
+        self._admission = admission
 
     async def __call__(self, items: list[Item]) -> list[Answer | Exception]:
         """One outcome for each item. An item that cannot be saved is answered with its exception, alone."""
@@ -93,14 +96,18 @@ class Apply:
     async def _fresh(self, items: list[Item]) -> list[Answer | Exception]:
         """Decide and save; when another orchestrator was faster with a run, look again."""
         for _ in range(STALE_TRIES_MAX):
-            answers, changes = await self._decide(items)
-            if await self._forget_stale(items, answers, changes):
-                continue
-            if not changes:
-                return answers
-            numbered = {id_: number_facts(change.run, change.facts) for id_, change in changes.items()}
+            runs = await self._runs.fetch(dict.fromkeys(run for run, _ in items))
             try:
-                saved = await self._save(changes, numbered)
+                async with self._admission.begin(items, runs) as admitted:
+                    answers, changes = self._decide(items, runs, admitted)
+                    if await self._forget_stale(items, answers, changes):
+                        continue
+                    if not changes:
+                        return answers
+                    numbered = {
+                        id_: number_facts(change.run, change.facts) for id_, change in changes.items()
+                    }
+                    saved = await self._save(admitted, changes, numbered)
             except asyncpg.PostgresError as error:
                 if not _is_about_data(error):
                     raise
@@ -113,13 +120,14 @@ class Apply:
                 self._runs.forget(run)
         raise Unavailable(f"{len(items)} events met runs that others kept changing")
 
-    async def _decide(self, items: list[Item]) -> tuple[list[Answer | Exception], dict[UUID, _Change]]:
-        runs = await self._runs.fetch(dict.fromkeys(run for run, _ in items))
+    def _decide(
+        self, items: list[Item], runs: dict[UUID, Run], admitted: Admitted
+    ) -> tuple[list[Answer | Exception], dict[UUID, _Change]]:
         changes: dict[UUID, _Change] = {}
         answers: list[Answer | Exception] = []
         for id_, event in items:
             run = runs.get(id_)
-            answers.append(None if run is None else self._take(changes, run, event))
+            answers.append(None if run is None else self._take(changes, run, event, admitted))
         return answers, changes
 
     async def _forget_stale(
@@ -137,24 +145,33 @@ class Apply:
             self._runs.forget(run)
         return bool(stale)
 
-    def _take(self, changes: dict[UUID, _Change], before: Run, event: RunEvent) -> Outcome | Exception:
+    def _take(
+        self, changes: dict[UUID, _Change], before: Run, event: RunEvent, admitted: Admitted
+    ) -> Outcome | Exception:
         change = changes.get(before.id)
         run = before if change is None else change.run
+        considered = admitted.consider(run, event)
+        if considered is None:
+            return Outcome.REFUSED
         try:
-            decision = decide(run, event, evaluate=self._evaluate)
+            decision = decide(run, considered, evaluate=self._evaluate)
         except Exception as error:
             log.exception("engine.decide_failed", run=str(before.id), event_type=type(event).__name__)
             return error
         metrics.ENGINE_OUTCOMES.labels(type(event).__name__, decision.outcome).inc()
-        if decision.outcome is Outcome.APPLIED:
+        admitted.took(run, considered, decision.outcome)
+        if decision.outcome in CHANGES:
             if change is None:
                 change = changes[before.id] = _Change(before, before)
             change.take(decision)
         return decision.outcome
 
-    async def _save(self, changes: dict[UUID, _Change], numbered: dict[UUID, list[NumberedFact]]) -> Saved:
-        return await save(
-            self._pool,
+    async def _save(
+        self, admitted: Admitted, changes: dict[UUID, _Change], numbered: dict[UUID, list[NumberedFact]]
+    ) -> Saved:
+        await admitted.save()
+        saved = await save(
+            admitted.connection,
             [run_write(change.before, change.run) for change in changes.values()],
             [
                 node_write(change.before, change.run, name, lease=self._lease)
@@ -163,6 +180,9 @@ class Apply:
             ],
             [write for id_, facts in numbered.items() for write in event_writes(id_, facts)],
         )
+        if saved.ok:
+            await admitted.after_save()
+        return saved
 
     def _commit(
         self, changes: dict[UUID, _Change], numbered: dict[UUID, list[NumberedFact]], saved: Saved

@@ -9,8 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from orchestrator.engine.port import Artifacts, Engine, Queries, Readiness, Registry
+from orchestrator.engine.port import Artifacts, Breakers, Engine, Queries, Readiness, Registry
 from orchestrator.http.artifacts import ArtifactDoor
+from orchestrator.http.breakers import BreakerDoor
 from orchestrator.http.endpoints import Doors, endpoints_of
 from orchestrator.http.middleware import RequestScope, request_id_of
 from orchestrator.http.openapi import openapi_document
@@ -38,6 +39,7 @@ def create_app(
     queries: Queries,
     registry: Registry,
     artifacts: Artifacts,
+    breakers: Breakers,
     readiness: Readiness,
     settings: HttpSettings,
 ) -> FastAPI:
@@ -50,6 +52,7 @@ def create_app(
             timeline=TimelineDoor(engine, queries),
             artifacts=ArtifactDoor(artifacts, bytes_max=settings.artifact_bytes_max),
             operations=OperationsDoor(queries, readiness),
+            breakers=BreakerDoor(breakers, queries),
         )
     )
     # No interactive pages: they would load scripts from other people's servers.

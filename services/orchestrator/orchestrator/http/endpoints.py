@@ -16,6 +16,7 @@ from orchestrator.engine.views import (
     WorkflowView,
 )
 from orchestrator.http.artifacts import ArtifactDoor, ArtifactView
+from orchestrator.http.breakers import BreakerDoor, breaker_endpoints
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
 from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
@@ -53,6 +54,7 @@ class Doors:
     timeline: TimelineDoor
     artifacts: ArtifactDoor
     operations: OperationsDoor
+    breakers: BreakerDoor
 
 
 def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
@@ -61,6 +63,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *_run_endpoints(doors.starting, doors.runs),
         *_timeline_endpoints(doors.timeline),
         *_artifact_endpoints(doors.artifacts),
+        *breaker_endpoints(doors.breakers),
         *_operation_endpoints(doors.operations, doors.workflows),
     )
 

@@ -153,7 +153,7 @@ def _wrong_fields(document: dict[str, Any], kind: Any) -> list[Problem]:
 
 
 def _missing_fields(document: dict[str, Any], kind: Any) -> list[Problem]:
-    required = (field.name for field in msgspec.structs.fields(kind) if field.required)
+    required = (field.encode_name for field in msgspec.structs.fields(kind) if field.required)
     return [Problem(path=name, message="is missing") for name in required if name not in document]
 
 
@@ -180,4 +180,4 @@ def _sentence(error: Exception) -> str:
 def _fields(kind: type[msgspec.Struct]) -> dict[str, Any]:
     """Name → type with its constraints."""
     hints = get_type_hints(kind, include_extras=True)
-    return {field.name: hints[field.name] for field in msgspec.structs.fields(kind)}
+    return {field.encode_name: hints[field.name] for field in msgspec.structs.fields(kind)}

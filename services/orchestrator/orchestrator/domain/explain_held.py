@@ -1,0 +1,49 @@
+"""Why a breaker holds a node back: what the breaker is now, and when the node asks again."""
+
+from datetime import datetime
+
+from orchestrator.domain.breaker import Breaker, Refused, ask
+from penstock.contracts.value import Value
+from penstock.contracts.workflow import Json
+
+
+class BreakerFacts(Value, frozen=True):
+    """A breaker as it is now, and how many nodes it holds back."""
+
+    breaker: Breaker
+    waiting: int
+
+
+def why_held(
+    *, key: str, facts: BreakerFacts | None, due_at: datetime | None, now: datetime
+) -> tuple[str, dict[str, Json]]:
+    """A sentence and a reason. Without `facts` the breaker is not there any more."""
+    again = _again(due_at, now)
+    if facts is None:
+        return f"waited for breaker '{key}', which is gone; {again}", {"code": "breaker_open", "key": key}
+    breaker = facts.breaker
+    verdict = ask(breaker, now=now)
+    others = f"; {facts.waiting - 1} others wait" if facts.waiting > 1 else ""
+    if isinstance(verdict, Refused):
+        known = "" if verdict.until else f"; {again}"
+        sentence = f"breaker '{key}' {verdict.reason}{others}{known}"
+    else:
+        sentence = f"breaker '{key}' lets calls through again{others}; {again}"
+    reason = {
+        "code": "breaker_open",
+        "key": key,
+        "state": breaker.state.value,
+        "until": breaker.open_until,
+        "failures": breaker.failed,
+        "calls": breaker.failed + breaker.succeeded,
+        "last_failure": breaker.last_failure,
+        "waiting": facts.waiting,
+        "due_at": due_at,
+    }
+    return sentence, reason
+
+
+def _again(due_at: datetime | None, now: datetime) -> str:
+    if due_at is None or due_at <= now:
+        return "it is offered again now"
+    return f"it is offered again in {(due_at - now).total_seconds():.1f} s"
