@@ -25,7 +25,7 @@ from orchestrator.domain.breaker import (
     wait,
 )
 from orchestrator.domain.breaker_keys import BreakerKey, breaker_keys
-from orchestrator.domain.explain_held import BreakerFacts, why_held
+from orchestrator.domain.explain_held import HeldFacts, why_held
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.value import replace
 from penstock.contracts.workflow import BreakerPolicy
@@ -342,11 +342,9 @@ def test_an_explanation_says_until_when_why_and_who_else_waits() -> None:
     half.call()
     half.call()
 
-    sentence, reason = why_held(key="dependency/llm", facts=BreakerFacts(open_one, 4), due_at=due, now=NOON)
-    recovering, _ = why_held(
-        key="dependency/llm", facts=BreakerFacts(half.breaker, 1), due_at=due, now=half.now
-    )
-    over, _ = why_held(key="dependency/llm", facts=BreakerFacts(Breaker(), 1), due_at=due, now=NOON)
+    sentence, reason = why_held(HeldFacts("dependency/llm", due, open_one, 4), now=NOON)
+    recovering, _ = why_held(HeldFacts("dependency/llm", due, half.breaker, 1), now=half.now)
+    over, _ = why_held(HeldFacts("dependency/llm", due, Breaker(), 1), now=NOON)
 
     assert sentence == (
         "breaker 'dependency/llm' is open until 12:01:00 UTC"

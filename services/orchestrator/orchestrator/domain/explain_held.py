@@ -7,23 +7,22 @@ from penstock.contracts.value import Value
 from penstock.contracts.workflow import Json
 
 
-class BreakerFacts(Value, frozen=True):
-    """A breaker as it is now, and how many nodes it holds back."""
+class HeldFacts(Value, frozen=True):
+    """A node whose claim was refused. `breaker` is what it waits for as it is now, `waiting` how many do."""
 
-    breaker: Breaker
-    waiting: int
+    key: str
+    due_at: datetime | None
+    breaker: Breaker | None
+    waiting: int = 1
 
 
-def why_held(
-    *, key: str, facts: BreakerFacts | None, due_at: datetime | None, now: datetime
-) -> tuple[str, dict[str, Json]]:
-    """A sentence and a reason. Without `facts` the breaker is not there any more."""
-    again = _again(due_at, now)
-    if facts is None:
+def why_held(held: HeldFacts, *, now: datetime) -> tuple[str, dict[str, Json]]:
+    """A sentence and a reason."""
+    key, breaker, again = held.key, held.breaker, _again(held.due_at, now)
+    if breaker is None:
         return f"waited for breaker '{key}', which is gone; {again}", {"code": "breaker_open", "key": key}
-    breaker = facts.breaker
     verdict = ask(breaker, now=now)
-    others = f"; {facts.waiting - 1} others wait" if facts.waiting > 1 else ""
+    others = f"; {held.waiting - 1} others wait" if held.waiting > 1 else ""
     if isinstance(verdict, Refused):
         known = "" if verdict.until else f"; {again}"
         sentence = f"breaker '{key}' {verdict.reason}{others}{known}"
@@ -37,8 +36,8 @@ def why_held(
         "failures": breaker.failed,
         "calls": breaker.failed + breaker.succeeded,
         "last_failure": breaker.last_failure,
-        "waiting": facts.waiting,
-        "due_at": due_at,
+        "waiting": held.waiting,
+        "due_at": held.due_at,
     }
     return sentence, reason
 

@@ -9,24 +9,25 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from orchestrator.domain.decide import decide
+from orchestrator.domain.decide import UnknownNode, decide
 from orchestrator.domain.decision import Command, Decision, Fact, Outcome
 from orchestrator.domain.events import RunEvent
 from orchestrator.domain.run import RUN_ENDED, Run
-from orchestrator.engine.admission import Admission, Admitted, Item
+from orchestrator.engine.admission import Admission, Admitted
+from orchestrator.engine.admission import Item as Item
 from orchestrator.engine.committed import Committed, NumberedFact, dated, number_facts
 from orchestrator.engine.rows import event_writes, node_write, run_write
 from orchestrator.engine.runs import Runs
 from orchestrator.store.heads import stale_runs
 from orchestrator.store.save import Saved, save
-from penstock.contracts.errors import Unavailable
+from penstock.contracts.errors import Conflict, Unavailable
 from penstock.contracts.template import Evaluate
 from penstock.telemetry import metrics
 
 Answer = Outcome | None  # None: there is no such run
+_TOOK_EFFECT = (Outcome.APPLIED, Outcome.HELD)
 
 STALE_TRIES_MAX = 5
-CHANGES = frozenset({Outcome.APPLIED, Outcome.HELD})
 
 DATABASE_AWAY = (
     OSError,
@@ -60,7 +61,8 @@ class _Change:
 
 
 class Apply:
-    """Applies lists of events. What it commits goes to `on_commit`, in order."""
+    """Applies lists of events. What it commits goes to `on_commit`, in order; what is ordered again without a
+    change of the run goes to `on_order`."""
 
     def __init__(
         self,
@@ -68,6 +70,7 @@ class Apply:
         runs: Runs,
         evaluate: Evaluate,
         on_commit: Callable[[Sequence[Committed]], None],
+        on_order: Callable[[Run, Sequence[Command]], None],
         *,
         lease: timedelta,
         admission: Admission,
@@ -76,6 +79,7 @@ class Apply:
         self._runs = runs
         self._evaluate = evaluate
         self._on_commit = on_commit
+        self._on_order = on_order
         self._lease = lease
         self._admission = admission
 
@@ -137,7 +141,7 @@ class Apply:
         doubted = {
             run: known.version
             for (run, _), answer in zip(items, answers, strict=True)
-            if answer is not Outcome.APPLIED and run not in changes and (known := self._runs.get(run))
+            if answer not in _TOOK_EFFECT and run not in changes and (known := self._runs.get(run))
         }
         stale = await stale_runs(self._pool, doubted) if doubted else []
         metrics.ENGINE_STALE.inc(len(stale))
@@ -155,15 +159,21 @@ class Apply:
             return Outcome.REFUSED
         try:
             decision = decide(run, considered, evaluate=self._evaluate)
+        except UnknownNode as error:
+            return error  # perhaps an item that began after this memory: then it is doubted, and read again
         except Exception as error:
             log.exception("engine.decide_failed", run=str(before.id), event_type=type(event).__name__)
             return error
         metrics.ENGINE_OUTCOMES.labels(type(event).__name__, decision.outcome).inc()
         admitted.took(run, considered, decision.outcome)
-        if decision.outcome in CHANGES:
+        if decision.run is not run:
             if change is None:
                 change = changes[before.id] = _Change(before, before)
             change.take(decision)
+        elif decision.commands:
+            self._on_order(run, decision.commands)
+        if decision.reason:
+            return Conflict(decision.reason)
         return decision.outcome
 
     async def _save(

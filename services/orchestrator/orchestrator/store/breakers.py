@@ -3,8 +3,9 @@
 Lock order of every transaction: breakers in the order of (project, key), then runs in id order, then nodes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import asyncpg
 
@@ -67,12 +68,17 @@ where b.project = w.project and b.key = w.key
 # anyway. Only timers change, as with renewals, so the runs need no lock; after the save, where the order of locks
 # has come to nodes.
 _WAKE = """
-with held as materialized (
+with due as (
+  select count(*) as woken
+  from node n join run r on r.id = n.run_id
+  where n.state = 'suspended' and n.detail ->> 'key' = $2 and r.project = $1 and n.wake_at <= now()
+),
+held as materialized (
   select n.run_id, n.name
   from node n join run r on r.id = n.run_id
   where n.state = 'suspended' and n.detail ->> 'key' = $2 and r.project = $1 and n.wake_at > now()
   order by n.run_id, n.name
-  limit $3
+  limit greatest($3 - (select woken from due), 0)
   for update of n skip locked
 ),
 placed as (
@@ -161,7 +167,7 @@ async def save_breakers(
 
 
 async def wake(connection: asyncpg.Connection, key: Key, *, count: int, step: int) -> None:
-    """Have at most `count` held nodes ask again: `step` now, twice as many a second later, and so on."""
+    """Have held nodes ask again until `count` do: `step` now, twice as many a second later, and so on."""
     await connection.execute(_WAKE, *key, count, step)
 
 
@@ -181,24 +187,19 @@ def breaker_write(key: Key, breaker: Breaker, *, default_policy: bool) -> Breake
     )
 
 
-def stored_breaker(row: Mapping[str, object]) -> Breaker:
-    """The breaker that a row of `breaker` holds."""
-    policy = row["policy"]
+def stored_breaker(row: Any) -> Breaker:
+    """The breaker that a row of `breaker` holds, whichever driver read it."""
     return Breaker(
-        policy=BreakerPolicy() if policy is None else decode(_bytes(policy), BreakerPolicy),
+        policy=BreakerPolicy() if row["policy"] is None else decode(row["policy"].encode(), BreakerPolicy),
         state=BreakerState(row["state"]),
-        outcomes=decode(_bytes(row["outcomes"]), tuple[Slice, ...]),
-        last_failure=row["last_failure"],  # type: ignore[arg-type]
-        opened_at=row["opened_at"],  # type: ignore[arg-type]
-        open_until=row["open_until"],  # type: ignore[arg-type]
-        permits=decode(_bytes(row["permits"]), tuple[Permit, ...]),
-        recovered=row["recovered"],  # type: ignore[arg-type]
-        refusals=row["refusals"],  # type: ignore[arg-type]
+        outcomes=decode(row["outcomes"].encode(), tuple[Slice, ...]),
+        last_failure=row["last_failure"],
+        opened_at=row["opened_at"],
+        open_until=row["open_until"],
+        permits=decode(row["permits"].encode(), tuple[Permit, ...]),
+        recovered=row["recovered"],
+        refusals=row["refusals"],
     )
-
-
-def _bytes(json: object) -> bytes:
-    return str(json).encode()
 
 
 def _columns(keys: Sequence[Key]) -> tuple[list[str], list[str]]:

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Row, Select, func, literal_column, select
+from sqlalchemy import Row, Select, Text, func, literal_column, select
 
 from orchestrator.domain.breaker import BreakerState
+from orchestrator.domain.explain_held import HeldFacts
 from orchestrator.domain.run import NodeState
 from orchestrator.engine.breaker_views import (
     BreakerDetail,
@@ -22,7 +24,7 @@ from penstock.contracts.errors import NotFound
 BREAKERS_MAX = 1_000  # of one project: one for each dependency and guarded node
 EVENTS_MAX = 50
 
-HELD_KEY = node.c.detail.op("->>")(literal_column("'key'"))  # as the index node_held_by has it
+HELD_KEY = literal_column("(node.detail ->> 'key')", Text)  # as the index node_held_by has it
 
 
 async def read_breakers(database: Database, project: str, *, state: str | None) -> BreakersView:
@@ -58,6 +60,22 @@ async def count_waiting(database: Database, project: str, keys: Sequence[str]) -
         .group_by(HELD_KEY)
     )
     return {row.key: row.waiting for row in rows}
+
+
+async def read_held(database: Database, project: str, run_id: UUID) -> dict[str, HeldFacts]:
+    """The nodes of a run whose claims breakers refused, by name."""
+    rows = await database.rows(
+        select(node.c.name, node.c.wake_at, HELD_KEY.label("held_key"), breaker)
+        .join(breaker, (breaker.c.key == HELD_KEY) & (breaker.c.project == project))
+        .where(node.c.run_id == run_id, node.c.state == NodeState.SUSPENDED)
+    )
+    waiting = await count_waiting(database, project, list({row.held_key for row in rows})) if rows else {}
+    return {
+        row.name: HeldFacts(
+            row.held_key, row.wake_at, stored_breaker(row._mapping), waiting.get(row.held_key, 1)
+        )
+        for row in rows
+    }
 
 
 def _keys(project: str) -> Select[Any]:

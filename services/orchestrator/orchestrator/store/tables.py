@@ -78,6 +78,7 @@ node = _table(
     input=RawJson,
     output=RawJson,
     failure=RawJson,
+    detail=RawJson,
     ready_at=_moment,
     started_at=_moment,
     ended_at=_moment,
