@@ -294,3 +294,45 @@ async def test_a_healthy_dependency_costs_no_write(callers: Callers) -> None:
         await callers.succeed(run, token)
 
     assert await callers.world.pool.fetchval("select xmin::text from breaker") == before
+
+
+async def test_items_of_a_foreach_count_for_their_node(callers: Callers) -> None:
+    world = callers.world
+    node = {"agent": "echo", "foreach": [1, 2, 3], "breaker": {"failures": 2, "minimum": 2}, "retry": "none"}
+    await world.define({"name": "spread", "nodes": {"each": node}})
+    run = (await world.start("spread")).run_id
+    tokens = [uuid4() for _ in range(3)]
+    first = [(run, AttemptClaimed(f"each[{n}]", 1, tokens[n], "r")) for n in range(2)]
+    await world.engine.handle(first)
+    await world.engine.handle([(run, AttemptFailed(f"each[{n}]", 1, tokens[n], DOWN, 0.0)) for n in range(2)])
+
+    assert (await callers.breaker("workflow/spread/each"))["state"] == "open"
+
+
+async def test_orchestrators_that_meet_at_many_breakers_do_not_block_each_other(
+    world: World, second_world: World
+) -> None:
+    orders = {"ab": ["a", "b"], "ba": ["b", "a"], "cab": ["c", "a", "b"]}
+    for name, depends_on in orders.items():
+        node = {"agent": "echo", "depends_on": depends_on, "retry": "none"}
+        await world.define({"name": f"on-{name}", "nodes": {"call": node}})
+    runs = [(await world.start(f"on-{name}")).run_id for _ in range(12) for name in orders]
+
+    async def call(by: World, run: UUID, *, number: int) -> None:
+        token = uuid4()
+        (answer,) = await by.engine.handle([(run, AttemptClaimed("call", 1, token, "r"))])
+        if answer is Outcome.APPLIED:
+            failed = AttemptFailed("call", 1, token, DOWN, 0.0)
+            done = failed if number % 3 else AttemptSucceeded("call", 1, token, b"{}")
+            assert await by.engine.handle([(run, done)]) == [Outcome.APPLIED]
+
+    worlds = (world, second_world)
+    await asyncio.gather(*(call(worlds[n % 2], run, number=n) for n, run in enumerate(runs)))
+    control = BreakerControl(world.pool)
+    await asyncio.gather(
+        *(control.close("default", f"dependency/{name}", by="ann", reason="") for name in "abc")
+    )
+
+    states = await world.pool.fetch("select distinct state from breaker")
+    assert [row["state"] for row in states] == ["closed"]
+    await assert_invariants(world)

@@ -1,8 +1,6 @@
 """Which breakers stand before a unit: its node's own, and one for each dependency that it names."""
 
-import re
-
-from penstock.contracts.names import NAME_PATTERN
+from penstock.contracts.names import NAME_PATTERN, is_name
 from penstock.contracts.value import Value
 from penstock.contracts.workflow import BreakerPolicy, NodeDefinition
 
@@ -11,7 +9,7 @@ WORKFLOW = "workflow/"
 KEY_PATTERN = f"{DEPENDENCY}{NAME_PATTERN}|{WORKFLOW}{NAME_PATTERN}/{NAME_PATTERN}"
 
 
-_KEY = re.compile(KEY_PATTERN)
+_NAMES_OF = {"dependency": 1, "workflow": 2}
 
 
 class BreakerKey(Value, frozen=True):
@@ -31,7 +29,8 @@ def node_key(workflow: str, node: str) -> str:
 
 def is_key(text: str) -> bool:
     """Whether this can be a breaker's key at all."""
-    return _KEY.fullmatch(text) is not None
+    kind, *names = text.split("/")
+    return len(names) == _NAMES_OF.get(kind) and all(is_name(name) for name in names)
 
 
 def breaker_keys(workflow: str, node: NodeDefinition) -> tuple[BreakerKey, ...]:

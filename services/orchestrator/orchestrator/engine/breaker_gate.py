@@ -131,8 +131,9 @@ class BreakerPassage:
         found = []
         for each in _of_unit(run, event.node):
             key = (run.project, each.key)
-            breaker = self._changes.breakers[key]
-            found.append((key, breaker if each.policy is None else replace(breaker, policy=each.policy)))
+            breaker = self._changes.breakers.get(key)
+            if breaker is not None:  # somebody deletes it at this moment
+                found.append((key, breaker if each.policy is None else replace(breaker, policy=each.policy)))
         return found
 
 

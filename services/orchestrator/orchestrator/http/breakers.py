@@ -12,7 +12,7 @@ from orchestrator.engine.port import Breakers, Queries
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle, json_answer
 from orchestrator.http.reading import NoQuery, body_of, project_of, query_of
 from orchestrator.http.starting import STARTED_BY
-from penstock.contracts.duration import DURATION_EXPECTED, parse_duration
+from penstock.contracts.duration import DURATION_EXPECTED, format_duration, parse_duration
 from penstock.contracts.errors import InvalidInput
 from penstock.contracts.limits import RUN_TIMEOUT_MAX
 from penstock.contracts.workflow import BreakerPolicy
@@ -48,8 +48,8 @@ class PolicyBody(ChangeBody, frozen=True, forbid_unknown_fields=True):
 
     failures: Count = _DEFAULT.failures
     minimum: Count = _DEFAULT.minimum
-    cooldown: str = "60s"
-    window: str = "60s"
+    cooldown: str = format_duration(_DEFAULT.cooldown)
+    window: str = format_duration(_DEFAULT.window)
 
 
 _change_body = msgspec.json.Decoder(ChangeBody)

@@ -66,7 +66,7 @@ async def read_held(database: Database, project: str, run_id: UUID) -> dict[str,
     """The nodes of a run whose claims breakers refused, by name."""
     rows = await database.rows(
         select(node.c.name, node.c.wake_at, HELD_KEY.label("held_key"), breaker)
-        .join(breaker, (breaker.c.key == HELD_KEY) & (breaker.c.project == project))
+        .join_from(node, breaker, (breaker.c.key == HELD_KEY) & (breaker.c.project == project))
         .where(node.c.run_id == run_id, node.c.state == NodeState.SUSPENDED)
     )
     waiting = await count_waiting(database, project, list({row.held_key for row in rows})) if rows else {}
