@@ -21,6 +21,7 @@ from orchestrator.engine.plans import Plans
 from orchestrator.engine.port import Started, StartRun
 from orchestrator.engine.relay import Relay
 from orchestrator.engine.runs import Runs
+from orchestrator.engine.slots import Slots
 from orchestrator.engine.starts import Starts
 from orchestrator.engine.watch import Progress, Watch
 from orchestrator.store.heads import run_head
@@ -52,7 +53,8 @@ class RunEngine:
         self.runs = Runs(pool, plans)
         self._watch = Watch(self._look)
         admission = Admission(pool, [BreakerGate(pool, spread=random.random)])
-        self.effects = Effects(pool, self, find_events)
+        self.slots = Slots(pool, self.handle, plans.plan_of)
+        self.effects = Effects(pool, self, self.slots, find_events)
         apply = Apply(
             pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease, admission=admission
         )
