@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, Text, func, literal_column, select
+from sqlalchemy import Boolean, Row, Select, Text, func, literal_column, select
 
 from orchestrator.domain.breaker import BreakerState
 from orchestrator.domain.explain_held import HeldFacts
-from orchestrator.domain.run import NodeState
 from orchestrator.engine.breaker_views import (
     BreakerDetail,
     BreakerEvent,
@@ -24,7 +23,9 @@ from penstock.contracts.errors import NotFound
 BREAKERS_MAX = 1_000  # of one project: one for each dependency and guarded node
 EVENTS_MAX = 50
 
-HELD_KEY = literal_column("(node.detail ->> 'key')", Text)  # as the index node_held_by has it
+# As the index node_held_by has them: with a parameter for the state, a generic plan could not use it.
+HELD_KEY = literal_column("(node.detail ->> 'key')", Text)
+IS_SUSPENDED = literal_column("node.state = 'suspended'", Boolean)
 
 
 async def read_breakers(database: Database, project: str, *, state: str | None) -> BreakersView:
@@ -56,7 +57,7 @@ async def count_waiting(database: Database, project: str, keys: Sequence[str]) -
     rows = await database.rows(
         select(HELD_KEY.label("key"), func.count().label("waiting"))
         .join_from(node, run, run.c.id == node.c.run_id)
-        .where(run.c.project == project, node.c.state == NodeState.SUSPENDED, HELD_KEY.in_(keys))
+        .where(run.c.project == project, IS_SUSPENDED, HELD_KEY.in_(keys))
         .group_by(HELD_KEY)
     )
     return {row.key: row.waiting for row in rows}
@@ -67,7 +68,7 @@ async def read_held(database: Database, project: str, run_id: UUID) -> dict[str,
     rows = await database.rows(
         select(node.c.name, node.c.wake_at, HELD_KEY.label("held_key"), breaker)
         .join_from(node, breaker, (breaker.c.key == HELD_KEY) & (breaker.c.project == project))
-        .where(node.c.run_id == run_id, node.c.state == NodeState.SUSPENDED)
+        .where(node.c.run_id == run_id, IS_SUSPENDED)
     )
     waiting = await count_waiting(database, project, list({row.held_key for row in rows})) if rows else {}
     return {
