@@ -15,7 +15,7 @@ from orchestrator.engine.views import (
     WorkflowSummary,
     WorkflowView,
 )
-from orchestrator.http.artifacts import ArtifactDoor, ArtifactView
+from orchestrator.http.artifacts import ArtifactDoor, artifact_endpoints
 from orchestrator.http.breakers import BreakerDoor, breaker_endpoints
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
@@ -62,7 +62,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *_workflow_endpoints(doors.workflows),
         *_run_endpoints(doors.starting, doors.runs),
         *_timeline_endpoints(doors.timeline),
-        *_artifact_endpoints(doors.artifacts),
+        *artifact_endpoints(doors.artifacts),
         *breaker_endpoints(doors.breakers),
         *_operation_endpoints(doors.operations, doors.workflows),
     )
@@ -221,29 +221,6 @@ def _timeline_endpoints(door: TimelineDoor) -> tuple[Endpoint, ...]:
             "explain_run",
             "Why each unfinished node is not running",
             {200: Answer("A sentence for the run and for each unfinished node", Explanation)},
-        ),
-    )
-
-
-def _artifact_endpoints(door: ArtifactDoor) -> tuple[Endpoint, ...]:
-    return (
-        Endpoint(
-            "POST",
-            "/api/v1/artifacts",
-            door.put,
-            "put_artifact",
-            "Keep a file",
-            {201: Answer("It is kept under this name; again: nothing changes", ArtifactView)},
-            "The body is the file's bytes, streamed, at most 1 GiB. A directory is a tar archive.",
-            body=Body({"type": "string", "format": "binary"}, ("application/octet-stream",)),
-        ),
-        Endpoint(
-            "GET",
-            "/api/v1/artifacts/{sha256}",
-            door.get,
-            "get_artifact",
-            "The bytes of a file, streamed",
-            {200: Answer("The bytes", media_type="application/octet-stream")},
         ),
     )
 
