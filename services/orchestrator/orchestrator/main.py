@@ -18,17 +18,19 @@ from orchestrator.bus.requests import Requests
 from orchestrator.bus.results import ResultsDoor
 from orchestrator.bus.rpc import RpcDoor
 from orchestrator.clock import run_clock
-from orchestrator.engine.breakers import BreakerControl
 from orchestrator.engine.engine import RunEngine
 from orchestrator.engine.registry import RunnerRegistry
 from orchestrator.engine.relay import Relay
+from orchestrator.engine.schedule_control import ScheduleControl
+from orchestrator.engine.schedules import ScheduleSweep
 from orchestrator.engine.sweep import Sweep
+from orchestrator.engine.ticks import TickRuns
 from orchestrator.http.app import HttpSettings, create_app
 from orchestrator.listening import listen
 from orchestrator.readiness import Readiness
 from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactFolder
-from orchestrator.store.composed import open_database
+from orchestrator.store.composed import Database, open_database
 from orchestrator.store.database import open_pool
 from orchestrator.store.migrate import migrate
 from orchestrator.store.reads import Reads
@@ -59,6 +61,7 @@ class Parts:
     engine: RunEngine
     relay: Relay
     sweep: Sweep
+    schedules: ScheduleSweep
     requests: Requests
     control: ControlDoor
     registry: RunnerRegistry
@@ -115,28 +118,33 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     engine = RunEngine(pool, relay, expressions.evaluate, lease=timedelta(seconds=settings.lease_s))
     registry = RunnerRegistry(pool)
     sweep = Sweep(pool, engine, relay, lease_s=settings.lease_s, bus_is_up=lambda: bus.is_connected)
-    server = _http_server(settings, stack, engine, BreakerControl(pool), Readiness(bus, pool))
+    database = open_database(settings.database_url)
+    stack.push_async_callback(database.dispose)
+    workflows = WorkflowRegistry(database)
+    ticks = TickRuns(pool, engine, workflows, expressions.evaluate)
+    schedules = ScheduleControl(database, pool, workflows, ticks)
+    server = _http_server(settings, database, workflows, engine, schedules, Readiness(bus, pool))
     requests = Requests(bus, registry)
     control = ControlDoor(bus, requests, registry)
-    return Parts(bus, engine, relay, sweep, requests, control, registry, server)
+    firing = ScheduleSweep(pool, engine, ticks)
+    return Parts(bus, engine, relay, sweep, firing, requests, control, registry, server)
 
 
 def _http_server(
     settings: Settings,
-    stack: AsyncExitStack,
+    database: Database,
+    workflows: WorkflowRegistry,
     engine: RunEngine,
-    breakers: BreakerControl,
+    schedules: ScheduleControl,
     readiness: Readiness,
 ) -> uvicorn.Server:
-    database = open_database(settings.database_url)
-    stack.push_async_callback(database.dispose)
-    workflows = WorkflowRegistry(database)
     app = create_app(
         engine=engine,
         queries=Reads(database, workflows),
         registry=workflows,
+        schedules=schedules,
         artifacts=ArtifactFolder(settings.artifacts_folder, database),
-        breakers=breakers,
+        breakers=engine.breakers,
         readiness=readiness,
         settings=HttpSettings(),
     )
@@ -162,9 +170,9 @@ async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket)
     await logs.declare()
     await RpcDoor(parts.requests, parts.engine).open()
     await parts.control.open()
-    clock = run_clock(parts.sweep, every_s=settings.sweep_every_s)
+    clocks = [run_clock(sweep, every_s=settings.sweep_every_s) for sweep in (parts.sweep, parts.schedules)]
     http = parts.server.serve(sockets=[listener])
-    return [asyncio.create_task(door) for door in (results.run(), logs.run(), clock, http)]
+    return [asyncio.create_task(door) for door in (results.run(), logs.run(), *clocks, http)]
 
 
 async def _close_doors(parts: Parts, doors: list[asyncio.Task[None]]) -> None:

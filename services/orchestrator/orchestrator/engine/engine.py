@@ -16,6 +16,7 @@ from orchestrator.engine.admission import Admission, Item
 from orchestrator.engine.apply import Answer, Apply
 from orchestrator.engine.batch import Batcher
 from orchestrator.engine.breaker_gate import BreakerGate
+from orchestrator.engine.breakers import BreakerControl
 from orchestrator.engine.committed import Committed
 from orchestrator.engine.effects import Effects, FindEvents, no_events
 from orchestrator.engine.plans import Plans
@@ -53,6 +54,7 @@ class RunEngine:
         self._plans = plans = Plans(pool)
         self.runs = Runs(pool, plans)
         self._watch = Watch(self._look)
+        self.breakers = BreakerControl(pool)
         admission = Admission(pool, [BreakerGate(pool, spread=random.random)])
         self.slots = Slots(pool, self.handle, plans.plan_of)
         self.effects = Effects(pool, self, self.slots, find_events)

@@ -20,6 +20,7 @@ from orchestrator.http.breakers import BreakerDoor, breaker_endpoints
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
 from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
+from orchestrator.http.schedules import ScheduleDoor, schedule_endpoints
 from orchestrator.http.starting import StartDoor, StartRunBody
 from orchestrator.http.timeline import EventsQuery, LogsQuery, TimelineDoor
 from orchestrator.http.workflows import JSON, YAML, Validation, WorkflowDoor, WorkflowsQuery
@@ -51,6 +52,7 @@ class Doors:
     workflows: WorkflowDoor
     starting: StartDoor
     runs: RunDoor
+    schedules: ScheduleDoor
     timeline: TimelineDoor
     artifacts: ArtifactDoor
     operations: OperationsDoor
@@ -64,6 +66,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *_timeline_endpoints(doors.timeline),
         *artifact_endpoints(doors.artifacts),
         *breaker_endpoints(doors.breakers),
+        *schedule_endpoints(doors.schedules),
         *_operation_endpoints(doors.operations, doors.workflows),
     )
 
@@ -90,7 +93,7 @@ def _workflow_endpoints(door: WorkflowDoor) -> tuple[Endpoint, ...]:
             "validate_workflow",
             "Check a definition",
             {200: Answer("What was found", Validation)},
-            "Lists all problems at once, each with its line. Nothing is saved.",
+            "Lists all problems at once, each with its line, and when its schedules would tick. Nothing is saved.",
             body=_DEFINITION,
         ),
         Endpoint(
