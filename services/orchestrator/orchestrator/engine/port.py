@@ -1,11 +1,11 @@
 """What the doors may ask of the engine: protocols and their messages. Composition roots choose who answers.
 
 `Engine` decides and commits · `Queries` reads · `Registry` keeps workflows · `Schedules` keeps what starts them
-· `Artifacts` keeps files · `Breakers` changes circuit breakers.
+· `Artifacts` keeps files
 """
 
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -30,7 +30,7 @@ from orchestrator.engine.views import (
 )
 from penstock.contracts.errors import Conflict, Problem
 from penstock.contracts.value import Value
-from penstock.contracts.workflow import BreakerPolicy, WorkflowDefinition
+from penstock.contracts.workflow import WorkflowDefinition
 
 
 class Superseded(Conflict):
@@ -175,24 +175,6 @@ class Queries(Protocol):
     async def breakers(self, project: str, *, state: str | None) -> BreakersView: ...
 
     async def breaker(self, project: str, key: str) -> BreakerDetail: ...
-
-
-class Breakers(Protocol):
-    """What people do with circuit breakers. Each raises NotFound with the nearest key, and Unavailable."""
-
-    async def open(self, project: str, key: str, *, by: str, reason: str, lasting: timedelta | None) -> None:
-        """For `lasting`, then a probe; None: until it is closed. Also a dependency that was never asked."""
-        ...
-
-    async def close(self, project: str, key: str, *, by: str, reason: str) -> None: ...
-
-    async def reset(self, project: str, key: str, *, by: str, reason: str) -> None: ...
-
-    async def set_policy(
-        self, project: str, key: str, policy: BreakerPolicy, *, by: str, reason: str
-    ) -> None:
-        """Raises InvalidInput for a node's breaker: its policy is in the definition."""
-        ...
 
 
 class Resolved(Protocol):

@@ -9,7 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from orchestrator.engine.port import Artifacts, Breakers, Engine, Queries, Readiness, Registry, Schedules
+from orchestrator.engine.breaker_port import Breakers
+from orchestrator.engine.port import Artifacts, Engine, Queries, Readiness, Registry, Schedules
 from orchestrator.http.artifacts import ArtifactDoor
 from orchestrator.http.breakers import BreakerDoor
 from orchestrator.http.endpoints import Doors, endpoints_of

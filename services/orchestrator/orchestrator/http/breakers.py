@@ -7,8 +7,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from orchestrator.engine.breaker_port import Breakers
 from orchestrator.engine.breaker_views import BreakerDetail, BreakersView
-from orchestrator.engine.port import Breakers, Queries
+from orchestrator.engine.port import Queries
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle, json_answer
 from orchestrator.http.reading import NoQuery, body_of, project_of, query_of
 from orchestrator.http.starting import STARTED_BY
