@@ -1,9 +1,22 @@
-"""What the doors may ask of circuit breakers; `Queries` reads them."""
+"""What the doors may ask of circuit breakers: `Breakers` changes them, `BreakerQueries` is a part of `Queries`."""
 
 from datetime import timedelta
 from typing import Protocol
 
+from orchestrator.engine.breaker_views import BreakerDetail, BreakersView
 from penstock.contracts.workflow import BreakerPolicy
+
+
+class BreakerQueries(Protocol):
+    """Reads for people."""
+
+    async def breakers(self, project: str, *, state: str | None) -> BreakersView:
+        """Those that were ever asked, by key; of all states if `state` is None."""
+        ...
+
+    async def breaker(self, project: str, key: str) -> BreakerDetail:
+        """Raises NotFound with the nearest key."""
+        ...
 
 
 class Breakers(Protocol):

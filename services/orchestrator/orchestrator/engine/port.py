@@ -1,7 +1,7 @@
 """What the doors may ask of the engine: protocols and their messages. Composition roots choose who answers.
 
 `Engine` decides and commits · `Queries` reads · `Registry` keeps workflows · `Schedules` keeps what starts them
-· `Artifacts` keeps files
+· `Artifacts` keeps files.
 """
 
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from orchestrator.domain.explain import Explanation
 from orchestrator.domain.fork import ForkPlan
 from orchestrator.domain.run import PRIORITY_DEFAULT as PRIORITY_DEFAULT
 from orchestrator.domain.run import Parent
-from orchestrator.engine.breaker_views import BreakerDetail, BreakersView
+from orchestrator.engine.breaker_port import BreakerQueries
 from orchestrator.engine.schedule_views import ScheduleSummary, ScheduleView, Upcoming
 from orchestrator.engine.views import (
     AgentsView,
@@ -135,7 +135,7 @@ class RunHead(Value, frozen=True):
     workflow_version: int
 
 
-class Queries(Protocol):
+class Queries(BreakerQueries, Protocol):
     """Reads for people. Every `run_id` is looked up within its project; unknown ones raise NotFound."""
 
     async def head(self, project: str, run_id: UUID) -> RunHead: ...
@@ -171,10 +171,6 @@ class Queries(Protocol):
     async def statistics(
         self, project: str, *, workflow: str | None, since: datetime | None
     ) -> Statistics: ...
-
-    async def breakers(self, project: str, *, state: str | None) -> BreakersView: ...
-
-    async def breaker(self, project: str, key: str) -> BreakerDetail: ...
 
 
 class Resolved(Protocol):
