@@ -106,6 +106,17 @@ class Api:
     def agents(self) -> Document:
         return self._get("/agents")
 
+    def breakers(self, *, state: str | None) -> Document:
+        return self._get("/breakers", params={"state": state} if state else None)
+
+    def breaker(self, key: str) -> Document:
+        return self._get(f"/breakers/{_segment(key)}")
+
+    def change_breaker(self, key: str, verb: str, body: Document) -> Document:
+        """`verb`: open, close, reset, or policy."""
+        method = "PUT" if verb == "policy" else "POST"
+        return self._document(method, f"/breakers/{_segment(key)}/{verb}", json=body)
+
     def statistics(self) -> Document:
         return self._get("/statistics")
 

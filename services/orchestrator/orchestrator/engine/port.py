@@ -14,6 +14,7 @@ from orchestrator.domain.explain import Explanation
 from orchestrator.domain.fork import ForkPlan
 from orchestrator.domain.run import PRIORITY_DEFAULT as PRIORITY_DEFAULT
 from orchestrator.domain.run import Parent
+from orchestrator.engine.breaker_port import BreakerQueries
 from orchestrator.engine.schedule_views import ScheduleSummary, ScheduleView, Upcoming
 from orchestrator.engine.versions import Versions
 from orchestrator.engine.views import (
@@ -135,7 +136,7 @@ class RunHead(Value, frozen=True):
     workflow_version: int
 
 
-class Queries(Protocol):
+class Queries(BreakerQueries, Protocol):
     """Reads for people. Every `run_id` is looked up within its project; unknown ones raise NotFound."""
 
     async def head(self, project: str, run_id: UUID) -> RunHead: ...

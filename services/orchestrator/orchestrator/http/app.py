@@ -9,8 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from orchestrator.engine.breaker_port import Breakers
 from orchestrator.engine.port import Artifacts, Engine, Queries, Readiness, Registry, Schedules
 from orchestrator.http.artifacts import ArtifactDoor
+from orchestrator.http.breakers import BreakerDoor
 from orchestrator.http.endpoints import Doors, endpoints_of
 from orchestrator.http.middleware import RequestScope, request_id_of
 from orchestrator.http.openapi import openapi_document
@@ -41,6 +43,7 @@ def create_app(
     registry: Registry,
     schedules: Schedules,
     artifacts: Artifacts,
+    breakers: Breakers,
     readiness: Readiness,
     settings: HttpSettings,
 ) -> FastAPI:
@@ -55,6 +58,7 @@ def create_app(
             timeline=TimelineDoor(engine, queries),
             artifacts=ArtifactDoor(artifacts, bytes_max=settings.artifact_bytes_max),
             operations=OperationsDoor(queries, readiness),
+            breakers=BreakerDoor(breakers, queries),
         )
     )
     # No interactive pages: they would load scripts from other people's servers.

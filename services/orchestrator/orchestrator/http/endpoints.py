@@ -16,6 +16,7 @@ from orchestrator.engine.views import (
     WorkflowView,
 )
 from orchestrator.http.artifacts import ArtifactDoor, artifact_endpoints
+from orchestrator.http.breakers import BreakerDoor, breaker_endpoints
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
 from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
@@ -57,6 +58,7 @@ class Doors:
     timeline: TimelineDoor
     artifacts: ArtifactDoor
     operations: OperationsDoor
+    breakers: BreakerDoor
 
 
 def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
@@ -65,8 +67,9 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *version_endpoints(doors.versions),
         *_run_endpoints(doors.starting, doors.runs),
         *_timeline_endpoints(doors.timeline),
-        *schedule_endpoints(doors.schedules),
         *artifact_endpoints(doors.artifacts),
+        *breaker_endpoints(doors.breakers),
+        *schedule_endpoints(doors.schedules),
         *_operation_endpoints(doors.operations, doors.workflows),
     )
 
