@@ -10,8 +10,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from orchestrator.engine.port import Artifacts, Engine, Queries, Readiness, Registry
+from orchestrator.engine.port_inbox import InboundQueries, Inbox
 from orchestrator.http.artifacts import ArtifactDoor
 from orchestrator.http.endpoints import Doors, endpoints_of
+from orchestrator.http.inbox import InboxDoor
 from orchestrator.http.middleware import RequestScope, request_id_of
 from orchestrator.http.openapi import openapi_document
 from orchestrator.http.operations import OperationsDoor
@@ -38,6 +40,8 @@ def create_app(
     queries: Queries,
     registry: Registry,
     artifacts: Artifacts,
+    inbox: Inbox,
+    inbound: InboundQueries,
     readiness: Readiness,
     settings: HttpSettings,
 ) -> FastAPI:
@@ -49,6 +53,7 @@ def create_app(
             runs=RunDoor(engine, queries),
             timeline=TimelineDoor(engine, queries),
             artifacts=ArtifactDoor(artifacts, bytes_max=settings.artifact_bytes_max),
+            inbox=InboxDoor(inbox, inbound),
             operations=OperationsDoor(queries, readiness),
         )
     )

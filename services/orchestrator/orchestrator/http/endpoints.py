@@ -17,6 +17,7 @@ from orchestrator.engine.views import (
 )
 from orchestrator.http.artifacts import ArtifactDoor, ArtifactView
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
+from orchestrator.http.inbox import InboxDoor
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
 from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
 from orchestrator.http.starting import StartDoor, StartRunBody
@@ -52,6 +53,7 @@ class Doors:
     runs: RunDoor
     timeline: TimelineDoor
     artifacts: ArtifactDoor
+    inbox: InboxDoor
     operations: OperationsDoor
 
 
@@ -61,6 +63,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *_run_endpoints(doors.starting, doors.runs),
         *_timeline_endpoints(doors.timeline),
         *_artifact_endpoints(doors.artifacts),
+        *doors.inbox.endpoints(),
         *_operation_endpoints(doors.operations, doors.workflows),
     )
 

@@ -23,6 +23,7 @@ _TAGS = {
     "runs": "Executions of one version, from start to end.",
     "timeline": "What happened in a run, node by node, and why nothing more happens.",
     "artifacts": "Files, addressed by the SHA-256 of their bytes.",
+    "events": "What happened elsewhere, as CloudEvents. Nodes wait for them; they are kept for 7 days.",
     "operations": "How Penstock is.",
 }
 _ERRORS = {
@@ -98,7 +99,10 @@ def _query_parameters(endpoint: Endpoint) -> Iterable[dict[str, Any]]:
 
 
 def _headers(endpoint: Endpoint) -> Iterable[dict[str, Any]]:
-    if _tag(endpoint.path) in ("workflows", "runs", "timeline") or endpoint.path == "/api/v1/statistics":
+    if (
+        _tag(endpoint.path) in ("workflows", "runs", "timeline", "events")
+        or endpoint.path == "/api/v1/statistics"
+    ):
         schema = {"type": "string", "pattern": NAME_PATTERN, "default": PROJECT_DEFAULT}
         yield {
             "name": PROJECT_HEADER,

@@ -126,3 +126,17 @@ runner = _table(
     left_at=_moment,
 )
 artifact = _table("artifact", sha256=Text, size_bytes=BigInteger)
+inbound_event = _table(
+    "inbound_event",
+    seq=BigInteger,
+    project=Text,
+    source=Text,
+    id=Text,
+    type=Text,
+    subject=Text,
+    time=_moment,
+    data=RawJson,
+    attributes=RawJson,
+    received_at=_moment,
+    offered=Boolean,
+)
