@@ -6,7 +6,8 @@ from typing import Literal
 import msgspec
 
 from penstock.contracts.value import Value
-from penstock.contracts.wire import encode, raw
+from penstock.contracts.wire import decode, encode, raw
+from penstock.contracts.workflow import Json
 
 
 class SentEvent(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -50,7 +51,7 @@ class InboundEvent(Value, frozen=True, kw_only=True):
         """What makes it this event and no other."""
         return self.project, self.source, self.id
 
-    def document(self) -> bytes:
+    def document(self) -> dict[str, Json]:
         """The event as expressions see it. What was not sent is null, so that a comparison with it is false."""
         others = msgspec.json.decode(self.attributes, type=dict[str, msgspec.Raw])
         known = {
@@ -62,7 +63,7 @@ class InboundEvent(Value, frozen=True, kw_only=True):
             "time": self.time,
             "data": raw(self.data),
         }
-        return encode(known | others)
+        return decode(encode(known | others), dict[str, Json])
 
 
 def topic_of(project: str, type_: str) -> str:

@@ -20,5 +20,5 @@ create table inbound_event (
 
 alter sequence inbound_event_seq owned by inbound_event.seq;
 
-create index inbound_event_by_type on inbound_event (project, type, received_at);
+create index inbound_event_by_type on inbound_event (project, type, received_at, seq);
 create index inbound_event_unoffered on inbound_event (seq) where not offered;
