@@ -6,7 +6,8 @@ any orchestrator offers it again; whoever is offered an event twice must not min
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import timedelta
 
 import asyncpg
 import structlog
@@ -18,6 +19,7 @@ from orchestrator.engine.registry import ABOUT_DATA
 from orchestrator.store.inbound import (
     FORGOTTEN_ROWS_MAX,
     OFFERED_ROWS_MAX,
+    events_since,
     forget_events,
     keep_events,
     mark_offered,
@@ -63,6 +65,14 @@ class Inbox:
     async def take(self, events: Sequence[InboundEvent]) -> list[Receipt | Exception]:
         """See port_inbox.Inbox."""
         return await self._keeping.ask(events)
+
+    def look_back(self, project: str, type_: str, look_back: timedelta) -> AsyncIterator[list[InboundEvent]]:
+        """Lists of the events of a type that were received at most `look_back` ago, oldest first.
+
+        Who waits from now on misses none, if it can be found by offers before it looks back: an event that is
+        committed by then is among these, and one that is committed later is offered later.
+        """
+        return events_since(self._pool, project=project, type_=type_, look_back=look_back)
 
     async def repeat(self) -> None:
         """Offer again what was left lying, by whichever orchestrator."""

@@ -1,6 +1,6 @@
 """Events from other systems: kept once, offered to what waits for them, forgotten in time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -9,6 +9,7 @@ from penstock.contracts.inbound import InboundEvent
 from penstock.contracts.value import replace
 
 OFFERED_ROWS_MAX = 500
+LOOKED_AT_ROWS_MAX = 100  # a node looks at one event after another, and mostly takes one of the first
 FORGOTTEN_ROWS_MAX = 5_000  # deleted in one statement; its locks are held for about 20 ms
 UNOFFERED_FOR = timedelta(seconds=2)  # then whoever took it has died, or lost the database meanwhile
 
@@ -37,6 +38,18 @@ where not offered and received_at < now() - $1::interval
 order by seq limit $2
 """
 
+_SINCE = f"""
+select {_EVENT} from inbound_event
+where project = $1 and type = $2 and received_at >= now() - $3::interval
+order by received_at, seq limit $4
+"""
+
+_AFTER = f"""
+select {_EVENT} from inbound_event
+where project = $1 and type = $2 and (received_at, seq) > ($3::timestamptz, $4::bigint)
+order by received_at, seq limit $5
+"""
+
 # The oldest are the ones with the smallest numbers, near enough: no further index is needed to find them.
 _FORGET = """
 delete from inbound_event where seq in (
@@ -63,6 +76,19 @@ async def mark_offered(pool: asyncpg.Pool, seqs: Iterable[int]) -> None:
 async def unoffered_events(pool: asyncpg.Pool) -> list[InboundEvent]:
     """Events that were kept and then left lying, oldest first."""
     return [_event(row) for row in await pool.fetch(_UNOFFERED, UNOFFERED_FOR, OFFERED_ROWS_MAX)]
+
+
+async def events_since(
+    pool: asyncpg.Pool, *, project: str, type_: str, look_back: timedelta
+) -> AsyncIterator[list[InboundEvent]]:
+    """Lists of the events of a type that were received at most `look_back` ago, oldest first."""
+    rows = await pool.fetch(_SINCE, project, type_, look_back, LOOKED_AT_ROWS_MAX)
+    while rows:
+        yield [_event(row) for row in rows]
+        if len(rows) < LOOKED_AT_ROWS_MAX:
+            return
+        last = rows[-1]
+        rows = await pool.fetch(_AFTER, project, type_, last["received_at"], last["seq"], LOOKED_AT_ROWS_MAX)
 
 
 async def forget_events(pool: asyncpg.Pool, *, older_than: timedelta) -> int:
