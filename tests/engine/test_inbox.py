@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-from orchestrator.engine.inbox import Inbox, Offer, to_nobody
+from orchestrator.engine.inbox import Inbox, Offer, look_back, to_nobody
 from orchestrator.engine.port_inbox import Receipt
 from orchestrator.store.inbound import FORGOTTEN_ROWS_MAX, LOOKED_AT_ROWS_MAX
 from penstock.contracts.errors import InvalidInput, Unavailable
@@ -150,7 +150,7 @@ async def test_looking_back_gives_every_event_of_the_type_in_the_window_in_order
 
         lists = [
             [each.id for each in seen]
-            async for seen in inbox.look_back("default", "paid", timedelta(minutes=5))
+            async for seen in look_back(world.pool, "default", "paid", timedelta(minutes=5))
         ]
 
     assert [len(seen) for seen in lists] == [LOOKED_AT_ROWS_MAX, LOOKED_AT_ROWS_MAX, 7]

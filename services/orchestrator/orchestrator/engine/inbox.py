@@ -42,6 +42,17 @@ async def to_nobody(events: Sequence[InboundEvent]) -> None:
     """The offer of an orchestrator in which nothing waits for events."""
 
 
+def look_back(
+    pool: asyncpg.Pool, project: str, type_: str, window: timedelta
+) -> AsyncIterator[list[InboundEvent]]:
+    """Lists of the events of a type that were received at most `window` ago, oldest first.
+
+    Who waits from now on misses none, if offers find it before it looks back: an event that is committed by
+    then is among these, and one that is committed later is offered later.
+    """
+    return events_since(pool, project=project, type_=type_, look_back=window)
+
+
 class Inbox:
     """Takes events and hands new ones to `offer`, in order. `run` must be running for anything to be answered."""
 
@@ -65,14 +76,6 @@ class Inbox:
     async def take(self, events: Sequence[InboundEvent]) -> list[Receipt | Exception]:
         """See port_inbox.Inbox."""
         return await self._keeping.ask(events)
-
-    def look_back(self, project: str, type_: str, look_back: timedelta) -> AsyncIterator[list[InboundEvent]]:
-        """Lists of the events of a type that were received at most `look_back` ago, oldest first.
-
-        Who waits from now on misses none, if it can be found by offers before it looks back: an event that is
-        committed by then is among these, and one that is committed later is offered later.
-        """
-        return events_since(self._pool, project=project, type_=type_, look_back=look_back)
 
     async def repeat(self) -> None:
         """Offer again what was left lying, by whichever orchestrator."""
