@@ -5,16 +5,16 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TypeVar
 
-from penstock.contracts.names import did_you_mean, is_name
-from penstock.contracts.workflow import Json
-from penstock.definition.document import Key, Path
-from penstock.definition.duration import (
+from penstock.contracts.duration import (
     DURATION_EXPECTED,
     SIZE_EXPECTED,
     format_duration,
     parse_duration,
     parse_size,
 )
+from penstock.contracts.names import did_you_mean, is_name
+from penstock.contracts.workflow import Json
+from penstock.definition.document import Key, Path
 from penstock.definition.report import Report, described
 
 E = TypeVar("E", bound=StrEnum)

@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 
 from penstock.contracts.agent import Reuse
+from penstock.contracts.duration import DURATION_PATTERN, SIZE_PATTERN
 from penstock.contracts.failure import ErrorClass
 from penstock.contracts.limits import ATTEMPTS_MAX, NODES_PER_WORKFLOW_MAX
 from penstock.contracts.names import NAME_PATTERN
 from penstock.contracts.workflow import RETRY_PROFILES, Json, OnFailure, RunIf
-from penstock.definition.duration import DURATION_PATTERN, SIZE_PATTERN
 from penstock.definition.read import FACTOR_MAX
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
