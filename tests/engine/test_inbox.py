@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from orchestrator.engine.inbox import Inbox, Offer, look_back, to_nobody
+from orchestrator.engine.inbox import Inbox, Offer, to_nobody
 from orchestrator.engine.port_inbox import Receipt
-from orchestrator.store.inbound import FORGOTTEN_ROWS_MAX, LOOKED_AT_ROWS_MAX
+from orchestrator.store.inbound import FORGOTTEN_ROWS_MAX
 from penstock.contracts.errors import InvalidInput, Unavailable
 from penstock.contracts.inbound import InboundEvent
 from penstock.service import end
@@ -139,22 +139,6 @@ async def test_an_event_that_no_column_can_hold_is_refused_alone(world: World) -
 
     assert (answers[0], answers[2]) == (Receipt.ACCEPTED, Receipt.ACCEPTED)
     assert isinstance(answers[1], InvalidInput)
-
-
-async def test_looking_back_gives_every_event_of_the_type_in_the_window_in_order(world: World) -> None:
-    async with opened(world) as inbox:
-        await inbox.take([event("too old")])
-        await world.pool.execute("update inbound_event set received_at = now() - interval '10 min'")
-        await inbox.take([event(n) for n in range(2 * LOOKED_AT_ROWS_MAX + 7)])
-        await inbox.take([event("x", type="refused"), event("y", project="blue")])
-
-        lists = [
-            [each.id for each in seen]
-            async for seen in look_back(world.pool, "default", "paid", timedelta(minutes=5))
-        ]
-
-    assert [len(seen) for seen in lists] == [LOOKED_AT_ROWS_MAX, LOOKED_AT_ROWS_MAX, 7]
-    assert [id for seen in lists for id in seen] == [str(n) for n in range(2 * LOOKED_AT_ROWS_MAX + 7)]
 
 
 async def test_what_nobody_may_look_back_to_is_deleted_in_batches(world: World) -> None:

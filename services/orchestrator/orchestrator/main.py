@@ -21,6 +21,7 @@ from orchestrator.bus.rpc import RpcDoor
 from orchestrator.clock import FORGET_EVERY_S, run_clock
 from orchestrator.engine.engine import RunEngine
 from orchestrator.engine.inbox import Inbox
+from orchestrator.engine.matching import Looks, Matching
 from orchestrator.engine.registry import RunnerRegistry
 from orchestrator.engine.relay import Relay
 from orchestrator.engine.sweep import Sweep
@@ -117,10 +118,12 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     relay = Relay(bus, publisher, pool)
     expressions = Expressions()
     stack.callback(expressions.close)
-    engine = RunEngine(pool, relay, expressions.evaluate, lease=timedelta(seconds=settings.lease_s))
+    engine = RunEngine(
+        pool, relay, expressions.evaluate, lease=timedelta(seconds=settings.lease_s), find_events=Looks(pool)
+    )
     registry = RunnerRegistry(pool)
     sweep = Sweep(pool, engine, relay, lease_s=settings.lease_s, bus_is_up=lambda: bus.is_connected)
-    inbox = Inbox(pool)
+    inbox = Inbox(pool, Matching(pool, engine.handle))
     server = _http_server(settings, stack, engine, inbox, Readiness(bus, pool))
     requests = Requests(bus, registry)
     control = ControlDoor(bus, requests, registry)

@@ -69,3 +69,8 @@ class InboundEvent(Value, frozen=True, kw_only=True):
 def topic_of(project: str, type_: str) -> str:
     """What a node waits for and an event is about: `node.topic`. A project's name has no slash."""
     return f"{project}/{type_}"
+
+
+def project_and_type_of(topic: str) -> tuple[str, str]:
+    project, _, type_ = topic.partition("/")
+    return project, type_

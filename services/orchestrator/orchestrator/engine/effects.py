@@ -6,7 +6,7 @@ and whoever does it finds what was done before. The answer goes back into the co
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol, assert_never
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from orchestrator.domain.decision import (
     Effect,
     KeepOutput,
     LookBack,
+    Outcome,
     PublishReady,
     StartChild,
     StopAttempt,
@@ -52,13 +53,15 @@ WORKERS = 16  # effects wait for the database most of the time
 
 log = structlog.get_logger(__name__)
 
-FindEvents = Callable[[str, str, float], Awaitable[Sequence[dict[str, Json]]]]
-"""(project, type, look_back_s) → the events from outside that came since, the oldest first."""
+FindEvents = Callable[[UUID, LookBack], AsyncIterator[Sequence[dict[str, Json]]]]
+"""Of a run: lists of the events from outside that came since, the oldest first."""
 
 
-async def no_events(project: str, type: str, look_back_s: float) -> Sequence[dict[str, Json]]:
+async def no_events(run_id: UUID, order: LookBack) -> AsyncIterator[Sequence[dict[str, Json]]]:
     """Where nothing takes events from outside."""
-    return ()
+    nothing: tuple[Sequence[dict[str, Json]], ...] = ()
+    for events in nothing:
+        yield events
 
 
 class Engine(Protocol):
@@ -169,8 +172,10 @@ class Effects:
             await self._tell(run.id, ChildEnded(order.node, attempt, order.run, RunState.COMPENSATED))
 
     async def _look_back(self, run: Run, order: LookBack) -> None:
-        for event in await self._find_events(run.project, order.type, order.look_back_s):
-            await self._tell(run.id, EventArrived(order.node, order.attempt, event))
+        async for events in self._find_events(run.id, order):
+            shown = [(run.id, EventArrived(order.node, order.attempt, event)) for event in events]
+            if Outcome.APPLIED in await self._engine.handle(shown):
+                return
 
 
 def _request(run: Run, order: StartChild, parent: Parent) -> StartRun:

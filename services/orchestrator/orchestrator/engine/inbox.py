@@ -6,8 +6,7 @@ any orchestrator offers it again; whoever is offered an event twice must not min
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 import structlog
@@ -19,7 +18,6 @@ from orchestrator.engine.registry import ABOUT_DATA
 from orchestrator.store.inbound import (
     FORGOTTEN_ROWS_MAX,
     OFFERED_ROWS_MAX,
-    events_since,
     forget_events,
     keep_events,
     mark_offered,
@@ -40,17 +38,6 @@ Offer = Callable[[Sequence[InboundEvent]], Awaitable[None]]
 
 async def to_nobody(events: Sequence[InboundEvent]) -> None:
     """The offer of an orchestrator in which nothing waits for events."""
-
-
-def look_back(
-    pool: asyncpg.Pool, project: str, type_: str, window: timedelta
-) -> AsyncIterator[list[InboundEvent]]:
-    """Lists of the events of a type that were received at most `window` ago, oldest first.
-
-    Who waits from now on misses none, if offers find it before it looks back: an event that is committed by
-    then is among these, and one that is committed later is offered later.
-    """
-    return events_since(pool, project=project, type_=type_, look_back=window)
 
 
 class Inbox:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from penstock.contracts.inbound import InboundEvent
+from penstock.contracts.inbound import InboundEvent, project_and_type_of
 from penstock.contracts.value import replace
 
 OFFERED_ROWS_MAX = 500
@@ -40,7 +40,7 @@ order by seq limit $2
 
 _SINCE = f"""
 select {_EVENT} from inbound_event
-where project = $1 and type = $2 and received_at >= now() - $3::interval
+where project = $1 and type = $2 and received_at >= $3::timestamptz
 order by received_at, seq limit $4
 """
 
@@ -79,10 +79,11 @@ async def unoffered_events(pool: asyncpg.Pool) -> list[InboundEvent]:
 
 
 async def events_since(
-    pool: asyncpg.Pool, *, project: str, type_: str, look_back: timedelta
+    pool: asyncpg.Pool, *, topic: str, since: datetime
 ) -> AsyncIterator[list[InboundEvent]]:
-    """Lists of the events of a type that were received at most `look_back` ago, oldest first."""
-    rows = await pool.fetch(_SINCE, project, type_, look_back, LOOKED_AT_ROWS_MAX)
+    """Lists of a topic's events that were received since that moment, oldest first."""
+    project, type_ = project_and_type_of(topic)
+    rows = await pool.fetch(_SINCE, project, type_, since, LOOKED_AT_ROWS_MAX)
     while rows:
         yield [_event(row) for row in rows]
         if len(rows) < LOOKED_AT_ROWS_MAX:
