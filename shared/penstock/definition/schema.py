@@ -15,7 +15,7 @@ from penstock.contracts.failure import ErrorClass
 from penstock.contracts.limits import ATTEMPTS_MAX, NODES_PER_WORKFLOW_MAX
 from penstock.contracts.names import NAME_PATTERN
 from penstock.contracts.workflow import RETRY_PROFILES, Json, OnFailure, RunIf
-from penstock.definition.read import FACTOR_MAX
+from penstock.definition.read_protection import FACTOR_MAX
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 ANY_SCHEMA = {"$ref": DRAFT}
