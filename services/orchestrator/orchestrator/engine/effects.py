@@ -98,6 +98,10 @@ class Effects:
         finally:
             await end(*workers)
 
+    async def idle(self) -> None:
+        """Wait until all that was ordered has been tried."""
+        await self._queue.join()
+
     async def _work(self) -> None:
         while True:
             run, effect = await self._queue.get()
@@ -115,6 +119,8 @@ class Effects:
                 )
             except Exception:
                 log.exception("effects.failed", effect=type(effect).__name__, run=str(run.id))
+            finally:
+                self._queue.task_done()
 
     async def _do(self, run: Run, effect: Effect) -> None:
         match effect:
