@@ -49,6 +49,7 @@ class Inbox:
         self._keeping: Batcher[InboundEvent, Receipt] = Batcher(self._keep, items_max=EVENTS_PER_BATCH_MAX)
         self._new: deque[InboundEvent] = deque()
         self._arrived = asyncio.Event()
+        self._offering = asyncio.Lock()  # what is being offered is not left lying, however long it takes
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -67,11 +68,12 @@ class Inbox:
     async def repeat(self) -> None:
         """Offer again what was left lying, by whichever orchestrator."""
         while not self._new:
-            events = await unoffered_events(self._pool)
-            if events:
-                log.info("inbox.offered_again", events=len(events))
-                metrics.SWEEP_REPAIRED.labels("InboundEvent").inc(len(events))
-                await self._offer_all(events)
+            async with self._offering:
+                events = await unoffered_events(self._pool)
+                if events:
+                    log.info("inbox.offered_again", events=len(events))
+                    metrics.SWEEP_REPAIRED.labels("InboundEvent").inc(len(events))
+                    await self._offer_all(events)
             if len(events) < OFFERED_ROWS_MAX:
                 return
 
@@ -109,7 +111,8 @@ class Inbox:
             while self._new:
                 batch = [self._new.popleft() for _ in range(min(OFFERED_ROWS_MAX, len(self._new)))]
                 try:
-                    await self._offer_all(batch)
+                    async with self._offering:
+                        await self._offer_all(batch)
                 except (Unavailable, *DATABASE_AWAY) as error:
                     log.warning("inbox.offer_postponed", events=len(batch), reason=repr(error))
 
