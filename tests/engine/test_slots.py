@@ -34,7 +34,6 @@ async def test_the_second_run_of_a_key_waits_and_begins_when_the_first_has_ended
     assert (first.state, second.state, other.state) == ("running", "queued", "running")
     assert (await world.run(second.run_id))["deadline_at"] is None
 
-    await world.claim(first.run_id, "n0")
     await world.succeed(first.run_id, "n0")
     await until(world, second.run_id, "running")
 
@@ -48,7 +47,11 @@ async def test_two_orchestrators_never_give_more_slots_than_there_are(
     await world.define(limited("guard", limit=3))
 
     runs = await asyncio.gather(
-        *(w.start("guard", input=b'{"value": 1, "repository": "a"}') for w in (world, second_world) for _ in range(10))
+        *(
+            w.start("guard", input=b'{"value": 1, "repository": "a"}')
+            for w in (world, second_world)
+            for _ in range(10)
+        )
     )
 
     assert sorted(run.state for run in runs) == ["queued"] * 17 + ["running"] * 3
