@@ -24,13 +24,16 @@ from orchestrator.engine.inbox import Inbox
 from orchestrator.engine.matching import Looks, Matching
 from orchestrator.engine.registry import RunnerRegistry
 from orchestrator.engine.relay import Relay
+from orchestrator.engine.schedule_control import ScheduleControl
+from orchestrator.engine.schedules import ScheduleSweep
 from orchestrator.engine.sweep import Sweep
+from orchestrator.engine.ticks import TickRuns
 from orchestrator.http.app import HttpSettings, create_app
 from orchestrator.listening import listen
 from orchestrator.readiness import Readiness
 from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactFolder
-from orchestrator.store.composed import open_database
+from orchestrator.store.composed import Database, open_database
 from orchestrator.store.database import open_pool
 from orchestrator.store.migrate import migrate
 from orchestrator.store.read_inbound import InboundReads
@@ -62,6 +65,7 @@ class Parts:
     engine: RunEngine
     relay: Relay
     sweep: Sweep
+    schedules: ScheduleSweep
     inbox: Inbox
     requests: Requests
     control: ControlDoor
@@ -123,23 +127,33 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     )
     registry = RunnerRegistry(pool)
     sweep = Sweep(pool, engine, relay, lease_s=settings.lease_s, bus_is_up=lambda: bus.is_connected)
-    inbox = Inbox(pool, Matching(pool, engine.handle))
-    server = _http_server(settings, stack, engine, inbox, Readiness(bus, pool))
-    requests = Requests(bus, registry)
-    control = ControlDoor(bus, requests, registry)
-    return Parts(bus, engine, relay, sweep, inbox, requests, control, registry, server)
-
-
-def _http_server(
-    settings: Settings, stack: AsyncExitStack, engine: RunEngine, inbox: Inbox, readiness: Readiness
-) -> uvicorn.Server:
     database = open_database(settings.database_url)
     stack.push_async_callback(database.dispose)
     workflows = WorkflowRegistry(database)
+    ticks = TickRuns(pool, engine, workflows, expressions.evaluate)
+    schedules = ScheduleControl(database, pool, workflows, ticks)
+    inbox = Inbox(pool, Matching(pool, engine.handle))
+    server = _http_server(settings, database, workflows, engine, schedules, inbox, Readiness(bus, pool))
+    requests = Requests(bus, registry)
+    control = ControlDoor(bus, requests, registry)
+    firing = ScheduleSweep(pool, engine, ticks)
+    return Parts(bus, engine, relay, sweep, firing, inbox, requests, control, registry, server)
+
+
+def _http_server(
+    settings: Settings,
+    database: Database,
+    workflows: WorkflowRegistry,
+    engine: RunEngine,
+    schedules: ScheduleControl,
+    inbox: Inbox,
+    readiness: Readiness,
+) -> uvicorn.Server:
     app = create_app(
         engine=engine,
         queries=Reads(database, workflows),
         registry=workflows,
+        schedules=schedules,
         artifacts=ArtifactFolder(settings.artifacts_folder, database),
         inbox=inbox,
         inbound=InboundReads(database),
@@ -170,11 +184,9 @@ async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket)
     await inbox.declare()
     await RpcDoor(parts.requests, parts.engine).open()
     await parts.control.open()
-    clocks = (
-        run_clock(parts.sweep, every_s=settings.sweep_every_s),
-        run_clock(parts.inbox.repeat, every_s=settings.sweep_every_s),
-        run_clock(parts.inbox.forget, every_s=FORGET_EVERY_S),
-    )
+    sweeps = (parts.sweep, parts.schedules, parts.inbox.repeat)
+    clocks = [run_clock(sweep, every_s=settings.sweep_every_s) for sweep in sweeps]
+    clocks.append(run_clock(parts.inbox.forget, every_s=FORGET_EVERY_S))
     http = parts.server.serve(sockets=[listener])
     return [asyncio.create_task(door) for door in (results.run(), logs.run(), inbox.run(), *clocks, http)]
 

@@ -72,30 +72,31 @@ class InboxDoor:
         )
         return json_answer(page)
 
-    def endpoints(self) -> tuple[Endpoint, ...]:
-        return (
-            Endpoint(
-                "POST",
-                "/api/v1/events",
-                self.send,
-                "send_events",
-                "Tell of something that happened elsewhere",
-                {202: Answer("They are committed; nodes that wait for them are told", TakenView)},
-                f"CloudEvents 1.0: one event as `{STRUCTURED}`, several as `{BATCH}`, or one with its"
-                f" attributes in `{HEADER}*` headers and its data as the body. The same `source` and `id` count"
-                " once, so that a request can be repeated safely. One that is wrong refuses the whole batch.",
-                body=Body(SentEvent, media_types=(STRUCTURED, BATCH, "application/json"), example=_EXAMPLE),
-            ),
-            Endpoint(
-                "GET",
-                "/api/v1/events",
-                self.list,
-                "list_inbound_events",
-                "List events from other systems, newest first",
-                {200: Answer("Events of the last 7 days", Page[InboundEventView])},
-                query=InboundQuery,
-            ),
-        )
+
+def inbox_endpoints(door: InboxDoor) -> tuple[Endpoint, ...]:
+    return (
+        Endpoint(
+            "POST",
+            "/api/v1/events",
+            door.send,
+            "send_events",
+            "Tell of something that happened elsewhere",
+            {202: Answer("They are committed; nodes that wait for them are told", TakenView)},
+            f"CloudEvents 1.0: one event as `{STRUCTURED}`, several as `{BATCH}`, or one with its"
+            f" attributes in `{HEADER}*` headers and its data as the body. The same `source` and `id` count"
+            " once, so that a request can be repeated safely. One that is wrong refuses the whole batch.",
+            body=Body(SentEvent, media_types=(STRUCTURED, BATCH, "application/json"), example=_EXAMPLE),
+        ),
+        Endpoint(
+            "GET",
+            "/api/v1/events",
+            door.list,
+            "list_inbound_events",
+            "List events from other systems, newest first",
+            {200: Answer("Events of the last 7 days", Page[InboundEventView])},
+            query=InboundQuery,
+        ),
+    )
 
 
 async def _events_of(request: Request, project: str) -> tuple[InboundEvent, ...]:

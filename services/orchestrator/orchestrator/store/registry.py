@@ -15,10 +15,15 @@ from orchestrator.engine.views import Page, WorkflowSummary, WorkflowView
 from orchestrator.store.compiled import CompiledWorkflow, compile_workflow
 from orchestrator.store.composed import Database
 from orchestrator.store.cursor import NameKey, read_cursor, write_cursor
+from orchestrator.store.nesting import sub_workflows_below
+from orchestrator.store.schedule_rows import replace_schedules, restart_schedules
 from orchestrator.store.tables import RawJson, workflow, workflow_version
 from penstock.contracts.errors import Conflict, NotFound, Problem
 from penstock.contracts.names import is_name
 from penstock.definition import LoadedDefinition, check, load
+from penstock.definition.nesting import check_nesting, names_of_sub_workflows
+from penstock.definition.parse import parse
+from penstock.definition.report import Report
 
 VERSIONS_KEPT_MAX = 256  # compiled versions in memory; a run needs its own at every read
 NAMES_SUGGESTED_FROM_MAX = 2_000  # names that are compared with a wrong one
@@ -60,11 +65,28 @@ class WorkflowRegistry:
     async def save(self, project: str, text: bytes) -> Saved:
         loaded = await asyncio.to_thread(load, text)
         name = loaded.definition.name
+        warnings = (*loaded.warnings, *await self._check_nesting(project, loaded, text))
         async with self._database.transaction() as connection:
             version, created = await _save(connection, project, loaded)
         self._latest.pop((project, name), None)
-        view = await self._view(project, name, version, loaded.warnings)
+        view = await self._view(project, name, version, warnings)
         return Saved(workflow=view, created=created)
+
+    async def _check_nesting(
+        self, project: str, loaded: LoadedDefinition, text: bytes
+    ) -> tuple[Problem, ...]:
+        """The warnings about sub-workflows; raises InvalidInput if they would never end or go too deep.
+
+        Two that are saved at the same instant can still come to run each other; the limit of the depth ends that.
+        """
+        names = names_of_sub_workflows(loaded.definition)
+        if not names:
+            return ()
+        saved = await sub_workflows_below(self._database, project, names)
+        report = Report(await asyncio.to_thread(parse, text))
+        check_nesting(loaded.definition, saved, report)
+        report.raise_if_wrong(f"workflow '{loaded.definition.name}'")
+        return report.problems
 
     async def resolve(self, project: str, name: str, version: int) -> CompiledWorkflow:
         key = (project, name, version)
@@ -107,9 +129,11 @@ class WorkflowRegistry:
 
     async def set_active(self, project: str, name: str, active: bool) -> WorkflowView:
         if is_name(name):
-            change = update(workflow).where(*_is(project, name)).values(active=active)
+            other = update(workflow).where(*_is(project, name), workflow.c.active.is_not(active))
+            change = other.values(active=active).returning(workflow.c.name)
             async with self._database.transaction() as connection:
-                await connection.execute(change)
+                if (await connection.execute(change)).first() is not None and active:
+                    await restart_schedules(connection, project, name)
         self._latest.pop((project, name), None)
         return await self.view(project, name, None)
 
@@ -171,6 +195,7 @@ async def _save(connection: AsyncConnection, project: str, loaded: LoadedDefinit
     first = insert(workflow).values(project=project, name=name, latest_version=1).on_conflict_do_nothing()
     if (await connection.execute(first.returning(workflow.c.name))).first() is not None:
         await _add_version(connection, project, loaded, 1)
+        await replace_schedules(connection, project, loaded.definition, 1)
         return 1, True
     lock = select(workflow.c.latest_version).where(*_is(project, name)).with_for_update()
     latest: int = (await connection.execute(lock)).scalar_one()
@@ -178,6 +203,7 @@ async def _save(connection: AsyncConnection, project: str, loaded: LoadedDefinit
         return latest, False
     await _add_version(connection, project, loaded, latest + 1)
     await connection.execute(update(workflow).where(*_is(project, name)).values(latest_version=latest + 1))
+    await replace_schedules(connection, project, loaded.definition, latest + 1)
     return latest + 1, True
 
 
