@@ -92,6 +92,16 @@ class Api:
     def retry(self, run: str) -> Document:
         return self._document("POST", f"/runs/{_segment(run)}/retry", json={})
 
+    def send_event(self, event: Document) -> Document:
+        """How many are new, and how many were sent before."""
+        headers = {"content-type": "application/cloudevents+json"}
+        return self._document("POST", "/events", json=event, headers=headers)
+
+    def inbound_events(self, filters: Mapping[str, Json]) -> Document:
+        return self._get(
+            "/events", params={key: value for key, value in filters.items() if value is not None}
+        )
+
     def schedules(self, filters: Mapping[str, Json]) -> Document:
         asked = {key: value for key, value in filters.items() if value is not None}
         return self._get("/schedules", params=asked)
