@@ -11,16 +11,18 @@ import asyncpg
 import structlog
 import uvicorn
 import uvloop
+from fastapi import FastAPI
 
 from orchestrator.bus.control import ControlDoor
 from orchestrator.bus.logs import LogsDoor
 from orchestrator.bus.requests import Requests
 from orchestrator.bus.results import ResultsDoor
 from orchestrator.bus.rpc import RpcDoor
-from orchestrator.clock import run_clock
+from orchestrator.clock import RETENTION_EVERY_S, run_clock
 from orchestrator.engine.engine import RunEngine
 from orchestrator.engine.registry import RunnerRegistry
 from orchestrator.engine.relay import Relay
+from orchestrator.engine.retention import Retention
 from orchestrator.engine.sweep import Sweep
 from orchestrator.http.app import HttpSettings, create_app
 from orchestrator.listening import listen
@@ -58,6 +60,7 @@ class Parts:
     engine: RunEngine
     relay: Relay
     sweep: Sweep
+    retention: Retention
     requests: Requests
     control: ControlDoor
     registry: RunnerRegistry
@@ -114,26 +117,27 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     engine = RunEngine(pool, relay, expressions.evaluate, lease=timedelta(seconds=settings.lease_s))
     registry = RunnerRegistry(pool)
     sweep = Sweep(pool, engine, relay, lease_s=settings.lease_s, bus_is_up=lambda: bus.is_connected)
-    server = _http_server(settings, stack, engine, Readiness(bus, pool))
-    requests = Requests(bus, registry)
-    control = ControlDoor(bus, requests, registry)
-    return Parts(bus, engine, relay, sweep, requests, control, registry, server)
-
-
-def _http_server(
-    settings: Settings, stack: AsyncExitStack, engine: RunEngine, readiness: Readiness
-) -> uvicorn.Server:
     database = open_database(settings.database_url)
     stack.push_async_callback(database.dispose)
+    artifacts = ArtifactFolder(settings.artifacts_folder, database)
+    retention = Retention(pool, artifacts, default=timedelta(days=settings.retention_days))
+    await retention.make_room()
     workflows = WorkflowRegistry(database)
     app = create_app(
         engine=engine,
         queries=Reads(database, workflows),
         registry=workflows,
-        artifacts=ArtifactFolder(settings.artifacts_folder, database),
-        readiness=readiness,
+        artifacts=artifacts,
+        keeping=retention,
+        readiness=Readiness(bus, pool),
         settings=HttpSettings(),
     )
+    requests = Requests(bus, registry)
+    control = ControlDoor(bus, requests, registry)
+    return Parts(bus, engine, relay, sweep, retention, requests, control, registry, _http_server(app))
+
+
+def _http_server(app: FastAPI) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         loop="none",
@@ -157,8 +161,9 @@ async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket)
     await RpcDoor(parts.requests, parts.engine).open()
     await parts.control.open()
     clock = run_clock(parts.sweep, every_s=settings.sweep_every_s)
+    keeping = run_clock(parts.retention, every_s=RETENTION_EVERY_S)
     http = parts.server.serve(sockets=[listener])
-    return [asyncio.create_task(door) for door in (results.run(), logs.run(), clock, http)]
+    return [asyncio.create_task(door) for door in (results.run(), logs.run(), clock, keeping, http)]
 
 
 async def _close_doors(parts: Parts, doors: list[asyncio.Task[None]]) -> None:

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from orchestrator.engine.keeping import Keeping
 from orchestrator.engine.port import Artifacts, Engine, Queries, Readiness, Registry
 from orchestrator.http.artifacts import ArtifactDoor
 from orchestrator.http.endpoints import Doors, endpoints_of
@@ -16,6 +17,7 @@ from orchestrator.http.middleware import RequestScope, request_id_of
 from orchestrator.http.openapi import openapi_document
 from orchestrator.http.operations import OperationsDoor
 from orchestrator.http.problems import problem, problem_of
+from orchestrator.http.retention import RetentionDoor
 from orchestrator.http.runs import RunDoor
 from orchestrator.http.starting import StartDoor
 from orchestrator.http.timeline import TimelineDoor
@@ -38,6 +40,7 @@ def create_app(
     queries: Queries,
     registry: Registry,
     artifacts: Artifacts,
+    keeping: Keeping,
     readiness: Readiness,
     settings: HttpSettings,
 ) -> FastAPI:
@@ -50,6 +53,7 @@ def create_app(
             timeline=TimelineDoor(engine, queries),
             artifacts=ArtifactDoor(artifacts, bytes_max=settings.artifact_bytes_max),
             operations=OperationsDoor(queries, readiness),
+            retention=RetentionDoor(keeping),
         )
     )
     # No interactive pages: they would load scripts from other people's servers.

@@ -18,6 +18,7 @@ from orchestrator.engine.views import (
 from orchestrator.http.artifacts import ArtifactDoor, ArtifactView
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
+from orchestrator.http.retention import RetentionDoor, retention_endpoints
 from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
 from orchestrator.http.starting import StartDoor, StartRunBody
 from orchestrator.http.timeline import EventsQuery, LogsQuery, TimelineDoor
@@ -53,6 +54,7 @@ class Doors:
     timeline: TimelineDoor
     artifacts: ArtifactDoor
     operations: OperationsDoor
+    retention: RetentionDoor
 
 
 def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
@@ -61,6 +63,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *_run_endpoints(doors.starting, doors.runs),
         *_timeline_endpoints(doors.timeline),
         *_artifact_endpoints(doors.artifacts),
+        *retention_endpoints(doors.retention),
         *_operation_endpoints(doors.operations, doors.workflows),
     )
 

@@ -7,10 +7,13 @@ import re
 import tempfile
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
 
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.engine.port import OpenArtifact, StoredArtifact
 from orchestrator.store.composed import Database
@@ -22,6 +25,7 @@ CHUNK_BYTES = 1 * MIB  # what one visit to a thread reads or writes
 ABANDONED_S = 24 * 3600  # an upload that has not grown for a day will not go on
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_LOCK = text("select pg_advisory_xact_lock(hashtextextended(:sha256, 0))")
 
 
 class ArtifactFolder:
@@ -38,13 +42,9 @@ class ArtifactFolder:
     async def put(self, chunks: AsyncIterator[bytes]) -> StoredArtifact:
         """The file is renamed before its row is written: a row never names a file that is not there."""
         try:
-            stored = await self._receive(chunks)
+            return await self._receive(chunks)
         except OSError as error:
-            raise Unavailable(f"the artifact could not be written: {error.strerror}") from error
-        note = insert(artifact).values(sha256=stored.sha256, size_bytes=stored.size_bytes)
-        async with self._database.transaction() as connection:
-            await connection.execute(note.on_conflict_do_nothing())
-        return stored
+            raise _not_written(error) from error
 
     async def read(self, sha256: str) -> OpenArtifact:
         if not _SHA256.fullmatch(sha256):
@@ -55,6 +55,13 @@ class ArtifactFolder:
             raise NotFound("artifact", sha256) from error
         return OpenArtifact(sha256, os.fstat(file.fileno()).st_size, _chunks_of(file))
 
+    async def remove(self, sha256: str) -> None:
+        """Delete the file of an artifact whose row is gone, unless it has been stored again."""
+        there = select(artifact.c.sha256).where(artifact.c.sha256 == sha256)
+        async with self._only_one_at(sha256) as connection:
+            if (await connection.execute(there)).first() is None:
+                await asyncio.to_thread(self._path(sha256).unlink, missing_ok=True)
+
     async def _receive(self, chunks: AsyncIterator[bytes]) -> StoredArtifact:
         descriptor, name = await asyncio.to_thread(tempfile.mkstemp, dir=self._incoming)
         incoming = _Incoming(Path(name), os.fdopen(descriptor, "wb"), self._bytes_max)
@@ -62,11 +69,30 @@ class ArtifactFolder:
             async for block in _blocks(chunks):
                 await asyncio.to_thread(incoming.write, block)
             sha256 = await asyncio.to_thread(incoming.finish)
-            await asyncio.to_thread(_move, incoming.place, self._path(sha256))
-            return StoredArtifact(sha256=sha256, size_bytes=incoming.size_bytes)
+            stored = StoredArtifact(sha256=sha256, size_bytes=incoming.size_bytes)
+            await self._keep(incoming.place, stored)
+            return stored
         except BaseException:
             incoming.abandon()
             raise
+
+    async def _keep(self, incoming: Path, stored: StoredArtifact) -> None:
+        """Stored again, its grace begins anew."""
+        note = insert(artifact).values(sha256=stored.sha256, size_bytes=stored.size_bytes)
+        renewed = note.on_conflict_do_update(index_elements=["sha256"], set_={"stored_at": func.now()})
+        async with self._only_one_at(stored.sha256) as connection:
+            try:
+                await asyncio.to_thread(_move, incoming, self._path(stored.sha256))
+            except OSError as error:  # of the disk, not of the database
+                raise _not_written(error) from error
+            await connection.execute(renewed)
+
+    @asynccontextmanager
+    async def _only_one_at(self, sha256: str) -> AsyncIterator[AsyncConnection]:
+        """A transaction during which nobody else stores or removes this file, in any orchestrator."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_LOCK, {"sha256": sha256})
+            yield connection
 
     def _path(self, sha256: str) -> Path:
         """Two levels, so that no folder gets too many entries."""
@@ -131,6 +157,10 @@ def _move(incoming: Path, place: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _not_written(error: OSError) -> Unavailable:
+    return Unavailable(f"the artifact could not be written: {error.strerror}")
 
 
 def _remove_abandoned(incoming: Path) -> None:

@@ -125,4 +125,4 @@ runner = _table(
     seen_at=_moment,
     left_at=_moment,
 )
-artifact = _table("artifact", sha256=Text, size_bytes=BigInteger)
+artifact = _table("artifact", sha256=Text, size_bytes=BigInteger, stored_at=_moment)
