@@ -1,0 +1,34 @@
+"""`penstock prune` and `penstock retention`, against a real Penstock."""
+
+from tests.cli.conftest import PRESS, Shell
+
+PROJECT = ("--project", "keeping")  # of these tests alone: others count their runs
+
+
+def test_retention_is_told_and_set(penstock: Shell) -> None:
+    assert "30d (the default)" in penstock("retention", "get", "--project", "untouched").out
+
+    assert penstock("retention", "set", "90d", *PROJECT).out == "keeping: 90d\n"
+
+    assert penstock("retention", "get", *PROJECT, "-o", "json").document["retention"] == "90d"
+
+
+def test_a_wrong_duration_is_refused_with_an_example(penstock: Shell) -> None:
+    refused = penstock("prune", "--older-than", "long", *PROJECT)
+
+    assert refused.code == 1
+    assert "expected a duration like" in refused.err
+
+
+def test_prune_tells_what_it_would_delete_and_then_deletes_it(penstock: Shell) -> None:
+    penstock("apply", penstock.write("press.yaml", PRESS))
+    run = penstock("run", "press-pages", "-i", "text=x", "--wait", "-o", "json").document["id"]
+
+    foretold = penstock("prune", "--dry-run", "--older-than", "0s")
+    assert foretold.out.startswith("would be deleted:\n  runs")
+    assert penstock("runs", "get", run).code == 0
+    done = penstock("prune", "--older-than", "0s", "-o", "json").document
+
+    assert done["runs"] >= 1
+    assert done["events"] > done["runs"]
+    assert penstock("runs", "get", run).code == 1
