@@ -17,7 +17,9 @@ from orchestrator.domain.events import (
     ReadyWentUnclaimed,
     RetryCameDue,
     RunEvent,
+    TimerWentOff,
 )
+from orchestrator.domain.invariants import check
 from orchestrator.domain.plan import Plan, make_plan
 from orchestrator.domain.run import Run
 from penstock.contracts.failure import ErrorClass, Failure
@@ -38,8 +40,10 @@ NO_RETRY = RETRY_PROFILES["none"]
 
 
 def node(name: str, *needs: str, **fields: Any) -> NodeDefinition:
-    """A node of agent `worker`. `with_`, `if_`, `run_if`, `retry`, `timeout` … go in as they are."""
-    return NodeDefinition(name=name, agent=fields.pop("agent", "worker"), needs=needs, **fields)
+    """A node of agent `worker`, unless it does something else. `with_`, `if_`, `retry` … go in as they are."""
+    is_other = any(key in fields for key in ("workflow", "approval", "wait"))
+    agent = None if is_other else fields.pop("agent", "worker")
+    return NodeDefinition(name=name, agent=agent, needs=needs, **fields)
 
 
 def workflow(
@@ -47,8 +51,11 @@ def workflow(
     on_failure: OnFailure = OnFailure.STOP,
     output: Json = None,
     timeout: timedelta = timedelta(hours=2),
+    **fields: Any,
 ) -> WorkflowDefinition:
-    return WorkflowDefinition(name="demo", nodes=nodes, on_failure=on_failure, output=output, timeout=timeout)
+    return WorkflowDefinition(
+        name="demo", nodes=nodes, on_failure=on_failure, output=output, timeout=timeout, **fields
+    )
 
 
 def plan(*nodes: NodeDefinition, **fields: Any) -> Plan:
@@ -91,8 +98,9 @@ def token(of: str) -> UUID:
 class Story:
     """A run that is told what happens to it, step by step; remembers every decision."""
 
-    def __init__(self, plan: Plan, *, input: bytes = b"{}") -> None:
-        first = begin(id=RUN_ID, project="default", plan=plan, input=input, evaluate=evaluate)
+    def __init__(self, plan: Plan, *, input: bytes = b"{}", **fields: Any) -> None:
+        first = begin(id=RUN_ID, project="default", plan=plan, input=input, evaluate=evaluate, **fields)
+        check(first.run)
         self.run: Run = first.run
         self.last: Decision = first
         self.decisions: list[Decision] = [first]
@@ -100,6 +108,7 @@ class Story:
     def tell(self, event: RunEvent) -> Decision:
         self.last = decide(self.run, event, evaluate=evaluate)
         self.run = self.last.run
+        check(self.run)
         self.decisions.append(self.last)
         return self.last
 
@@ -144,6 +153,9 @@ class Story:
         return self.tell(
             ReadyWentUnclaimed(node=name, attempt=current.attempt, publication=current.publication)
         )
+
+    def wake(self, name: str, *, overdue: bool = False) -> Decision:
+        return self.tell(TimerWentOff(name, self.run.nodes[name].attempt, overdue))
 
     def cancel(self, reason: str = "enough") -> Decision:
         return self.tell(CancelRequested(by="ada", reason=reason))

@@ -12,10 +12,12 @@ FOLDER = Path(orchestrator.domain.__file__).parent
 FILES = sorted(FOLDER.glob("**/*.py"))
 ALLOWED = {
     "collections",
+    "contextlib",
     "dataclasses",
     "datetime",
     "enum",
     "functools",
+    "hashlib",
     "itertools",
     "math",
     "typing",

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock.contracts.duration import format_duration, parse_duration, parse_size
 from penstock.definition import agent, check, read
-from penstock.definition.duration import format_duration, parse_duration, parse_size
 from penstock.definition.schema import agent_schema, as_text, workflow_schema
 from penstock.definition.schemas import compile_schema, schema_problems
 

@@ -14,11 +14,11 @@ from typer.main import get_command
 from agent_runner.settings import Settings as RunnerSettings
 from orchestrator.settings import Settings as OrchestratorSettings
 from penstock.contracts.agent import SandboxLimits
+from penstock.contracts.duration import parse_duration, parse_size
 from penstock.contracts.failure import RETRYABLE, ErrorClass
 from penstock.contracts.workflow import RETRY_PROFILES
 from penstock.definition import check
 from penstock.definition.agent import AGENT_KEYS, SANDBOX_KEYS
-from penstock.definition.duration import parse_duration, parse_size
 from penstock.definition.read import NODE_KEYS, NODE_KEYS_LATER, WORKFLOW_KEYS, WORKFLOW_KEYS_LATER
 from penstock_cli.main import app
 from tests.house.documents import PAGES, ROOT, anchors, blocks, links, names, prose, rows

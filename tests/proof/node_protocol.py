@@ -205,18 +205,7 @@ class NodeProtocol:
 
 
 def _read_back(run: Run, kept: Node) -> Run:
-    return rebuild(
-        id=run.id,
-        project=run.project,
-        plan=PLAN,
-        state=run.state,
-        version=run.version,
-        input=run.input,
-        nodes={NAME: kept},
-        output=run.output,
-        failure=run.failure,
-        cancel_reason=run.cancel_reason,
-    )
+    return rebuild(replace(run, nodes=PLAN.beginning), {NAME: kept})
 
 
 def _steps_of_runner(world: World, index: int, runner: Runner) -> Iterator[tuple[str, World]]:

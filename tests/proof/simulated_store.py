@@ -44,25 +44,15 @@ class SimulatedStore:
 
     def load(self) -> Run:
         """A new value from rows only: nothing of what the core had in memory comes back."""
-        return rebuild(
-            id=self._run.id,
-            project=self._run.project,
-            plan=self._plan,
-            state=self._run.state,
-            version=self._run.version,
-            input=self._run.input,
-            nodes={name: row.node for name, row in self.rows.items()},
-            output=self._run.output,
-            failure=self._run.failure,
-            cancel_reason=self._run.cancel_reason,
-        )
+        blank = replace(self._run, nodes=self._plan.beginning)
+        return rebuild(blank, {name: row.node for name, row in self.rows.items()})
 
     def save(self, before: Run, decision: Decision, *, now: float) -> None:
         """As sql/save.sql does it: refused unless the run and every node are what the decision was made on."""
         if before.version != self.version:
             raise Stale
         for name in decision.changed:
-            old, row = before.nodes[name], self.rows.get(name)
+            old, row = before.nodes.get(name) or Node(), self.rows.get(name)
             assert old.has_row == (row is not None), f"'{name}': insert or update, the core is wrong"
             if row is not None and (row.node.attempt, row.node.token) != (old.attempt, old.token):
                 raise Stale

@@ -16,6 +16,12 @@ class Kind(StrEnum):
     RUN_CANCELLING = "run.cancelling"
     RUN_CANCELLED = "run.cancelled"
     RUN_RETRIED = "run.retried"
+    RUN_QUEUED = "run.queued"  # its concurrency key has no free slot
+    RUN_DEQUEUED = "run.dequeued"
+    RUN_PAUSED = "run.paused"
+    RUN_RESUMED = "run.resumed"
+    RUN_COMPENSATING = "run.compensating"
+    RUN_COMPENSATED = "run.compensated"
     NODE_READY = "node.ready"
     NODE_STARTED = "node.started"
     NODE_SUCCEEDED = "node.succeeded"
@@ -24,6 +30,14 @@ class Kind(StrEnum):
     NODE_SKIPPED = "node.skipped"
     NODE_CANCELLED = "node.cancelled"
     NODE_RELEASED = "node.released"  # given back by a runner before it began
+    NODE_SUSPENDED = "node.suspended"  # waits without a runner; `code` says for what
+    NODE_EXPANDED = "node.expanded"  # a `foreach` has its list
+    NODE_REPEATED = "node.repeated"  # an iteration ended well, and another one follows
+    NODE_CHILD_STARTED = "node.child_started"  # the run of a sub-workflow
+    NODE_COMPENSATING = "node.compensating"
+    NODE_COMPENSATED = "node.compensated"
+    NODE_COMPENSATION_FAILED = "node.compensation_failed"
+    NODE_COMPENSATION_SKIPPED = "node.compensation_skipped"  # a person decided so
 
 
 class TimelineEvent(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -5,20 +5,21 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TypeVar
 
-from penstock.contracts.names import did_you_mean, is_name
-from penstock.contracts.workflow import Json
-from penstock.definition.document import Key, Path
-from penstock.definition.duration import (
+from penstock.contracts.duration import (
     DURATION_EXPECTED,
     SIZE_EXPECTED,
     format_duration,
     parse_duration,
     parse_size,
 )
+from penstock.contracts.names import did_you_mean, is_name
+from penstock.contracts.workflow import Json
+from penstock.definition.document import Key, Path
 from penstock.definition.report import Report, described
 
 E = TypeVar("E", bound=StrEnum)
 
+INSTANT = timedelta(milliseconds=1)  # the shortest time that something may take
 NAME_EXPECTED = "a name: a lower-case letter, then at most 62 letters, digits and hyphens"
 
 
@@ -36,12 +37,10 @@ class Fields:
     def at(self, key: str) -> Path:
         return (*self.path, key)
 
-    def only(self, keys: tuple[str, ...], *, later: tuple[str, ...] = ()) -> None:
-        """Refuse every key that is not among `keys`; those of `later` are known, but not supported yet."""
+    def only(self, keys: tuple[str, ...]) -> None:
+        """Refuse every key that is not among `keys`."""
         for key in self.value:
-            if key in later:
-                self.report.error(self.at(key), f"'{key}' is not supported yet")
-            elif key not in keys:
+            if key not in keys:
                 hint = self.report.hint(key, keys) or f"; expected one of {', '.join(keys)}"
                 self.report.error(self.at(key), f"unknown key '{key[:60]}'{hint}")
 
@@ -67,6 +66,18 @@ class Fields:
         self.wrong(key, "text", value)
         return default
 
+    def optional_text(self, key: str) -> str | None:
+        """The text, or None if there is none or if it is no text, which is told here."""
+        text = self.text(key)
+        return text if isinstance(self.value.get(key), str) else None
+
+    def boolean(self, key: str, default: bool) -> bool:
+        value = self.value.get(key, default)
+        if isinstance(value, bool):
+            return value
+        self.wrong(key, "true or false", value)
+        return default
+
     def name(self, key: str, default: str = "") -> str:
         value = self.value.get(key, default)
         if key not in self.value or (isinstance(value, str) and is_name(value)):
@@ -74,15 +85,14 @@ class Fields:
         self.wrong(key, NAME_EXPECTED, value)
         return default
 
-    def choice(self, key: str, choices: type[E], default: E, *, later: tuple[str, ...] = ()) -> E:
-        """One of an enumeration's values; those of `later` are known, but not supported yet."""
+    def choice(self, key: str, choices: type[E], default: E) -> E:
+        """One of an enumeration's values."""
         value = self.value.get(key, default)
         options = [str(option) for option in choices]
         if isinstance(value, str) and value in options:
             return choices(value)
         hint = did_you_mean(value, options) if isinstance(value, str) else ""
-        got = f"'{value}' is not supported yet" if value in later else f"got {described(value)}{hint}"
-        self.report.error(self.at(key), f"expected one of {', '.join(options)}; {got}")
+        self.report.error(self.at(key), f"expected one of {', '.join(options)}; got {described(value)}{hint}")
         return default
 
     def duration(self, key: str, default: timedelta, *, least: timedelta, most: timedelta) -> timedelta:

@@ -1,13 +1,24 @@
-"""What a person or a deadline asks of a whole run: cancel, retry."""
+"""What a person or a deadline asks of a whole run: begin, pause, resume, cancel, retry, undo."""
 
 from collections import deque
 
+from orchestrator.domain import undo
 from orchestrator.domain.draft import Draft
-from orchestrator.domain.ending import cancel_all
-from orchestrator.domain.events import CancelRequested, DeadlinePassed, RetryRequested
+from orchestrator.domain.ending import cancel_all, hold_offers
+from orchestrator.domain.events import (
+    CancelRequested,
+    CompensateRequested,
+    DeadlinePassed,
+    PauseRequested,
+    ResumeRequested,
+    RetryRequested,
+)
+from orchestrator.domain.foreach import carry_on
 from orchestrator.domain.node import NODE_ENDED, Node, NodeState
+from orchestrator.domain.offering import publish
 from orchestrator.domain.readiness import start_or_skip
-from orchestrator.domain.run import RunState
+from orchestrator.domain.run import Pause, PauseCause, RunState
+from orchestrator.domain.unit import is_item, node_of
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
@@ -15,9 +26,39 @@ from penstock.contracts.value import replace
 RETRIED_NAMES_MAX = 100  # how many names the event lists; 5,000 would not fit into a message
 
 
+def begin_nodes(draft: Draft) -> None:
+    """Start what needs nothing. A root that cannot begin fails, and may cancel those after it."""
+    for name in draft.plan.roots:
+        if draft.node(name).state is NodeState.WAITING and draft.state is RunState.RUNNING:
+            start_or_skip(draft, name)
+
+
+def grant_slot(draft: Draft) -> None:
+    """The run leaves the queue of its concurrency key."""
+    draft.move(RunState.RUNNING)
+    draft.tell(Kind.RUN_DEQUEUED)
+    begin_nodes(draft)
+
+
+def pause(draft: Draft, event: PauseRequested) -> None:
+    """What runs goes on to its end, nothing new starts, no runner is held."""
+    draft.move(RunState.PAUSED)
+    draft.pause = Pause(PauseCause.PERSON, by=event.by, reason=event.reason)
+    draft.tell(Kind.RUN_PAUSED, cause=PauseCause.PERSON, by=event.by, reason=event.reason)
+    hold_offers(draft)
+
+
+def resume(draft: Draft, event: ResumeRequested) -> None:
+    draft.move(RunState.RUNNING)
+    draft.pause = None
+    draft.tell(Kind.RUN_RESUMED, by=event.by)
+    _go_on(draft)
+
+
 def cancel(draft: Draft, event: CancelRequested) -> None:
     """Nothing new starts, what runs is asked to stop; the run has ended when the last of them has."""
     draft.move(RunState.CANCELLING)
+    draft.pause = None
     draft.cancel_reason = event.reason
     draft.tell(Kind.RUN_CANCELLING, by=event.by, reason=event.reason)
     cancel_all(draft, reason=event.reason)
@@ -34,19 +75,28 @@ def pass_deadline(draft: Draft, _event: DeadlinePassed) -> None:
     cancel_all(draft, reason="the run took too long")
 
 
+def compensate(draft: Draft, event: CompensateRequested) -> None:
+    undo.begin_undo(draft, by=event.by, reason=event.reason)
+
+
 def retry(draft: Draft, event: RetryRequested) -> None:
     """Everything that did not succeed begins afresh; what succeeded keeps its result (requirement V11)."""
-    names = _nodes_to_reset(draft)
+    if draft.pause is not None and draft.pause.cause is PauseCause.COMPENSATION:
+        undo.retry_steps(draft, event)
+        return
+    names = nodes_to_reset(draft)
     draft.move(RunState.RUNNING)
+    draft.pause = None
     draft.failure = None
     draft.cancel_reason = None
     draft.tell(Kind.RUN_RETRIED, by=event.by, nodes=list(names)[:RETRIED_NAMES_MAX], nodes_total=len(names))
     for name in names:
         draft.put(name, _reset(draft.node(name)))
-    _begin_again(draft, names)
+    _reset_items(draft, names)
+    _go_on(draft)
 
 
-def _nodes_to_reset(draft: Draft) -> dict[str, None]:
+def nodes_to_reset(draft: Draft) -> dict[str, None]:
     """Failed and cancelled nodes, and the skipped ones downstream of them, in the order of the search.
 
     A skipped node whose needs all keep their results would only be skipped again: it stays.
@@ -63,24 +113,46 @@ def _nodes_to_reset(draft: Draft) -> dict[str, None]:
     return names
 
 
+def _reset_items(draft: Draft, names: dict[str, None]) -> None:
+    for name, node in draft.units():
+        to_do = node.state in NODE_ENDED and node.state is not NodeState.SUCCEEDED
+        if to_do and is_item(name) and node_of(name) in names:
+            draft.put(name, _reset(node))
+
+
 def _reset(node: Node) -> Node:
     return replace(
         node,
         state=NodeState.WAITING,
         publication=0,
         first_attempt=node.attempt + 1,
+        iteration=1,
+        previous=None,
         failure=None,
+        detail=None,
         was_reset=True,
     )
 
 
-def _begin_again(draft: Draft, names: dict[str, None]) -> None:
-    """Count anew what each node waits for, then begin those that wait for nothing."""
-    for name in names:
+def _go_on(draft: Draft) -> None:
+    """Count anew what each node waits for, begin those that wait for nothing, and offer again what is ready.
+
+    O(nodes + edges): while the run was paused, ends were not passed on.
+    """
+    waiting = [name for name in draft.plan.nodes if draft.node(name).state is NodeState.WAITING]
+    beginners = []
+    for name in waiting:
         needs = draft.plan.nodes[name].upstream
         unresolved = sum(draft.node(need).state not in NODE_ENDED for need in needs)
-        draft.put(name, replace(draft.node(name), unresolved=unresolved))
-    beginners = [name for name in names if draft.node(name).unresolved == 0]
+        if unresolved != draft.node(name).unresolved:
+            draft.put(name, replace(draft.node(name), unresolved=unresolved))
+        if unresolved == 0:
+            beginners.append(name)
+    for name, node in draft.units():
+        if node.state is NodeState.READY:
+            publish(draft, name, replace(node, publication=node.publication + 1))
+        elif draft.plan.planned(name).definition.foreach is not None and name in draft.plan.nodes:
+            carry_on(draft, name)
     for name in beginners:
         if draft.node(name).state is NodeState.WAITING:
             start_or_skip(draft, name)

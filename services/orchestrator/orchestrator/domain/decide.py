@@ -7,29 +7,46 @@ from collections.abc import Mapping
 from typing import assert_never
 from uuid import UUID
 
-from orchestrator.domain import attempts, control
+from orchestrator.domain import attempts, control, undo, waking
 from orchestrator.domain.decision import Decision, Outcome
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.events import (
+    RUN_WIDE,
+    Answered,
     AttemptClaimed,
     AttemptFailed,
     AttemptReleased,
     AttemptSucceeded,
+    CacheAnswered,
     CancelRequested,
+    ChildEnded,
+    ChildStarted,
+    CompensateRequested,
     DeadlinePassed,
+    EventArrived,
     LeaseLapsed,
+    PauseRequested,
     ReadyWentUnclaimed,
+    ResumeRequested,
     RetryCameDue,
     RetryRequested,
     RunEvent,
+    RunWideEvent,
+    SkipRequested,
+    SlotGranted,
+    TimerWentOff,
 )
+from orchestrator.domain.finish import tell_parent
 from orchestrator.domain.node import NodeState
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.readiness import settle, start_or_skip
-from orchestrator.domain.run import Run, RunState
+from orchestrator.domain.readiness import settle
+from orchestrator.domain.refusals import why_refused
+from orchestrator.domain.run import PRIORITY_DEFAULT, RUN_ENDED, Parent, Run, RunState
 from orchestrator.domain.timely import is_timely, speaks_of_current, untimely
+from orchestrator.domain.unit import undo_name
 from penstock.contracts.template import Evaluate
 from penstock.contracts.timeline import Kind
+from penstock.contracts.value import replace
 
 
 class UnknownNode(KeyError):
@@ -46,13 +63,20 @@ def begin(
     labels: Mapping[str, str] | None = None,
     traceparent: str | None = None,
     by: str | None = None,
+    priority: int = PRIORITY_DEFAULT,
+    parent: Parent | None = None,
+    pins: Mapping[str, int] | None = None,
+    queued: bool = False,
 ) -> Decision:
-    """A new run, its roots ready. `input` is JSON that the workflow's schema accepts."""
+    """A new run, its roots ready; `queued`: its concurrency key has no slot, and `SlotGranted` begins it.
+
+    `input` is JSON that the workflow's schema accepts.
+    """
     run = Run(
         id=id,
         project=project,
         plan=plan,
-        state=RunState.RUNNING,
+        state=RunState.QUEUED if queued else RunState.RUNNING,
         version=0,
         nodes=plan.beginning,
         input=input,
@@ -61,46 +85,73 @@ def begin(
         failed_nodes=0,
         traceparent=traceparent,
         labels=labels or {},
+        priority=priority,
+        started_by=by,
+        parent=parent,
+        pins=pins or {},
     )
     draft = Draft(run, evaluate)
-    started_by = {"by": by} if by else {}
-    draft.tell(Kind.RUN_STARTED, workflow=plan.definition.name, version=plan.version, **started_by)
-    for name in plan.roots:
-        # A root that cannot begin fails, and may cancel those after it.
-        if draft.node(name).state is NodeState.WAITING:
-            start_or_skip(draft, name)
-    settle(draft)
-    return draft.decision()
+    draft.tell(Kind.RUN_STARTED, workflow=plan.definition.name, version=plan.version, **_origin(by, parent))
+    if queued:
+        draft.tell(Kind.RUN_QUEUED)
+        return draft.decision()
+    control.begin_nodes(draft)
+    return _settled(draft, run)
+
+
+def _origin(by: str | None, parent: Parent | None) -> dict[str, str]:
+    """Who started the run, as the timeline tells it."""
+    origin = {"by": by} if by else {}
+    if parent is not None:
+        origin |= {"parent_run": str(parent.run), "parent_node": parent.node}
+    return origin
 
 
 def decide(run: Run, event: RunEvent, *, evaluate: Evaluate) -> Decision:
     """What the event means for the run. One that is not timely changes nothing, and its outcome says why."""
     node = None
-    if not isinstance(event, (CancelRequested, RetryRequested, DeadlinePassed)):
-        if event.node not in run.nodes:
+    if isinstance(event, ChildEnded):
+        event = _addressed(run, event)
+    if not isinstance(event, RUN_WIDE):
+        node = run.nodes.get(event.node)
+        if node is None:
             raise UnknownNode(event.node)
-        node = run.nodes[event.node]
         if not speaks_of_current(node, event):
             return Decision(run=run, outcome=Outcome.LATE)
     if not is_timely(run, node, event):
         return Decision(run=run, outcome=untimely(run, node, event))
-    if isinstance(event, AttemptClaimed) and not is_of_its_pool(run, event):
-        return Decision(run=run, outcome=Outcome.REFUSED)
+    reason = why_refused(run, event)
+    if reason is not None:
+        return Decision(run=run, outcome=Outcome.REFUSED, reason=reason)
     draft = Draft(run, evaluate)
-    _apply(draft, event)
+    if not _apply(draft, event):
+        return Decision(run=run, outcome=Outcome.LATE, commands=draft.orders)
+    held = isinstance(event, AttemptClaimed) and event.refusal is not None
+    return _settled(draft, run, Outcome.HELD if held else Outcome.APPLIED)
+
+
+def _addressed(run: Run, event: ChildEnded) -> ChildEnded:
+    """A child speaks to the node that started it; when that node is being undone, its undoing is meant."""
+    undo = run.nodes.get(undo_name(event.node))
+    if undo is None or undo.state is not NodeState.RUNNING:
+        return event
+    return replace(event, node=undo_name(event.node), attempt=undo.attempt)
+
+
+def _settled(draft: Draft, before: Run, outcome: Outcome = Outcome.APPLIED) -> Decision:
     settle(draft)
-    return draft.decision()
+    if draft.state in RUN_ENDED and (draft.state is not before.state or before.version == 0):
+        tell_parent(draft)
+    return draft.decision(outcome)
 
 
-def is_of_its_pool(run: Run, event: AttemptClaimed) -> bool:
-    """Whether the runner that asks may take this node at all."""
-    return event.pool is None or event.pool == run.plan.nodes[event.node].definition.pool
-
-
-def _apply(draft: Draft, event: RunEvent) -> None:
+def _apply(draft: Draft, event: RunEvent) -> bool:
+    """Whether the event changed anything."""
     match event:
         case AttemptSucceeded():
             attempts.succeed(draft, event)
+        case AttemptClaimed() if event.refusal is not None:
+            attempts.hold(draft, event)
         case AttemptClaimed():
             attempts.claim(draft, event)
         case AttemptFailed():
@@ -113,10 +164,39 @@ def _apply(draft: Draft, event: RunEvent) -> None:
             attempts.retry(draft, event)
         case ReadyWentUnclaimed():
             attempts.publish_again(draft, event)
+        case TimerWentOff():
+            return waking.timer(draft, event)
+        case EventArrived():
+            return waking.event(draft, event)
+        case Answered():
+            waking.answer(draft, event)
+        case CacheAnswered():
+            return waking.cache_answer(draft, event)
+        case ChildStarted():
+            return waking.child_started(draft, event)
+        case ChildEnded():
+            return waking.child_ended(draft, event)
+        case _:
+            _apply_to_run(draft, event)
+    return True
+
+
+def _apply_to_run(draft: Draft, event: RunWideEvent) -> None:
+    match event:
+        case SlotGranted():
+            control.grant_slot(draft)
         case CancelRequested():
             control.cancel(draft, event)
+        case PauseRequested():
+            control.pause(draft, event)
+        case ResumeRequested():
+            control.resume(draft, event)
         case RetryRequested():
             control.retry(draft, event)
+        case SkipRequested():
+            undo.skip_steps(draft, event)
+        case CompensateRequested():
+            control.compensate(draft, event)
         case DeadlinePassed():
             control.pass_deadline(draft, event)
         case _:

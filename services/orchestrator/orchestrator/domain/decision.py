@@ -4,7 +4,8 @@ from enum import StrEnum
 from typing import TypeAlias
 from uuid import UUID
 
-from orchestrator.domain.run import Run
+from orchestrator.domain.run import Parent, Run
+from penstock.contracts.failure import Failure
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import Value
 from penstock.contracts.workflow import Json
@@ -27,7 +28,69 @@ class StopAttempt(Value, frozen=True):
     runner: str
 
 
-Command: TypeAlias = PublishReady | StopAttempt
+class StartChild(Value, frozen=True):
+    """Start the sub-workflow of this attempt, or find the run that was started for it before."""
+
+    node: str
+    attempt: int
+    workflow: str
+    version: int
+    input: bytes
+
+
+class CancelChild(Value, frozen=True):
+    node: str
+    run: UUID
+    reason: str
+
+
+class CompensateChild(Value, frozen=True):
+    """Undo the run that was the sub-workflow of `node`."""
+
+    node: str
+    run: UUID
+    reason: str
+
+
+class TellParent(Value, frozen=True):
+    """This run was a sub-workflow and has ended."""
+
+    parent: Parent
+    state: str
+    output: bytes | None
+    failure: Failure | None
+
+
+class LookBack(Value, frozen=True):
+    """See whether the event that this node waits for came before."""
+
+    node: str
+    attempt: int
+    type: str
+    look_back_s: float
+
+
+class AskCache(Value, frozen=True):
+    node: str
+    attempt: int
+    key: str
+    agent: str
+
+
+class KeepOutput(Value, frozen=True):
+    """Keep this output under the key for `ttl_s`."""
+
+    node: str
+    agent: str
+    key: str
+    output: bytes
+    ttl_s: float
+
+
+Effect: TypeAlias = StartChild | CancelChild | CompensateChild | TellParent | LookBack | AskCache | KeepOutput
+"""What the engine does after the commit. Each is done again when a timer finds that nothing came of it."""
+
+Command: TypeAlias = PublishReady | StopAttempt | Effect
 
 
 class Fact(Value, frozen=True):
@@ -46,13 +109,16 @@ class Outcome(StrEnum):
     REPEATED = "repeated"  # it took effect before: the same answer again
     LATE = "late"  # the state it speaks of has passed
     REFUSED = "refused"  # not in a state for it
+    HELD = "held"  # a claim that must wait: the run changed, but the runner does not have it
 
 
 class Decision(Value, frozen=True):
-    """`changed` names the nodes that differ between the old run and `run`; `facts` end at `run.version`."""
+    """`changed` names the units that differ between the old run and `run`; `facts` end at `run.version`.
+    `reason` says to a person why the event was refused."""
 
     run: Run
     outcome: Outcome
     commands: tuple[Command, ...] = ()
     facts: tuple[Fact, ...] = ()
     changed: tuple[str, ...] = ()
+    reason: str = ""

@@ -27,7 +27,7 @@ def _lines() -> Iterator[str]:
     yield from _diagram(NODE_STEPS, first=NodeState.WAITING, last=NODE_ENDED)
     yield ""
     yield "## A run"
-    yield from _diagram(RUN_STEPS, first=RunState.RUNNING, last=RUN_ENDED)
+    yield from _diagram(RUN_STEPS, first=RunState.QUEUED, last=RUN_ENDED)
     yield ""
     yield "## When an event is timely"
     yield "In any other state it changes nothing: it is answered as repeated, late or refused, and counted. An event"
@@ -52,7 +52,7 @@ def _diagram(steps: Mapping[tuple[S, S], str], *, first: S, last: frozenset[S]) 
 def _table() -> Iterator[str]:
     for event, timely in TIMELY.items():
         runs = " or ".join(state.value for state in RunState if state in timely.run_states)
-        node = timely.node_state.value if timely.node_state else "–"
+        node = " or ".join(state.value for state in NodeState if state in (timely.node_states or ())) or "–"
         yield f"| `{event.__name__}` | {runs} | {node} |"
 
 

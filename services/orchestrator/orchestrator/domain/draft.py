@@ -29,9 +29,11 @@ class Draft:
         "failure",
         "open_nodes",
         "output",
+        "pause",
         "plan",
         "run",
         "state",
+        "undo",
     )
 
     def __init__(self, run: Run, evaluate: Evaluate) -> None:
@@ -45,7 +47,9 @@ class Draft:
         self.failure = run.failure
         self.output = run.output
         self.cancel_reason = run.cancel_reason
-        self.ended: deque[str] = deque()  # nodes whose dependents have not been told yet
+        self.pause = run.pause
+        self.undo = run.undo
+        self.ended: deque[str] = deque()  # units whose end has not been followed up yet
         self.decoded: dict[str, Json] = {}  # outputs that expressions asked for, decoded once
         self._changes: dict[str, Node] = {}
         self._facts: list[Fact] = []
@@ -54,18 +58,34 @@ class Draft:
     def node(self, name: str) -> Node:
         return self._changes.get(name) or self.run.nodes[name]
 
+    def unit(self, name: str) -> Node | None:
+        """The item or undoing of this name, if it has begun."""
+        return self._changes.get(name) or self.run.nodes.get(name)
+
+    def units(self) -> list[tuple[str, Node]]:
+        """All units as they are now. O(units)."""
+        known = [(name, self._changes.get(name, node)) for name, node in self.run.nodes.items()]
+        return known + [(name, node) for name, node in self._changes.items() if name not in self.run.nodes]
+
     def put(self, name: str, node: Node) -> None:
-        """Give a node its new value, and keep the counters."""
-        old, new = self.node(name).state, node.state
+        """Give a unit its new value, and keep the counters."""
+        old, new = (self.unit(name) or _NEW).state, node.state
         self._changes[name] = node
         if old is new:
             return
         assert (old, new) in NODE_STEPS, f"no node goes from {old} to {new}"
-        self.open_nodes += (new not in NODE_ENDED) - (old not in NODE_ENDED)
         self.active_nodes += (new in NODE_ACTIVE) - (old in NODE_ACTIVE)
-        self.failed_nodes += (new is NodeState.FAILED) - (old is NodeState.FAILED)
-        if new in NODE_ENDED:
+        ends = (new in NODE_ENDED) - (old in NODE_ENDED)
+        if name in self.plan.nodes:
+            self.open_nodes -= ends
+            self.failed_nodes += (new is NodeState.FAILED) - (old is NodeState.FAILED)
+        if ends > 0:
             self.ended.append(name)
+
+    @property
+    def next_version(self) -> int:
+        """What the next fact will make the run's version."""
+        return self.run.version + len(self._facts) + 1
 
     def move(self, state: RunState) -> None:
         """Give the run its new state."""
@@ -83,7 +103,11 @@ class Draft:
     def order(self, command: Command) -> None:
         self._commands.append(command)
 
-    def decision(self) -> Decision:
+    @property
+    def orders(self) -> tuple[Command, ...]:
+        return tuple(self._commands)
+
+    def decision(self, outcome: Outcome = Outcome.APPLIED) -> Decision:
         run = replace(
             self.run,
             state=self.state,
@@ -95,12 +119,14 @@ class Draft:
             output=self.output,
             failure=self.failure,
             cancel_reason=self.cancel_reason,
+            pause=self.pause,
+            undo=self.undo,
         )
         check_ends(run)
         assert self._facts, "a change without a fact: the run's version would not tell it"
         return Decision(
             run=run,
-            outcome=Outcome.APPLIED,
+            outcome=outcome,
             commands=tuple([command for command in self._commands if self._stands(command)]),
             facts=tuple(self._facts),
             changed=tuple([name for name, node in self._changes.items() if node.has_row]),
@@ -109,3 +135,6 @@ class Draft:
     def _stands(self, command: Command) -> bool:
         """An offer made early in a decision may be void at its end: another node failed and stopped the run."""
         return not isinstance(command, PublishReady) or self.node(command.node).state is NodeState.READY
+
+
+_NEW = Node()

@@ -1,101 +1,117 @@
-"""How things end: a node for good, what must not start after it, and at last the run."""
+"""How a unit ends otherwise than by success, and what must not start after it."""
 
 from collections.abc import Mapping
 
-from orchestrator.domain.decision import StopAttempt
+from orchestrator.domain.decision import CancelChild, StopAttempt
+from orchestrator.domain.detail import Child
 from orchestrator.domain.draft import Draft
-from orchestrator.domain.node import NODE_ENDED, NodeState
-from orchestrator.domain.resolve import Unresolvable, run_output
-from orchestrator.domain.run import RunState
+from orchestrator.domain.node import NODE_ENDED, Node, NodeState
+from orchestrator.domain.run import Pause, PauseCause, RunState
+from orchestrator.domain.unit import node_of
 from penstock.contracts.failure import Failure
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
 from penstock.contracts.workflow import Json, OnFailure, RunIf
 
 NOTHING_TOLD: Mapping[str, Json] = {}
+_GOES_ON = (OnFailure.CONTINUE, OnFailure.PAUSE)
 
 
 def may_start(draft: Draft, name: str) -> bool:
-    """Whether the node may begin an attempt: a run that stops lets only its `run_if: all_done` nodes begin."""
-    if draft.state is not RunState.RUNNING:
-        return False
-    if draft.failure is None or draft.plan.on_failure is OnFailure.CONTINUE:
+    """Whether the unit may begin an attempt: a run that stops lets only its `run_if: all_done` nodes begin.
+
+    In a paused run it may, but is not offered before the run goes on.
+    """
+    if draft.state is RunState.COMPENSATING:
         return True
-    return draft.plan.nodes[name].definition.run_if is RunIf.ALL_DONE
+    if draft.state not in (RunState.RUNNING, RunState.PAUSED):
+        return False
+    if draft.failure is None or draft.plan.on_failure in _GOES_ON:
+        return True
+    return draft.plan.planned(name).definition.run_if is RunIf.ALL_DONE
 
 
 def fail_node(draft: Draft, name: str, failure: Failure, *, told: Mapping[str, Json] = NOTHING_TOLD) -> None:
-    """Failed for good. The first one gives the run its failure, and stops what its author wants stopped.
+    """Failed for good. The first node that does gives the run its failure, and stops what is to be stopped.
 
-    `told` is what its runner measured.
+    `told` is what its runner measured. An item or an undoing fails alone: who it is a part of decides.
     """
-    node = draft.node(name)
-    failed = replace(
-        node,
-        state=NodeState.FAILED,
-        token=None,
-        unresolved=0,
-        failure=failure,
-        wake_in=None,
-        was_reset=False,
-    )
-    draft.put(name, failed)
+    node = draft.unit(name) or Node()
+    draft.put(name, replace(_ended(node, NodeState.FAILED), failure=failure))
     draft.tell_of(Kind.NODE_FAILED, name, node.attempt, failure=failure, **told)
-    if draft.failure is not None:
+    if name not in draft.plan.nodes:
         return
-    draft.failure = replace(failure, message=f"node '{name}' failed: {failure.message}").cut()
-    if draft.plan.on_failure is OnFailure.STOP:
+    first = draft.failure is None
+    if first:
+        draft.failure = replace(failure, message=f"node '{name}' failed: {failure.message}").cut()
+    if draft.plan.on_failure is OnFailure.PAUSE:
+        _pause(draft, reason=f"node '{name}' failed: {failure.message}")
+    elif first and draft.plan.on_failure is not OnFailure.CONTINUE:
         _stop(draft, reason=f"node '{name}' failed")
+
+
+def skip_node(draft: Draft, name: str, *, reason: str) -> None:
+    node = draft.unit(name) or Node()
+    draft.put(name, _ended(node, NodeState.SKIPPED))
+    draft.tell_of(Kind.NODE_SKIPPED, name, node.attempt, reason=reason)
 
 
 def cancel_node(draft: Draft, name: str, *, reason: str) -> None:
     node = draft.node(name)
-    cancelled = replace(
-        node, state=NodeState.CANCELLED, token=None, unresolved=0, wake_in=None, was_reset=False
-    )
-    draft.put(name, cancelled)
+    draft.put(name, _ended(node, NodeState.CANCELLED))
     draft.tell_of(Kind.NODE_CANCELLED, name, node.attempt, reason=reason)
 
 
 def cancel_all(draft: Draft, *, reason: str) -> None:
-    """Cancel whatever does not run, and ask the runners to stop the rest. O(nodes), once in a run."""
-    for name in draft.plan.nodes:
-        node = draft.node(name)
+    """Cancel whatever does not run, and ask what runs to stop. O(units), once in a run."""
+    for name, node in draft.units():
         if node.state is NodeState.RUNNING:
-            assert node.token is not None, "a running node has a holder"
-            assert node.runner is not None, "a running node has a runner"
-            draft.order(StopAttempt(node=name, attempt=node.attempt, token=node.token, runner=node.runner))
+            _ask_to_stop(draft, name, node, reason)
         elif node.state not in NODE_ENDED:
             cancel_node(draft, name, reason=reason)
 
 
-def end_run(draft: Draft) -> None:
-    """Every node has ended: so does the run."""
-    assert draft.open_nodes == 0, "a run ends after its last node"
-    if draft.state is RunState.CANCELLING and draft.cancel_reason is not None:
-        draft.move(RunState.CANCELLED)
-        draft.tell(Kind.RUN_CANCELLED, reason=draft.cancel_reason)
-        return
-    if draft.failure is None:
-        _resolve_output(draft)
-    if draft.failure is not None:
-        draft.move(RunState.FAILED)
-        draft.tell(Kind.RUN_FAILED, failure=draft.failure)
-        return
-    draft.move(RunState.SUCCEEDED)
-    draft.tell(Kind.RUN_SUCCEEDED)
+def _ask_to_stop(draft: Draft, name: str, node: Node, reason: str) -> None:
+    if node.token is not None:
+        assert node.runner is not None, "a held node has a runner"
+        draft.order(StopAttempt(node=name, attempt=node.attempt, token=node.token, runner=node.runner))
+    elif isinstance(node.detail, Child) and node.detail.run is not None:
+        draft.order(CancelChild(node=name, run=node.detail.run, reason=reason))
 
 
-def _resolve_output(draft: Draft) -> None:
-    try:
-        draft.output = run_output(draft)
-    except Unresolvable as error:
-        draft.failure = error.failure
+def _ended(node: Node, state: NodeState) -> Node:
+    return replace(
+        node,
+        state=state,
+        token=None,
+        unresolved=0,
+        wake_in=None,
+        wake_until=None,
+        deadline_in=None,
+        was_reset=False,
+    )
+
+
+def _pause(draft: Draft, *, reason: str) -> None:
+    """`on_failure: pause`: nothing new starts until a person has looked at it."""
+    if draft.state is not RunState.RUNNING:
+        return
+    draft.move(RunState.PAUSED)
+    draft.pause = Pause(cause=PauseCause.FAILURE, by="on_failure", reason=reason[:500])
+    draft.tell(Kind.RUN_PAUSED, cause=PauseCause.FAILURE, by="on_failure", reason=reason)
+    hold_offers(draft)
+
+
+def hold_offers(draft: Draft) -> None:
+    """What is ready stays so, but nobody gets it and no timer offers it again. O(units)."""
+    for name, node in draft.units():
+        if node.state is NodeState.READY:
+            draft.put(name, replace(node, wake_in=None))
 
 
 def _stop(draft: Draft, *, reason: str) -> None:
-    """Nothing new starts. O(nodes), but only once in a run: at its first failed node."""
-    for name in draft.plan.nodes:
-        state = draft.node(name).state
-        if state is not NodeState.RUNNING and state not in NODE_ENDED and not may_start(draft, name):
+    """Nothing new starts. O(units), but only once in a run: at its first failed node."""
+    for name, node in draft.units():
+        idle = node.state is not NodeState.RUNNING and node.state not in NODE_ENDED
+        if idle and not may_start(draft, node_of(name)):
             cancel_node(draft, name, reason=reason)

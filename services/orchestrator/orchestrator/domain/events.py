@@ -9,6 +9,16 @@ from uuid import UUID
 from penstock.contracts.failure import Failure
 from penstock.contracts.usage import Usage
 from penstock.contracts.value import Value
+from penstock.contracts.workflow import Json
+
+
+class Refusal(Value, frozen=True):
+    """Why a claim is not granted though the attempt is free. `wait_s`: when to offer it again."""
+
+    code: str
+    key: str
+    sentence: str
+    wait_s: float
 
 
 class AttemptClaimed(Value, frozen=True):
@@ -19,6 +29,7 @@ class AttemptClaimed(Value, frozen=True):
     token: UUID
     runner: str
     pool: str | None = None  # whose runner asks, as the bus vouches for it; None: not asked over the bus
+    refusal: Refusal | None = None  # what the engine found against it: a breaker
 
 
 class AttemptSucceeded(Value, frozen=True):
@@ -70,22 +81,106 @@ class ReadyWentUnclaimed(Value, frozen=True):
     publication: int
 
 
+class TimerWentOff(Value, frozen=True):
+    """What waits without a runner is looked at again. `overdue`: its deadline has passed."""
+
+    node: str
+    attempt: int
+    overdue: bool
+
+
+class EventArrived(Value, frozen=True):
+    """An event from outside, of the type that the node waits for. `event` is a CloudEvent as a JSON object."""
+
+    node: str
+    attempt: int
+    event: dict[str, Json]
+
+
+class Answered(Value, frozen=True):
+    """A person answered a question. `fields` fits its form."""
+
+    node: str
+    approved: bool
+    by: str
+    comment: str = ""
+    fields: dict[str, Json] = {}
+
+
+class ChildStarted(Value, frozen=True):
+    """The sub-workflow's run was committed."""
+
+    node: str
+    attempt: int
+    run: UUID
+
+
+class ChildEnded(Value, frozen=True):
+    """The sub-workflow's run has ended in `state`; or it could not be started, and `run` is None."""
+
+    node: str
+    attempt: int
+    run: UUID | None
+    state: str
+    output: bytes | None = None
+    failure: Failure | None = None
+    spread: float = 0.0
+
+
+class CacheAnswered(Value, frozen=True):
+    """What the cache knows under the node's key: the output that `run` put there, or nothing."""
+
+    node: str
+    attempt: int
+    output: bytes | None = None
+    run: UUID | None = None
+
+
+class SlotGranted(Value, frozen=True):
+    """The run may begin: it has one of the slots of its concurrency key."""
+
+
 class CancelRequested(Value, frozen=True):
     by: str
     reason: str
 
 
-class RetryRequested(Value, frozen=True):
-    """Run the failed and cancelled nodes of an ended run again; succeeded ones keep their results (V11)."""
+class PauseRequested(Value, frozen=True):
+    by: str
+    reason: str = ""
+
+
+class ResumeRequested(Value, frozen=True):
+    """Go on; after a failure: without the node that failed."""
 
     by: str
+
+
+class RetryRequested(Value, frozen=True):
+    """Run the failed and cancelled nodes again; succeeded ones keep their results (V11). Undoing: try again."""
+
+    by: str
+
+
+class SkipRequested(Value, frozen=True):
+    """Leave undone what could not be undone: `node`, or all of it."""
+
+    by: str
+    node: str | None = None
+
+
+class CompensateRequested(Value, frozen=True):
+    """Undo what an ended run did."""
+
+    by: str
+    reason: str
 
 
 class DeadlinePassed(Value, frozen=True):
     """The whole run took longer than its timeout."""
 
 
-RunEvent: TypeAlias = (
+NodeEvent: TypeAlias = (
     AttemptClaimed
     | AttemptSucceeded
     | AttemptFailed
@@ -93,7 +188,33 @@ RunEvent: TypeAlias = (
     | LeaseLapsed
     | RetryCameDue
     | ReadyWentUnclaimed
+    | TimerWentOff
+    | EventArrived
+    | Answered
+    | ChildStarted
+    | ChildEnded
+    | CacheAnswered
+)
+
+RunWideEvent: TypeAlias = (
+    SlotGranted
     | CancelRequested
+    | PauseRequested
+    | ResumeRequested
     | RetryRequested
+    | SkipRequested
+    | CompensateRequested
     | DeadlinePassed
+)
+
+RunEvent: TypeAlias = NodeEvent | RunWideEvent
+RUN_WIDE = (
+    SlotGranted,
+    CancelRequested,
+    PauseRequested,
+    ResumeRequested,
+    RetryRequested,
+    SkipRequested,
+    CompensateRequested,
+    DeadlinePassed,
 )

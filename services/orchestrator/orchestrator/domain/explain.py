@@ -112,7 +112,17 @@ def _of_node(
             sentence, reason = _backing_off(node, now)
         case NodeState.RUNNING:
             sentence, reason = _running(run, node, runners, now)
-        case NodeState.SUCCEEDED | NodeState.FAILED | NodeState.SKIPPED | NodeState.CANCELLED:
+        case NodeState.SUSPENDED:
+            sentence, reason = "waits without a runner", {"code": "suspended"}
+        case (
+            NodeState.SUCCEEDED
+            | NodeState.FAILED
+            | NodeState.SKIPPED
+            | NodeState.CANCELLED
+            | NodeState.COMPENSATING
+            | NodeState.COMPENSATED
+            | NodeState.COMPENSATION_FAILED
+        ):
             raise AssertionError("a node that has ended needs no explanation")
         case _:
             assert_never(node.state)

@@ -21,21 +21,25 @@ class NodeMap(Generic[T]):
         value = self._overlay.get(name)
         return self._base[name] if value is None else value
 
+    def get(self, name: str) -> T | None:
+        value = self._overlay.get(name)
+        return self._base.get(name) if value is None else value
+
     def __contains__(self, name: object) -> bool:
-        return name in self._base
+        return name in self._base or name in self._overlay
 
     def __len__(self) -> int:
-        return len(self._base)
+        return len(self._base) + sum(name not in self._base for name in self._overlay)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._base)
+        yield from self._base
+        yield from (name for name in self._overlay if name not in self._base)
 
     def items(self) -> Iterator[tuple[str, T]]:
-        return ((name, self[name]) for name in self._base)
+        return ((name, self[name]) for name in self)
 
     def with_changes(self, changes: Mapping[str, T]) -> "NodeMap[T]":
-        """A new map with `changes` applied; every name must be known."""
-        assert all(name in self._base for name in changes), "a node that the plan does not have"
+        """A new map with `changes` applied, and what is new in them added at the end."""
         overlay = {**self._overlay, **changes}
         if len(overlay) <= self._overlay_max:
             return NodeMap(self._base, overlay)

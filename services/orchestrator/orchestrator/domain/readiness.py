@@ -1,24 +1,44 @@
 """What a node's end means for those that need it: who begins, who is skipped. O(out-degree) for each end."""
 
-from orchestrator.domain.attempts import offer
+from orchestrator.domain.beginning import start_unit
 from orchestrator.domain.draft import Draft
-from orchestrator.domain.ending import end_run, fail_node, may_start
-from orchestrator.domain.node import NodeState
+from orchestrator.domain.ending import fail_node, may_start, skip_node
+from orchestrator.domain.finish import end_run
+from orchestrator.domain.foreach import expand, item_ended
+from orchestrator.domain.node import NODE_DONE, NodeState
 from orchestrator.domain.plan import PlanNode
-from orchestrator.domain.resolve import Unresolvable, condition_holds, node_input
-from penstock.contracts.timeline import Kind
+from orchestrator.domain.resolve import Unresolvable, condition_holds
+from orchestrator.domain.run import RunState
+from orchestrator.domain.undo import step_ended
+from orchestrator.domain.unit import is_item, is_undo
 from penstock.contracts.value import replace
 from penstock.contracts.workflow import RunIf
 
 
 def settle(draft: Draft) -> None:
-    """Follow every end to the nodes that need it, and end the run when nothing is open. A loop, for chains
+    """Follow every end to what it means for others, and end the run when nothing is open. A loop, for chains
     of skipped nodes are as long as workflows are deep."""
     while draft.ended:
-        for name in draft.plan.nodes[draft.ended.popleft()].downstream:
-            _resolve_one_need(draft, name)
-    if draft.open_nodes == 0:
+        name = draft.ended.popleft()
+        if name in draft.plan.nodes:
+            _tell_downstream(draft, name)
+        elif is_undo(name):
+            step_ended(draft, name)
+        elif is_item(name):
+            item_ended(draft, name)
+    if draft.open_nodes == 0 and draft.state in _ENDING:
         end_run(draft)
+        settle(draft)  # an undoing whose first step could not begin has ended already
+
+
+_ENDING = (RunState.RUNNING, RunState.CANCELLING)
+
+
+def _tell_downstream(draft: Draft, name: str) -> None:
+    """In a paused run those who need the node learn of its end when the run goes on."""
+    if draft.state is not RunState.PAUSED:
+        for follower in draft.plan.nodes[name].downstream:
+            _resolve_one_need(draft, follower)
 
 
 def start_or_skip(draft: Draft, name: str) -> None:
@@ -27,13 +47,15 @@ def start_or_skip(draft: Draft, name: str) -> None:
     planned = draft.plan.nodes[name]
     reason = why_skipped(draft, planned)
     if reason is not None:
-        _skip(draft, name, reason)
+        skip_node(draft, name, reason=reason)
         return
     try:
         if not condition_holds(draft, planned):
-            _skip(draft, name, f"its condition is false: {planned.definition.if_}")
-            return
-        offer(draft, name, input=node_input(draft, planned))
+            skip_node(draft, name, reason=f"its condition is false: {planned.definition.if_}")
+        elif planned.definition.foreach is not None:
+            expand(draft, name, planned)
+        else:
+            start_unit(draft, name)
     except Unresolvable as error:
         fail_node(draft, name, error.failure)
 
@@ -44,8 +66,8 @@ def why_skipped(draft: Draft, planned: PlanNode) -> str | None:
     if run_if is RunIf.ALL_DONE or not planned.upstream:
         return None
     if run_if is RunIf.ANY_SUCCEEDED:
-        states = [draft.node(name).state for name in planned.upstream]
-        return None if NodeState.SUCCEEDED in states else "none of the nodes that it needs succeeded"
+        succeeded = any(draft.node(name).state in NODE_DONE for name in planned.upstream)
+        return None if succeeded else "none of the nodes that it needs succeeded"
     for name in planned.upstream:
         state = draft.node(name).state
         if state is not NodeState.SUCCEEDED:
@@ -69,9 +91,3 @@ def _resolve_one_need(draft: Draft, name: str) -> None:
         start_or_skip(draft, name)
     else:
         draft.put(name, replace(node, unresolved=node.unresolved - 1))
-
-
-def _skip(draft: Draft, name: str, reason: str) -> None:
-    node = draft.node(name)
-    draft.put(name, replace(node, state=NodeState.SKIPPED, unresolved=0, was_reset=False))
-    draft.tell_of(Kind.NODE_SKIPPED, name, node.attempt, reason=reason)

@@ -1,58 +1,74 @@
 """Which event is timely in which state: the one table, and the two guards in front of every transition."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
 
 from orchestrator.domain.decision import Outcome
 from orchestrator.domain.events import (
+    Answered,
     AttemptClaimed,
     AttemptFailed,
     AttemptReleased,
     AttemptSucceeded,
+    CacheAnswered,
     CancelRequested,
+    ChildEnded,
+    ChildStarted,
+    CompensateRequested,
     DeadlinePassed,
+    EventArrived,
     LeaseLapsed,
+    NodeEvent,
+    PauseRequested,
     ReadyWentUnclaimed,
+    ResumeRequested,
     RetryCameDue,
     RetryRequested,
     RunEvent,
+    SkipRequested,
+    SlotGranted,
+    TimerWentOff,
 )
 from orchestrator.domain.node import Node, NodeState
-from orchestrator.domain.run import Run, RunState
+from orchestrator.domain.run import PauseCause, Run, RunState
 from penstock.contracts.value import Value
-
-NodeEvent: TypeAlias = (
-    AttemptClaimed
-    | AttemptSucceeded
-    | AttemptFailed
-    | AttemptReleased
-    | LeaseLapsed
-    | RetryCameDue
-    | ReadyWentUnclaimed
-)
 
 
 class Timely(Value, frozen=True):
-    """The states in which an event takes effect; `node_state` is None for events that name no node."""
+    """The states in which an event takes effect; `node_states` is None for events that name no node."""
 
     run_states: frozenset[RunState]
-    node_state: NodeState | None = None
+    node_states: frozenset[NodeState] | None = None
 
 
-_RUNNING = frozenset({RunState.RUNNING})
-_OPEN = frozenset({RunState.RUNNING, RunState.CANCELLING})
+_STARTING = frozenset({RunState.RUNNING, RunState.COMPENSATING})
+_GOING_ON = frozenset({RunState.RUNNING, RunState.PAUSED, RunState.COMPENSATING})
+_OPEN = _GOING_ON | {RunState.CANCELLING}
+_READY = frozenset({NodeState.READY})
+_RUNNING = frozenset({NodeState.RUNNING})
+_SUSPENDED = frozenset({NodeState.SUSPENDED})
 
 TIMELY: Mapping[type[RunEvent], Timely] = {
-    AttemptClaimed: Timely(_RUNNING, NodeState.READY),
-    AttemptSucceeded: Timely(_OPEN, NodeState.RUNNING),
-    AttemptFailed: Timely(_OPEN, NodeState.RUNNING),
-    AttemptReleased: Timely(_OPEN, NodeState.RUNNING),
-    LeaseLapsed: Timely(_OPEN, NodeState.RUNNING),
-    RetryCameDue: Timely(_RUNNING, NodeState.BACKOFF),
-    ReadyWentUnclaimed: Timely(_RUNNING, NodeState.READY),
-    CancelRequested: Timely(_RUNNING),
-    RetryRequested: Timely(frozenset({RunState.FAILED, RunState.CANCELLED})),
-    DeadlinePassed: Timely(_RUNNING),
+    AttemptClaimed: Timely(_STARTING, _READY),
+    AttemptSucceeded: Timely(_OPEN, _RUNNING),
+    AttemptFailed: Timely(_OPEN, _RUNNING),
+    AttemptReleased: Timely(_OPEN, _RUNNING),
+    LeaseLapsed: Timely(_OPEN, _RUNNING),
+    RetryCameDue: Timely(_GOING_ON, frozenset({NodeState.BACKOFF})),
+    ReadyWentUnclaimed: Timely(_STARTING, _READY),
+    TimerWentOff: Timely(_OPEN, frozenset({NodeState.SUSPENDED, NodeState.RUNNING})),
+    EventArrived: Timely(_GOING_ON, _SUSPENDED),
+    Answered: Timely(_GOING_ON, _SUSPENDED),
+    ChildStarted: Timely(_OPEN, _RUNNING),
+    ChildEnded: Timely(_OPEN, _RUNNING),
+    CacheAnswered: Timely(_GOING_ON, _SUSPENDED),
+    SlotGranted: Timely(frozenset({RunState.QUEUED})),
+    CancelRequested: Timely(frozenset({RunState.QUEUED, RunState.RUNNING, RunState.PAUSED})),
+    PauseRequested: Timely(frozenset({RunState.RUNNING})),
+    ResumeRequested: Timely(frozenset({RunState.PAUSED})),
+    RetryRequested: Timely(frozenset({RunState.FAILED, RunState.CANCELLED, RunState.PAUSED})),
+    SkipRequested: Timely(frozenset({RunState.PAUSED})),
+    CompensateRequested: Timely(frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})),
+    DeadlinePassed: Timely(frozenset({RunState.RUNNING})),
 }
 
 
@@ -61,47 +77,69 @@ def is_timely(run: Run, node: Node | None, event: RunEvent) -> bool:
     timely = TIMELY[type(event)]
     if run.state not in timely.run_states:
         return False
-    return node is None or node.state is timely.node_state
+    return node is None or timely.node_states is None or node.state in timely.node_states
 
 
 def speaks_of_current(node: Node, event: NodeEvent) -> bool:
     """Whether the event speaks of the node's present attempt, and of its holder if it has one."""
-    if event.attempt != node.attempt:
-        return False
-    if isinstance(event, ReadyWentUnclaimed):
-        return event.publication == node.publication
-    if isinstance(event, (AttemptClaimed, RetryCameDue)):
-        return True
-    return node.token is None or event.token == node.token
+    match event:
+        case Answered():
+            return True
+        case ReadyWentUnclaimed():
+            return event.attempt == node.attempt and event.publication == node.publication
+        case AttemptSucceeded() | AttemptFailed() | AttemptReleased() | LeaseLapsed():
+            held = node.state is NodeState.RUNNING
+            return event.attempt == node.attempt and (not held or event.token == node.token)
+        case TimerWentOff():
+            return event.attempt == node.attempt and node.token is None
+        case _:
+            return event.attempt == node.attempt
 
 
 def untimely(run: Run, node: Node | None, event: RunEvent) -> Outcome:
     """How an event that takes no effect is answered: it did before, it comes too late, or never could."""
-    if isinstance(event, CancelRequested):
-        return Outcome.REPEATED if _is_being_cancelled(run) else Outcome.REFUSED
-    if isinstance(event, RetryRequested):
-        return Outcome.REPEATED if _was_just_retried(run) else Outcome.REFUSED
-    if node is None or isinstance(event, DeadlinePassed):
-        return Outcome.LATE
+    match event:
+        case CancelRequested():
+            return _repeated(run.state in (RunState.CANCELLING, RunState.CANCELLED))
+        case RetryRequested():
+            return _repeated(_was_just_retried(run))
+        case PauseRequested():
+            return _repeated(run.state is RunState.PAUSED)
+        case ResumeRequested():
+            return _repeated(run.state is RunState.RUNNING)
+        case CompensateRequested():
+            return _repeated(run.state in (RunState.COMPENSATING, RunState.COMPENSATED))
+        case SkipRequested():
+            return _repeated(run.undo is not None and run.state is not RunState.PAUSED)
+        case DeadlinePassed() | SlotGranted():
+            return Outcome.LATE
+    assert node is not None, "an event of a node has its node"
     if _took_effect_before(node, event):
         return Outcome.REPEATED
-    if isinstance(event, AttemptClaimed) and run.state is not RunState.RUNNING:
-        return Outcome.REFUSED
-    return Outcome.LATE
+    refused = isinstance(event, Answered) or (
+        isinstance(event, AttemptClaimed) and run.state not in _STARTING
+    )
+    return Outcome.REFUSED if refused else Outcome.LATE
 
 
-def _is_being_cancelled(run: Run) -> bool:
-    return run.state in (RunState.CANCELLING, RunState.CANCELLED)
+def _repeated(it_did: bool) -> Outcome:
+    return Outcome.REPEATED if it_did else Outcome.REFUSED
 
 
 def _was_just_retried(run: Run) -> bool:
     """A repeated retry finds a run that runs and where nothing is left to retry."""
-    return run.state is RunState.RUNNING and run.failed_nodes == 0
+    going_on = run.state in (RunState.RUNNING, RunState.COMPENSATING)
+    return going_on and (run.failed_nodes == 0 or run.undo is not None)
+
+
+def is_parked(run: Run) -> bool:
+    """Whether the run waits for a person because its undoing met a step that keeps failing."""
+    return run.pause is not None and run.pause.cause is PauseCause.COMPENSATION
 
 
 def _took_effect_before(node: Node, event: NodeEvent) -> bool:
     """Whether this very event brought the node into the state that it is in."""
-    if event.attempt != node.attempt:
+    if not isinstance(event, Answered) and event.attempt != node.attempt:
         return False
     match event:
         case AttemptClaimed():
@@ -110,5 +148,7 @@ def _took_effect_before(node: Node, event: NodeEvent) -> bool:
             return node.state is NodeState.SUCCEEDED
         case AttemptFailed():
             return node.state in (NodeState.BACKOFF, NodeState.FAILED) and node.failure == event.failure
+        case Answered():
+            return node.state is (NodeState.SUCCEEDED if event.approved else NodeState.FAILED)
         case _:
             return False

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from orchestrator.domain.decide import decide
+from orchestrator.domain.decide import UnknownNode, decide
 from orchestrator.domain.decision import Command, Decision, Fact, Outcome
 from orchestrator.domain.events import RunEvent
 from orchestrator.domain.run import RUN_ENDED, Run
@@ -18,12 +18,13 @@ from orchestrator.engine.rows import event_writes, node_write, run_write
 from orchestrator.engine.runs import Runs
 from orchestrator.store.heads import stale_runs
 from orchestrator.store.save import Saved, save
-from penstock.contracts.errors import Unavailable
+from penstock.contracts.errors import Conflict, Unavailable
 from penstock.contracts.template import Evaluate
 from penstock.telemetry import metrics
 
 Item = tuple[UUID, RunEvent]
 Answer = Outcome | None  # None: there is no such run
+_TOOK_EFFECT = (Outcome.APPLIED, Outcome.HELD)
 
 STALE_TRIES_MAX = 5
 
@@ -59,7 +60,8 @@ class _Change:
 
 
 class Apply:
-    """Applies lists of events. What it commits goes to `on_commit`, in order."""
+    """Applies lists of events. What it commits goes to `on_commit`, in order; what is ordered again without a
+    change of the run goes to `on_order`."""
 
     def __init__(
         self,
@@ -67,6 +69,7 @@ class Apply:
         runs: Runs,
         evaluate: Evaluate,
         on_commit: Callable[[Sequence[Committed]], None],
+        on_order: Callable[[Run, Sequence[Command]], None],
         *,
         lease: timedelta,
     ) -> None:
@@ -74,6 +77,7 @@ class Apply:
         self._runs = runs
         self._evaluate = evaluate
         self._on_commit = on_commit
+        self._on_order = on_order
         self._lease = lease
 
     async def __call__(self, items: list[Item]) -> list[Answer | Exception]:
@@ -129,7 +133,7 @@ class Apply:
         doubted = {
             run: known.version
             for (run, _), answer in zip(items, answers, strict=True)
-            if answer is not Outcome.APPLIED and run not in changes and (known := self._runs.get(run))
+            if answer not in _TOOK_EFFECT and run not in changes and (known := self._runs.get(run))
         }
         stale = await stale_runs(self._pool, doubted) if doubted else []
         metrics.ENGINE_STALE.inc(len(stale))
@@ -142,14 +146,20 @@ class Apply:
         run = before if change is None else change.run
         try:
             decision = decide(run, event, evaluate=self._evaluate)
+        except UnknownNode as error:
+            return error  # perhaps an item that began after this memory: then it is doubted, and read again
         except Exception as error:
             log.exception("engine.decide_failed", run=str(before.id), event_type=type(event).__name__)
             return error
         metrics.ENGINE_OUTCOMES.labels(type(event).__name__, decision.outcome).inc()
-        if decision.outcome is Outcome.APPLIED:
+        if decision.run is not run:
             if change is None:
                 change = changes[before.id] = _Change(before, before)
             change.take(decision)
+        elif decision.commands:
+            self._on_order(run, decision.commands)
+        if decision.reason:
+            return Conflict(decision.reason)
         return decision.outcome
 
     async def _save(self, changes: dict[UUID, _Change], numbered: dict[UUID, list[NumberedFact]]) -> Saved:

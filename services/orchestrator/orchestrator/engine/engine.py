@@ -13,6 +13,7 @@ from orchestrator.domain.run import RUN_ENDED
 from orchestrator.engine.apply import Answer, Apply, Item
 from orchestrator.engine.batch import Batcher
 from orchestrator.engine.committed import Committed
+from orchestrator.engine.effects import Effects, FindEvents, no_events
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.port import Started, StartRun
 from orchestrator.engine.relay import Relay
@@ -32,21 +33,31 @@ STARTS_PER_BATCH_MAX = 100  # a 2,000-node run has many rows of its own
 class RunEngine:
     """Starts runs and applies events to them. `run` must be running for anything to be answered."""
 
-    def __init__(self, pool: asyncpg.Pool, relay: Relay, evaluate: Evaluate, *, lease: timedelta) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        relay: Relay,
+        evaluate: Evaluate,
+        *,
+        lease: timedelta,
+        find_events: FindEvents = no_events,
+    ) -> None:
         self.lease = lease
         self._pool = pool
         self._relay = relay
         plans = Plans(pool)
         self.runs = Runs(pool, plans)
         self._watch = Watch(self._look)
-        apply = Apply(pool, self.runs, evaluate, self._on_commit, lease=lease)
+        self.effects = Effects(pool, self, find_events)
+        apply = Apply(pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease)
         starts = Starts(pool, plans, self.runs, evaluate, self._on_commit)
         self._events: Batcher[Item, Answer] = Batcher(apply, items_max=EVENTS_PER_BATCH_MAX)
         self._starts: Batcher[StartRun, Started] = Batcher(starts, items_max=STARTS_PER_BATCH_MAX)
 
     async def run(self) -> None:
         """Work until cancelled."""
-        loops = [asyncio.create_task(loop.run()) for loop in (self._events, self._starts, self._relay)]
+        parts = (self._events, self._starts, self._relay, self.effects)
+        loops = [asyncio.create_task(part.run()) for part in parts]
         try:
             ended, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
             for loop in ended:
@@ -95,6 +106,7 @@ class RunEngine:
 
     def _on_commit(self, commits: Sequence[Committed]) -> None:
         self._relay.send(commits)
+        self.effects.take(commits)
         for commit in commits:
             run = commit.run
             self._watch.tell(run.id, Progress(version=run.version, ended=run.state in RUN_ENDED))

@@ -10,6 +10,8 @@ from uuid import UUID
 
 from orchestrator.domain.decision import Outcome as Outcome
 from orchestrator.domain.explain import Explanation
+from orchestrator.domain.run import PRIORITY_DEFAULT as PRIORITY_DEFAULT
+from orchestrator.domain.run import Parent
 from orchestrator.engine.views import (
     AgentsView,
     EventPage,
@@ -25,8 +27,6 @@ from orchestrator.engine.views import (
 from penstock.contracts.errors import Conflict, Problem
 from penstock.contracts.value import Value
 from penstock.contracts.workflow import WorkflowDefinition
-
-PRIORITY_DEFAULT = 5
 
 
 class Superseded(Conflict):
@@ -53,6 +53,7 @@ class StartRun(Value, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     by: str = ""
     traceparent: str | None = None
+    parent: Parent | None = None  # the node that starts it as its sub-workflow
 
 
 class Started(Value, frozen=True):
@@ -62,6 +63,7 @@ class Started(Value, frozen=True):
     created: bool
     state: str = "running"
     seq: int = 1
+    number: int | None = None  # of its subject
     nodes_total: int = 0
     nodes_open: int = 0
     created_at: datetime | None = None  # the database's clock; None: the door reads the run

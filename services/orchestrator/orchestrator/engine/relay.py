@@ -16,7 +16,7 @@ import structlog
 from msgspec import UNSET
 
 from orchestrator.domain.decision import PublishReady, StopAttempt
-from orchestrator.domain.run import NodeState, Run
+from orchestrator.domain.run import NodeState, Run, RunState
 from orchestrator.engine.committed import Committed
 from orchestrator.store.outbox import mark_published
 from penstock.bus.connection import Bus
@@ -223,26 +223,33 @@ def offers_in(commit: Committed) -> list[Message]:
 
 
 def is_ready(run: Run, node: str, attempt: int) -> bool:
-    state = run.nodes[node]
-    return state.state is NodeState.READY and state.attempt == attempt
+    """Whether the attempt may still be offered; in a paused run nothing is."""
+    unit = run.nodes.get(node)
+    return (
+        unit is not None
+        and unit.state is NodeState.READY
+        and unit.attempt == attempt
+        and run.state is not RunState.PAUSED
+    )
 
 
 def offer(run: Run, name: str, attempt: int, publication: int) -> Message:
     """The message that offers an attempt to the runners of its pool."""
-    definition = run.plan.nodes[name].definition
+    work = run.plan.work(name)
+    assert work.agent is not None, "only an agent's attempt is offered"
     order = StartNode(
         run=run.id,
         node=name,
         attempt=attempt,
         project=run.project,
         workflow=run.plan.definition.name,
-        agent=definition.agent or "",
+        agent=work.agent,
         input=raw(run.nodes[name].input or b"null"),
-        timeout_s=definition.timeout.total_seconds(),
+        timeout_s=work.timeout.total_seconds(),
         publication=publication,
         traceparent=run.traceparent,
     )
-    return subjects.ready(definition.pool, definition.agent or ""), encode(order)
+    return subjects.ready(work.pool, work.agent), encode(order)
 
 
 def event_message(run: Run, event: TimelineEvent) -> Message:

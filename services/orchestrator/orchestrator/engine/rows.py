@@ -1,17 +1,36 @@
 """Between the core's values and the store's rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
+
+from orchestrator.domain.detail import Detail, EventAwaited
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.rebuild import rebuild
-from orchestrator.domain.run import Node, NodeState, Run, RunState
+from orchestrator.domain.run import Node, NodeState, Parent, Pause, Run, RunState, Undo
+from orchestrator.domain.unit import node_of
 from orchestrator.engine.committed import NumberedFact
 from orchestrator.store.load import NodeRow, RunRow
 from orchestrator.store.save import EventWrite, NodeWrite, RunWrite, deadline_of
 from penstock.contracts.failure import Failure
+from penstock.contracts.value import Value
 from penstock.contracts.wire import decode, encode
+
+_details = msgspec.json.Decoder(Detail)
+
+
+class RunDetail(Value, frozen=True, omit_defaults=True):
+    """Column `run.detail`: what only some runs have."""
+
+    pause: Pause | None = None
+    undo: Undo | None = None
+    pins: Mapping[str, int] = {}
+    parent: Parent | None = None
+
+
+_NO_DETAIL = RunDetail()
 
 
 def run_write(before: Run, after: Run) -> RunWrite:
@@ -24,13 +43,19 @@ def run_write(before: Run, after: Run) -> RunWrite:
         output=_text(after.output),
         failure=_failure(after.failure),
         cancel_reason=after.cancel_reason,
+        detail=run_detail(after),
         timeout=after.plan.definition.timeout,
     )
 
 
+def run_detail(run: Run) -> str | None:
+    detail = RunDetail(run.pause, run.undo, run.pins, run.parent)
+    return None if detail == _NO_DETAIL else encode(detail).decode()
+
+
 def node_write(before: Run, after: Run, name: str, *, lease: timedelta) -> NodeWrite:
-    node = before.nodes[name]
-    return _node_write(after, name, after.nodes[name], node if node.has_row else None, lease)
+    node = before.nodes.get(name)
+    return _node_write(after, name, after.nodes[name], node if node and node.has_row else None, lease)
 
 
 def first_writes(run: Run, names: Iterable[str]) -> tuple[NodeWrite, ...]:
@@ -39,24 +64,38 @@ def first_writes(run: Run, names: Iterable[str]) -> tuple[NodeWrite, ...]:
 
 
 def _node_write(run: Run, name: str, node: Node, before: Node | None, lease: timedelta) -> NodeWrite:
-    running = node.state is NodeState.RUNNING
+    held = node.token is not None
     return NodeWrite(
         run_id=run.id,
         name=name,
+        part_of=None if name in run.plan.nodes else node_of(name),
         state=node.state,
         attempt=node.attempt,
         first_attempt=node.first_attempt,
+        iteration=node.iteration,
         token=node.token,
         runner=node.runner,
         publication=node.publication,
-        input=_text(node.input) if node.state is NodeState.READY else None,
-        output=_text(node.output),
+        input=_text(node.input) if before is None or before.input is not node.input else None,
+        output=_text(node.output) if node.output_run is None else None,
+        output_run=node.output_run,
+        previous=_text(node.previous),
         failure=_failure(node.failure),
-        wake_in=lease if running else node.wake_in,
-        deadline_in=deadline_of(run.plan.nodes[name].definition.timeout) if running else None,
+        detail=None if node.detail is None else encode(node.detail).decode(),
+        topic=_topic(run, node),
+        completed_version=node.completed,
+        wake_in=lease if held else node.wake_in,
+        wake_until=node.wake_until,
+        deadline_in=deadline_of(run.plan.work(name).timeout) if held else node.deadline_in,
         attempt_expected=None if before is None else before.attempt,
         token_expected=None if before is None else before.token,
     )
+
+
+def _topic(run: Run, node: Node) -> str | None:
+    """Under which events from outside find the unit."""
+    waits = node.state is NodeState.SUSPENDED and isinstance(node.detail, EventAwaited)
+    return f"{run.project}/{node.detail.type}" if waits and isinstance(node.detail, EventAwaited) else None
 
 
 def event_writes(run: UUID, facts: Iterable[NumberedFact]) -> list[EventWrite]:
@@ -65,20 +104,31 @@ def event_writes(run: UUID, facts: Iterable[NumberedFact]) -> list[EventWrite]:
 
 def stored_run(plan: Plan, row: RunRow, nodes: Iterable[NodeRow]) -> Run:
     """The run that these rows hold."""
-    return rebuild(
+    detail = _NO_DETAIL if row.detail is None else decode(row.detail.encode(), RunDetail)
+    run = Run(
         id=row.id,
         project=row.project,
         plan=plan,
         state=RunState(row.state),
         version=row.version,
         input=row.input.encode(),
-        nodes={node.name: _stored_node(node) for node in nodes},
+        nodes=plan.beginning,
+        open_nodes=0,
+        active_nodes=0,
+        failed_nodes=0,
         output=_bytes(row.output),
         failure=_stored_failure(row.failure),
         cancel_reason=row.cancel_reason,
         traceparent=row.traceparent,
         labels=decode(row.labels.encode(), dict[str, str]),
+        priority=row.priority,
+        started_by=row.started_by,
+        parent=detail.parent,
+        pins=detail.pins,
+        pause=detail.pause,
+        undo=detail.undo,
     )
+    return rebuild(run, {node.name: _stored_node(node) for node in nodes})
 
 
 def _stored_node(row: NodeRow) -> Node:
@@ -86,12 +136,17 @@ def _stored_node(row: NodeRow) -> Node:
         state=NodeState(row.state),
         attempt=row.attempt,
         first_attempt=row.first_attempt,
+        iteration=row.iteration,
         token=row.token,
         runner=row.runner,
         publication=row.publication,
         input=_bytes(row.input),
         output=_bytes(row.output),
+        output_run=row.output_run,
+        previous=_bytes(row.previous),
         failure=_stored_failure(row.failure),
+        detail=None if row.detail is None else _details.decode(row.detail),
+        completed=row.completed_version,
     )
 
 

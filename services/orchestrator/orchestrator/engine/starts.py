@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -10,14 +9,15 @@ import uuid_utils.compat as uuid_utils
 
 from orchestrator.domain.decide import begin
 from orchestrator.domain.decision import Decision
-from orchestrator.domain.run import RUN_ENDED
+from orchestrator.domain.plan import Plan, sub_workflows
+from orchestrator.domain.run import RUN_ENDED, RunState
 from orchestrator.engine.apply import DATABASE_AWAY
 from orchestrator.engine.committed import Committed, NumberedFact, dated, number_facts
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.port import Started, StartRun, Superseded
-from orchestrator.engine.rows import event_writes, first_writes
+from orchestrator.engine.rows import event_writes, first_writes, run_detail
 from orchestrator.engine.runs import Runs
-from orchestrator.store.start import Birth, Holder, RunStart, holders, start
+from orchestrator.store.start import Birth, Holder, RunStart, Written, holders, latest_versions, start
 from penstock.contracts.errors import Conflict, Unavailable
 from penstock.contracts.template import Evaluate
 from penstock.contracts.wire import encode
@@ -87,6 +87,9 @@ class Starts:
                 labels=request.labels,
                 traceparent=request.traceparent,
                 by=request.by or None,
+                priority=request.priority,
+                parent=request.parent,
+                pins=await self._pins(request, plan),
             )
         except DATABASE_AWAY:
             raise
@@ -94,7 +97,12 @@ class Starts:
             return error
         return _Newborn(request, decision, number_facts(decision.run, list(decision.facts)))
 
-    def _commit(self, births: list[_Newborn], written: dict[UUID, datetime]) -> None:
+    async def _pins(self, request: StartRun, plan: Plan) -> dict[str, int]:
+        """The versions of its sub-workflows that this run uses from its start to its end."""
+        names = sub_workflows(plan.definition)
+        return await latest_versions(self._pool, request.project, names) if names else {}
+
+    def _commit(self, births: list[_Newborn], written: dict[UUID, Written]) -> None:
         commits = []
         for birth in births:
             run = birth.decision.run
@@ -102,7 +110,7 @@ class Starts:
             if run.state in RUN_ENDED:
                 metrics.RUNS_ENDED.labels(run.plan.definition.name, run.state).inc()
             self._runs.keep(run, changed=birth.decision.changed)
-            events = dated(run, birth.facts, written[run.id])
+            events = dated(run, birth.facts, written[run.id].at)
             commits.append(Committed(run, events, birth.decision.commands))
         self._on_commit(commits)
 
@@ -133,16 +141,21 @@ def _row(birth: _Newborn) -> RunStart:
         labels=encode(request.labels).decode(),
         priority=request.priority,
         traceparent=request.traceparent,
+        started_by=run.started_by,
+        parent_run=run.parent.run if run.parent else None,
+        source_run=run.source,
+        concurrency_key=run.concurrency_key,
+        detail=run_detail(run),
         timeout=run.plan.definition.timeout,
         ended=run.state in RUN_ENDED,
     )
 
 
 def _answer(
-    birth: _Newborn, at: datetime | None, taken: dict[tuple[str, str], Holder]
+    birth: _Newborn, written: Written | None, taken: dict[tuple[str, str], Holder]
 ) -> Started | Exception:
     run, request = birth.decision.run, birth.request
-    if at is not None:
+    if written is not None:
         return Started(
             run_id=run.id,
             created=True,
@@ -150,8 +163,9 @@ def _answer(
             seq=run.version,
             nodes_total=len(run.plan.nodes),
             nodes_open=run.open_nodes,
-            created_at=at,
-            deadline_at=None if run.state in RUN_ENDED else at + run.plan.definition.timeout,
+            created_at=written.at,
+            number=written.number,
+            deadline_at=written.at + run.plan.definition.timeout if run.state is RunState.RUNNING else None,
         )
     holder = taken.get(birth.key) if request.idempotency_key else None
     if holder is None:

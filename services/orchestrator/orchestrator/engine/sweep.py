@@ -9,7 +9,14 @@ import asyncpg
 import structlog
 
 from orchestrator.domain.decision import PublishReady
-from orchestrator.domain.events import DeadlinePassed, LeaseLapsed, ReadyWentUnclaimed, RetryCameDue, RunEvent
+from orchestrator.domain.events import (
+    DeadlinePassed,
+    LeaseLapsed,
+    ReadyWentUnclaimed,
+    RetryCameDue,
+    RunEvent,
+    TimerWentOff,
+)
 from orchestrator.domain.run import Run
 from orchestrator.engine.committed import Committed
 from orchestrator.engine.engine import RunEngine
@@ -100,6 +107,8 @@ def offers_of(run: Run, events: list[TimelineEvent]) -> tuple[PublishReady, ...]
 
 def event_of(node: DueNode, *, spread: float) -> RunEvent:
     """What it means that this node's timer has passed."""
+    if node.token is None and node.state in ("suspended", "running"):
+        return TimerWentOff(node.name, node.attempt, bool(node.overdue))
     if node.state == "backoff":
         return RetryCameDue(node.name, node.attempt)
     if node.state == "ready":

@@ -5,7 +5,9 @@ from uuid import UUID
 
 import asyncpg
 
+from penstock.contracts.failure import Failure
 from penstock.contracts.value import Value
+from penstock.contracts.wire import decode
 
 _HEAD = "select project, version, ended_at is not null as ended from run where id = $1"
 
@@ -31,3 +33,27 @@ async def stale_runs(pool: asyncpg.Pool, versions: Mapping[UUID, int]) -> list[U
 async def run_head(pool: asyncpg.Pool, run: UUID) -> Head | None:
     row = await pool.fetchrow(_HEAD, run)
     return None if row is None else Head(**dict(row))
+
+
+_ENDED = "select state, output, failure from run where id = $1 and ended_at is not null"
+
+
+class EndedRun(Value, frozen=True):
+    """How a run ended; `output` is JSON."""
+
+    state: str
+    output: bytes | None
+    failure: Failure | None
+
+
+async def ended_run(pool: asyncpg.Pool, run: UUID) -> EndedRun | None:
+    """None when it goes on, or does not exist."""
+    row = await pool.fetchrow(_ENDED, run)
+    if row is None:
+        return None
+    output, failure = row["output"], row["failure"]
+    return EndedRun(
+        state=row["state"],
+        output=None if output is None else output.encode(),
+        failure=None if failure is None else decode(failure.encode(), Failure),
+    )

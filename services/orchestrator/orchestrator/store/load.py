@@ -9,13 +9,17 @@ from penstock.contracts.value import Value
 
 _RUNS = """
 select id, project, workflow, workflow_version, state, version, published, nodes_total, nodes_open,
-       input, output, failure, cancel_reason, labels, traceparent
+       input, output, failure, cancel_reason, labels, traceparent, priority, started_by, parent_run, detail
 from run where id = any($1::uuid[])
 """
 
 _NODES = """
-select run_id, name, state, attempt, first_attempt, token, runner, publication, input, output, failure
-from node where run_id = any($1::uuid[])
+select n.run_id, n.name, n.state, n.attempt, n.first_attempt, n.iteration, n.token, n.runner, n.publication,
+       n.input, coalesce(n.output, o.output) as output, n.output_run, n.previous, n.failure, n.detail,
+       n.completed_version
+from node n
+left join node o on o.run_id = n.output_run and o.name = n.name
+where n.run_id = any($1::uuid[])
 """
 
 _DEFINITION = "select source from workflow_version where project = $1 and name = $2 and version = $3"
@@ -39,6 +43,10 @@ class RunRow(Value, frozen=True):
     cancel_reason: str | None
     labels: str
     traceparent: str | None
+    priority: int
+    started_by: str | None
+    parent_run: UUID | None
+    detail: str | None
 
 
 class NodeRow(Value, frozen=True):
@@ -49,12 +57,17 @@ class NodeRow(Value, frozen=True):
     state: str
     attempt: int
     first_attempt: int
+    iteration: int
     token: UUID | None
     runner: str | None
     publication: int
     input: str | None
     output: str | None
+    output_run: UUID | None
+    previous: str | None
     failure: str | None
+    detail: str | None
+    completed_version: int | None
 
 
 async def load_runs(pool: asyncpg.Pool, ids: Sequence[UUID]) -> list[tuple[RunRow, list[NodeRow]]]:

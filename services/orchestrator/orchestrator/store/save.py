@@ -15,7 +15,7 @@ _SAVE = statement("save")
 
 
 class RunWrite(Value, frozen=True):
-    """Type run_write: A run after its decisions; `expected` is the version that they were made on."""
+    """Type run_write_2: a run after its decisions; `expected` is the version that they were made on."""
 
     id: UUID
     expected: int
@@ -25,24 +25,33 @@ class RunWrite(Value, frozen=True):
     output: str | None
     failure: str | None
     cancel_reason: str | None
+    detail: str | None
     timeout: timedelta
 
 
 class NodeWrite(Value, frozen=True):
-    """Type node_write: A node after its decisions. `attempt_expected` is None for a node that has no row yet."""
+    """Type node_write_2: a unit after its decisions. `attempt_expected` is None for one that has no row yet."""
 
     run_id: UUID
     name: str
+    part_of: str | None
     state: str
     attempt: int
     first_attempt: int
+    iteration: int
     token: UUID | None
     runner: str | None
     publication: int
     input: str | None
     output: str | None
+    output_run: UUID | None
+    previous: str | None
     failure: str | None
+    detail: str | None
+    topic: str | None
+    completed_version: int | None
     wake_in: timedelta | None
+    wake_until: datetime | None
     deadline_in: timedelta | None
     attempt_expected: int | None
     token_expected: UUID | None

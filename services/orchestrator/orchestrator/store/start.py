@@ -18,9 +18,11 @@ from unnest($1::text[], $2::text[]) as a (project, key)
 join idempotency k on k.project = a.project and k.key = a.key
 """
 
+_LATEST = "select name, latest_version from workflow where project = $1 and name = any($2::text[]) and active"
+
 
 class RunStart(Value, frozen=True):
-    """Type run_start: a new run. `digest` tells whether the same key came with the same body."""
+    """Type run_start_2: a new run. `digest` tells whether the same key came with the same body."""
 
     id: UUID
     project: str
@@ -39,6 +41,11 @@ class RunStart(Value, frozen=True):
     labels: str
     priority: int
     traceparent: str | None
+    started_by: str | None
+    parent_run: UUID | None
+    source_run: UUID | None
+    concurrency_key: str | None
+    detail: str | None
     timeout: timedelta
     ended: bool
 
@@ -58,13 +65,26 @@ class Holder(Value, frozen=True):
     digest: str
 
 
-async def start(pool: asyncpg.Pool, births: Sequence[Birth]) -> dict[UUID, datetime]:
-    """Write the runs whose key is free; returns the moment of each that was written."""
+class Written(Value, frozen=True):
+    """When a new run was written, and its number within its subject, if it has one."""
+
+    at: datetime
+    number: int | None
+
+
+async def start(pool: asyncpg.Pool, births: Sequence[Birth]) -> dict[UUID, Written]:
+    """Write the runs whose key is free; returns those that were written."""
     runs = rows_of([birth.run for birth in births])
     nodes = rows_of([node for birth in births for node in birth.nodes])
     events = rows_of([event for birth in births for event in birth.events])
     rows = await pool.fetch(_START, runs, nodes, events)
-    return {row["id"]: row["at"] for row in rows}
+    return {row["id"]: Written(row["at"], row["number"]) for row in rows}
+
+
+async def latest_versions(pool: asyncpg.Pool, project: str, workflows: Sequence[str]) -> dict[str, int]:
+    """The latest version of each of these workflows that exists and is active."""
+    rows = await pool.fetch(_LATEST, project, list(workflows))
+    return {row["name"]: row["latest_version"] for row in rows}
 
 
 async def holders(pool: asyncpg.Pool, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Holder]:

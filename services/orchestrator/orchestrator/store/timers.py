@@ -1,5 +1,6 @@
 """What is due: nodes whose timer has passed, and runs whose deadline has."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -9,16 +10,32 @@ from penstock.contracts.value import Value
 DUE_ROWS_MAX = 500  # one sweep's share; what is left comes a second later
 
 _NODES = """
-select run_id, name, state, attempt, token, publication
-from node where wake_at <= now()
+select run_id, name, state, attempt, token, publication, deadline_at <= now() as overdue
+from node where wake_at <= now() and (token is not null or state in ('ready', 'backoff'))
 order by wake_at limit $1
 """
 
 _NODES_BUT_LEASES = """
-select run_id, name, state, attempt, token, publication
-from node where wake_at <= now() and state <> 'running'
+select run_id, name, state, attempt, token, publication, deadline_at <= now() as overdue
+from node where wake_at <= now() and state in ('ready', 'backoff')
 order by wake_at limit $1
 """
+
+# What waits without a runner is looked at again later, whatever becomes of it now: the timer is set again at once,
+# and so only one of several orchestrators looks.
+_WITHOUT_RUNNER = """
+with due as materialized (
+  select run_id, name from node
+  where wake_at <= now() and token is null and state in ('running', 'suspended')
+  order by wake_at limit $1
+  for update skip locked
+)
+update node n set wake_at = now() + $2::interval
+from due d where n.run_id = d.run_id and n.name = d.name
+returning n.run_id, n.name, n.state, n.attempt, n.token, n.publication,
+  coalesce(n.deadline_at <= now(), false) as overdue
+"""
+LOOKED_AT_AGAIN = timedelta(seconds=10)
 
 _RUNS = "select id from run where deadline_at <= now() order by deadline_at limit $1"
 
@@ -30,12 +47,14 @@ class DueNode(Value, frozen=True):
     attempt: int
     token: UUID | None
     publication: int
+    overdue: bool | None = None  # the deadline of what waits without a runner has passed
 
 
 async def due_nodes(pool: asyncpg.Pool, *, leases: bool) -> list[DueNode]:
     """Nodes whose timer has passed, oldest first; without `leases`, none that a runner holds."""
     rows = await pool.fetch(_NODES if leases else _NODES_BUT_LEASES, DUE_ROWS_MAX)
-    return [DueNode(**dict(row)) for row in rows]
+    waiting = await pool.fetch(_WITHOUT_RUNNER, DUE_ROWS_MAX, LOOKED_AT_AGAIN)
+    return [DueNode(**dict(row)) for row in (*rows, *waiting)]
 
 
 async def due_runs(pool: asyncpg.Pool) -> list[UUID]:

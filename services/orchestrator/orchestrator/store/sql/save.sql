@@ -1,16 +1,16 @@
--- Everything that a batch of decisions changed, in one guarded statement: $1 runs, $2 nodes, $3 events.
+-- Everything that a batch of decisions changed, in one guarded statement: $1 runs, $2 units, $3 events.
 -- Lock order: run rows in id order, before anything else; then node rows, which only the holder of their run
 -- changes (renewals aside, which touch timers only). Nothing is written unless every run still has the version
--- that was decided on; and the statement fails as a whole if a node is not in the expected attempt and token.
+-- that was decided on; and the statement fails as a whole if a unit is not in the expected attempt and token.
 with locked as materialized (
   select r.id, r.version = a.expected as fresh
-  from unnest($1::run_write[]) as a
+  from unnest($1::run_write_2[]) as a
   join run r on r.id = a.id
   order by r.id
   for update of r
 ),
 guard as materialized (
-  select count(*) filter (where fresh) = cardinality($1::run_write[]) as ok from locked
+  select count(*) filter (where fresh) = cardinality($1::run_write_2[]) as ok from locked
 ),
 runs as (
   update run r set
@@ -20,14 +20,18 @@ runs as (
     output = a.output::json,
     failure = a.failure::json,
     cancel_reason = a.cancel_reason,
+    detail = a.detail::json,
     changed_at = now(),
-    ended_at = case when a.state in ('succeeded', 'failed', 'cancelled') then coalesce(r.ended_at, now()) end,
+    ended_at = case
+      when a.state not in ('succeeded', 'failed', 'cancelled', 'compensated') then null
+      when a.state = r.state then r.ended_at
+      else now() end,
     deadline_at = case
       when a.state <> 'running' then null
-      when r.state <> 'running' then now() + a.timeout -- a retry
+      when r.state <> 'running' then now() + a.timeout -- begun, resumed or retried
       else r.deadline_at end,
     settled = false
-  from unnest($1::run_write[]) as a
+  from unnest($1::run_write_2[]) as a
   where r.id = a.id and (select ok from guard)
 ),
 updated as (
@@ -35,18 +39,39 @@ updated as (
     state = x.state,
     attempt = x.attempt,
     first_attempt = x.first_attempt,
+    iteration = x.iteration,
     token = x.token,
     runner = x.runner,
     publication = x.publication,
     input = coalesce(x.input::json, n.input),
     output = x.output::json,
+    output_run = x.output_run,
+    previous = x.previous::json,
     failure = x.failure::json,
-    ready_at = case when x.state = 'ready' and n.state <> 'ready' then now() else n.ready_at end,
-    started_at = case when x.state = 'running' then now() when x.state = 'ready' then null else n.started_at end,
-    ended_at = case when x.state in ('succeeded', 'failed', 'skipped', 'cancelled') then now() end,
-    wake_at = now() + x.wake_in,
-    deadline_at = now() + x.deadline_in
-  from unnest($2::node_write[]) as x
+    detail = x.detail::json,
+    topic = x.topic,
+    completed_version = x.completed_version,
+    ready_at = case
+      when x.state in ('ready', 'suspended') and n.state <> x.state then now()
+      else n.ready_at end,
+    started_at = case
+      when x.state = 'running' and n.state = 'running' and n.attempt = x.attempt then n.started_at
+      when x.state = 'running' then now()
+      when x.state = 'ready' then null
+      else n.started_at end,
+    ended_at = case
+      when x.state in ('succeeded', 'failed', 'skipped', 'cancelled') then now()
+      when x.state in ('compensating', 'compensated', 'compensation_failed') then n.ended_at end,
+    wake_at = least(
+      coalesce(x.wake_until, now() + x.wake_in),
+      case when x.state = 'suspended' then coalesce(
+        now() + x.deadline_in, case when n.state = 'suspended' then n.deadline_at end) end
+    ),
+    deadline_at = coalesce(
+      now() + x.deadline_in,
+      case when x.state in ('suspended', 'running') and n.state = x.state and n.attempt = x.attempt then n.deadline_at end
+    )
+  from unnest($2::node_write_2[]) as x
   where n.run_id = x.run_id and n.name = x.name
     and x.attempt_expected is not null
     and n.attempt = x.attempt_expected and n.token is not distinct from x.token_expected
@@ -55,16 +80,20 @@ updated as (
 ),
 inserted as (
   insert into node (
-    run_id, name, state, attempt, first_attempt, token, runner, publication, input, output, failure,
-    ready_at, ended_at, wake_at, deadline_at
+    run_id, name, part_of, state, attempt, first_attempt, iteration, token, runner, publication,
+    input, output, output_run, previous, failure, detail, topic, completed_version,
+    ready_at, started_at, ended_at, wake_at, deadline_at
   )
   select
-    x.run_id, x.name, x.state, x.attempt, x.first_attempt, x.token, x.runner, x.publication,
-    x.input::json, x.output::json, x.failure::json,
-    case when x.state = 'ready' then now() end,
+    x.run_id, x.name, x.part_of, x.state, x.attempt, x.first_attempt, x.iteration, x.token, x.runner, x.publication,
+    x.input::json, x.output::json, x.output_run, x.previous::json, x.failure::json, x.detail::json, x.topic,
+    x.completed_version,
+    case when x.state in ('ready', 'suspended') then now() end,
+    case when x.state = 'running' then now() end,
     case when x.state in ('succeeded', 'failed', 'skipped', 'cancelled') then now() end,
-    now() + x.wake_in, now() + x.deadline_in
-  from unnest($2::node_write[]) as x
+    least(coalesce(x.wake_until, now() + x.wake_in), case when x.state = 'suspended' then now() + x.deadline_in end),
+    now() + x.deadline_in
+  from unnest($2::node_write_2[]) as x
   where x.attempt_expected is null and (select ok from guard)
   returning 1
 ),
@@ -79,6 +108,6 @@ select
   now() as at,
   array(select id from locked where not fresh) as stale,
   not guard.ok or penstock_fence(
-    (select count(*) from updated) + (select count(*) from inserted), cardinality($2::node_write[])
+    (select count(*) from updated) + (select count(*) from inserted), cardinality($2::node_write_2[])
   ) as fenced
 from guard

@@ -1,0 +1,49 @@
+"""How a run ends, once every node has: succeeded, failed, cancelled, or undone first."""
+
+from orchestrator.domain.decision import TellParent
+from orchestrator.domain.draft import Draft
+from orchestrator.domain.resolve import Unresolvable, run_output
+from orchestrator.domain.run import RUN_ENDED, RunState
+from orchestrator.domain.undo import begin_undo, has_steps
+from penstock.contracts.timeline import Kind
+from penstock.contracts.workflow import OnFailure
+
+
+def end_run(draft: Draft) -> None:
+    """Every node has ended: so does the run, unless it is to be undone."""
+    assert draft.open_nodes == 0, "a run ends after its last node"
+    if draft.state is RunState.RUNNING and draft.failure is None:
+        _resolve_output(draft)
+    gone_wrong = draft.failure is not None or draft.state is RunState.CANCELLING
+    if gone_wrong and draft.plan.on_failure is OnFailure.COMPENSATE and has_steps(draft):
+        begin_undo(draft, by="on_failure", reason=_reason(draft))
+    elif draft.state is RunState.CANCELLING and draft.cancel_reason is not None:
+        draft.move(RunState.CANCELLED)
+        draft.tell(Kind.RUN_CANCELLED, reason=draft.cancel_reason)
+    elif draft.failure is not None:
+        draft.move(RunState.FAILED)
+        draft.tell(Kind.RUN_FAILED, failure=draft.failure)
+    else:
+        draft.move(RunState.SUCCEEDED)
+        draft.tell(Kind.RUN_SUCCEEDED)
+
+
+def tell_parent(draft: Draft) -> None:
+    """A run that has ended tells the node that started it."""
+    parent = draft.run.parent
+    if parent is not None and draft.state in RUN_ENDED:
+        draft.order(TellParent(parent, draft.state, draft.output, draft.failure))
+
+
+def _reason(draft: Draft) -> str:
+    if draft.state is RunState.CANCELLING and draft.cancel_reason is not None:
+        return draft.cancel_reason
+    assert draft.failure is not None, "a run that went wrong knows of what"
+    return draft.failure.message
+
+
+def _resolve_output(draft: Draft) -> None:
+    try:
+        draft.output = run_output(draft)
+    except Unresolvable as error:
+        draft.failure = error.failure

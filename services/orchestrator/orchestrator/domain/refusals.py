@@ -1,0 +1,75 @@
+"""Why a timely wish is refused all the same: who asks may not, or there is nothing to do. For people to read."""
+
+from orchestrator.domain.detail import Question, UndoSkipped
+from orchestrator.domain.events import (
+    Answered,
+    AttemptClaimed,
+    CompensateRequested,
+    ResumeRequested,
+    RetryRequested,
+    RunEvent,
+    SkipRequested,
+)
+from orchestrator.domain.node import NodeState
+from orchestrator.domain.run import Run, RunState
+from orchestrator.domain.timely import is_parked
+from orchestrator.domain.unit import is_undo
+from penstock.contracts.names import did_you_mean
+
+
+def why_refused(run: Run, event: RunEvent) -> str | None:
+    """A sentence, or None when nothing is against it."""
+    match event:
+        case AttemptClaimed():
+            allowed = event.pool is None or event.pool == run.plan.work(event.node).pool
+            return None if allowed else "it is for runners of another pool"
+        case Answered():
+            return _why_no_answer(run, event)
+        case ResumeRequested():
+            return f"{run.pause.reason}" if run.pause and is_parked(run) else None
+        case RetryRequested():
+            return _why_no_retry(run)
+        case SkipRequested():
+            return _why_no_skip(run, event.node)
+        case CompensateRequested():
+            return None if _can_be_undone(run) else "nothing that succeeded in it can be undone"
+        case _:
+            return None
+
+
+def _why_no_answer(run: Run, event: Answered) -> str | None:
+    question = run.nodes[event.node].detail
+    if not isinstance(question, Question):
+        return f"node '{event.node}' does not wait for an answer"
+    if question.assignees and event.by not in question.assignees:
+        hint = did_you_mean(event.by, question.assignees)
+        return f"'{event.by}' may not answer: it was asked of {', '.join(question.assignees)}{hint}"
+    if question.no_self_approval and event.by == run.started_by:
+        return f"'{event.by}' started the run and may not answer: somebody else has to (no_self_approval)"
+    return None
+
+
+def _why_no_retry(run: Run) -> str | None:
+    if run.state is not RunState.PAUSED or is_parked(run) or run.failed_nodes > 0:
+        return None
+    return "none of its nodes has failed: resume it instead"
+
+
+def _why_no_skip(run: Run, node: str | None) -> str | None:
+    if not is_parked(run):
+        return "nothing that was to be undone has failed"
+    if node is None:
+        return None
+    unit = run.nodes.get(node)
+    failed = unit is not None and unit.state is NodeState.COMPENSATION_FAILED
+    if failed and unit is not None and not isinstance(unit.detail, UndoSkipped):
+        return None
+    names = [name for name, unit in run.nodes.items() if unit.state is NodeState.COMPENSATION_FAILED]
+    return f"node '{node}' is not one whose undoing failed: those are {', '.join(names)}"
+
+
+def _can_be_undone(run: Run) -> bool:
+    return any(
+        unit.completed is not None and not is_undo(name) and run.plan.planned(name).can_be_undone
+        for name, unit in run.nodes.items()
+    )

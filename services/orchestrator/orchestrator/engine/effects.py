@@ -1,0 +1,205 @@
+"""What decisions order besides messages: runs of sub-workflows, looks into the cache, words to a parent.
+
+Each is done after the commit that ordered it, and may be lost with the process: then a timer orders it again,
+and whoever does it finds what was done before. The answer goes back into the core as an event.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, assert_never
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from orchestrator.domain.decision import (
+    AskCache,
+    CancelChild,
+    Command,
+    CompensateChild,
+    Effect,
+    KeepOutput,
+    LookBack,
+    PublishReady,
+    StartChild,
+    StopAttempt,
+    TellParent,
+)
+from orchestrator.domain.events import (
+    CacheAnswered,
+    CancelRequested,
+    ChildEnded,
+    ChildStarted,
+    CompensateRequested,
+    EventArrived,
+    RunEvent,
+)
+from orchestrator.domain.run import Parent, Run, RunState
+from orchestrator.engine.apply import Answer, Item
+from orchestrator.engine.committed import Committed
+from orchestrator.engine.port import Started, StartRun
+from orchestrator.store.cache import cached_output, keep_output
+from orchestrator.store.heads import EndedRun, ended_run
+from penstock.contracts.errors import LimitExceeded, PenstockError, Unavailable
+from penstock.contracts.failure import ErrorClass, Failure
+from penstock.contracts.limits import SUB_WORKFLOW_DEPTH_MAX
+from penstock.contracts.workflow import Json
+from penstock.service import end
+
+IN_HAND_MAX = 10_000  # beyond that the timers order again
+WORKERS = 16  # effects wait for the database most of the time
+
+log = structlog.get_logger(__name__)
+
+FindEvents = Callable[[str, str, float], Awaitable[Sequence[dict[str, Json]]]]
+"""(project, type, look_back_s) → the events from outside that came since, the oldest first."""
+
+
+async def no_events(project: str, type: str, look_back_s: float) -> Sequence[dict[str, Json]]:
+    """Where nothing takes events from outside."""
+    return ()
+
+
+class Engine(Protocol):
+    """What effects need of the engine that ordered them."""
+
+    async def handle(self, items: Sequence[Item]) -> list[Answer | Exception]: ...
+
+    async def start(self, request: StartRun) -> Started: ...
+
+
+class Effects:
+    """Does what was ordered, in no particular order. `run` must be running."""
+
+    def __init__(self, pool: asyncpg.Pool, engine: Engine, find_events: FindEvents) -> None:
+        self._pool = pool
+        self._engine = engine
+        self._find_events = find_events
+        self._queue: asyncio.Queue[tuple[Run, Effect]] = asyncio.Queue(IN_HAND_MAX)
+
+    def take(self, commits: Sequence[Committed]) -> None:
+        for commit in commits:
+            self.order(commit.run, commit.commands)
+
+    def order(self, run: Run, commands: Sequence[Command]) -> None:
+        for command in commands:
+            if not isinstance(command, (PublishReady, StopAttempt)) and not self._queue.full():
+                self._queue.put_nowait((run, command))
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        workers = [asyncio.create_task(self._work()) for _ in range(WORKERS)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            await end(*workers)
+
+    async def _work(self) -> None:
+        while True:
+            run, effect = await self._queue.get()
+            try:
+                await self._do(run, effect)
+            except (
+                Unavailable,
+                OSError,
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+                TimeoutError,
+            ) as error:
+                log.warning(
+                    "effects.postponed", effect=type(effect).__name__, run=str(run.id), reason=repr(error)
+                )
+            except Exception:
+                log.exception("effects.failed", effect=type(effect).__name__, run=str(run.id))
+
+    async def _do(self, run: Run, effect: Effect) -> None:
+        match effect:
+            case StartChild():
+                await self._start_child(run, effect)
+            case CancelChild():
+                await self._tell(effect.run, CancelRequested(by=f"run {run.id}", reason=effect.reason))
+            case CompensateChild():
+                await self._compensate_child(run, effect)
+            case TellParent(parent=parent):
+                ended = EndedRun(effect.state, effect.output, effect.failure)
+                await self._tell(parent.run, _child_ended(parent, run.id, ended))
+            case LookBack():
+                await self._look_back(run, effect)
+            case AskCache():
+                output, source = await cached_output(self._pool, run.project, effect.agent, effect.key)
+                await self._tell(run.id, CacheAnswered(effect.node, effect.attempt, output, source))
+            case KeepOutput():
+                await keep_output(self._pool, run, effect)
+            case _:
+                assert_never(effect)
+
+    async def _tell(self, run: UUID, event: RunEvent) -> Answer | Exception:
+        (answer,) = await self._engine.handle([(run, event)])
+        if isinstance(answer, Exception) and not isinstance(answer, PenstockError):
+            raise answer
+        return answer
+
+    async def _start_child(self, run: Run, order: StartChild) -> None:
+        parent = Parent(run.id, order.node, order.attempt, depth=1 + (run.parent.depth if run.parent else 0))
+        try:
+            started = await self._engine.start(_request(run, order, parent))
+        except Unavailable:
+            raise
+        except PenstockError as error:
+            failure = Failure(
+                type(error).__name__, f"workflow '{order.workflow}': {error}", ErrorClass.VALIDATION
+            )
+            await self._tell(
+                run.id, ChildEnded(order.node, order.attempt, None, "failed", failure=failure.cut())
+            )
+            return
+        await self._tell(run.id, ChildStarted(order.node, order.attempt, started.run_id))
+        ended = await ended_run(self._pool, started.run_id)
+        if ended is not None:
+            await self._tell(run.id, _child_ended(parent, started.run_id, ended))
+
+    async def _compensate_child(self, run: Run, order: CompensateChild) -> None:
+        """A child without anything to undo is undone already; one that is being undone tells its end itself."""
+        answer = await self._tell(order.run, CompensateRequested(by=f"run {run.id}", reason=order.reason))
+        nothing_to_undo = answer is None or isinstance(answer, Exception)
+        ended = await ended_run(self._pool, order.run)
+        if nothing_to_undo or (ended is not None and ended.state == RunState.COMPENSATED):
+            attempt = run.nodes[order.node].attempt
+            await self._tell(run.id, ChildEnded(order.node, attempt, order.run, RunState.COMPENSATED))
+
+    async def _look_back(self, run: Run, order: LookBack) -> None:
+        for event in await self._find_events(run.project, order.type, order.look_back_s):
+            await self._tell(run.id, EventArrived(order.node, order.attempt, event))
+
+
+def _request(run: Run, order: StartChild, parent: Parent) -> StartRun:
+    if parent.depth > SUB_WORKFLOW_DEPTH_MAX:
+        message = f"sub-workflows are nested {parent.depth} deep, the limit is {SUB_WORKFLOW_DEPTH_MAX}"
+        raise LimitExceeded.at(f"nodes.{order.node}.workflow", message)
+    return StartRun(
+        project=run.project,
+        workflow=order.workflow,
+        version=order.version,
+        latest=False,
+        input=order.input,
+        digest=f"{run.id}/{order.node}/{order.attempt}",
+        idempotency_key=f"penstock:child/{run.id}/{order.node}/{order.attempt}",
+        priority=run.priority,
+        labels=dict(run.labels),
+        by=run.started_by or "",
+        traceparent=run.traceparent,
+        parent=parent,
+    )
+
+
+def _child_ended(parent: Parent, child: UUID, ended: EndedRun) -> ChildEnded:
+    return ChildEnded(
+        node=parent.node,
+        attempt=parent.attempt,
+        run=child,
+        state=ended.state,
+        output=ended.output,
+        failure=ended.failure,
+        spread=random.uniform(-1, 1),
+    )
