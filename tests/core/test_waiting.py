@@ -35,7 +35,9 @@ DAY = timedelta(days=1)
 
 def asking(**fields: object) -> Story:
     approval = ApprovalDefinition(message="Patch ${{ inputs.n }} files?", **fields)  # type: ignore[arg-type]
-    return Story(plan(node("sign-off", approval=approval), node("go", "sign-off")), input=b'{"n": 3}', by="eve")
+    return Story(
+        plan(node("sign-off", approval=approval), node("go", "sign-off")), input=b'{"n": 3}', by="eve"
+    )
 
 
 def test_a_question_waits_for_a_person_and_holds_no_runner() -> None:

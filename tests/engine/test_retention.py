@@ -148,6 +148,18 @@ async def test_open_runs_and_those_that_are_not_on_the_bus_stay(keeper: Keeper) 
     assert len(await keeper.runs()) == 2
 
 
+async def test_a_run_stays_as_long_as_another_one_refers_to_it(keeper: Keeper) -> None:
+    source = await keeper.run(days=40)
+    fork = await keeper.run(days=1, source_run=source)
+    parent = await keeper.run(days=1)
+    child = await keeper.run(days=40, parent_run=parent)
+
+    assert (await keeper.prune()).runs == 0
+    report = await keeper.prune(older_than=timedelta(0))
+
+    assert report.runs == len({source, fork, parent, child})
+
+
 async def test_each_project_keeps_as_long_as_it_has_set(keeper: Keeper) -> None:
     await keeper.define("brief")
     await keeper.retention.set_retention("brief", 2 * DAY, by="ada")
@@ -269,6 +281,11 @@ async def test_an_artifact_that_is_named_stays(keeper: Keeper, place: tuple[str,
         "insert into workflow_version (project, name, version, digest, source)"
         " values ('default', 'greet', 1, 'd', '{}')"
     )
+    await keeper.pool.execute(
+        "insert into cached_output (project, agent, key, output, run_id, node, expires_at)"
+        " values ('default', 'greeter', 'k', '{}', $1, 'hello', now() + interval '1 day')",
+        uuid4(),
+    )
     table, column = place
     await keeper.pool.execute(
         f"update {table} set {column} = $1", as_json({"deep": [f"artifact://{sha256}/report.html"]})
@@ -333,7 +350,8 @@ async def test_every_table_of_a_run_is_known(keeper: Keeper) -> None:
         " where a.attname = 'run_id' and c.relkind in ('r', 'p') and not c.relispartition"
     )
 
-    assert {row["relname"] for row in rows} == set(TABLES_OF_A_RUN)
+    outliving = {"cached_output"}
+    assert {row["relname"] for row in rows} == set(TABLES_OF_A_RUN) | outliving
 
 
 async def test_every_column_that_may_name_an_artifact_is_known(keeper: Keeper) -> None:

@@ -83,8 +83,8 @@ class Api:
     def agents(self) -> Document:
         return self._get("/agents")
 
-    def statistics(self) -> Document:
-        return self._get("/statistics")
+    def statistics(self, *, workflow: str | None = None) -> Document:
+        return self._get("/statistics", params={"workflow": workflow} if workflow else None)
 
     def retention(self) -> Document:
         return self._get("/retention")

@@ -10,16 +10,25 @@ import structlog
 
 from orchestrator.engine.apply import DATABASE_AWAY
 from orchestrator.engine.keeping import PruneOrder, PruneReport, RetentionView, StoredFiles
+from orchestrator.store.cache import forget_expired
 from orchestrator.store.collect import delete_artifacts, unnamed_artifacts
 from orchestrator.store.partitions import add_months, drop_empty_months, past_months
 from orchestrator.store.project_settings import read_retention, write_retention
-from orchestrator.store.prune import Cutoffs, Deleted, count_due, delete_due, is_all_due, read_cutoffs
+from orchestrator.store.prune import (
+    Cutoffs,
+    Deleted,
+    count_due,
+    delete_due,
+    is_all_due,
+    read_cutoffs,
+)
+from penstock.contracts.duration import format_duration
 from penstock.contracts.errors import Unavailable
 from penstock.contracts.limits import ARTIFACT_GRACE
-from penstock.definition.duration import format_duration
 
 PASS_EVERY_S = 3600.0
 PRUNE_S_MAX = 20.0  # one order: who asked waits for the answer, and asks again while there is more
+CACHED_OUTPUTS_MAX = 10_000  # of those that have expired, in one statement
 
 log = structlog.get_logger(__name__)
 
@@ -97,6 +106,7 @@ class Retention:
     async def _delete(self, cutoffs: Cutoffs) -> PruneReport:
         """Runs first: what only they named is nobody's then."""
         deleted, more = await self._delete_runs(cutoffs)
+        await forget_expired(self._pool, rows_max=CACHED_OUTPUTS_MAX)
         months = await self._drop_months()
         artifacts = {} if more else await self._collect()
         return _report(deleted, months, artifacts, more=more)

@@ -11,12 +11,11 @@ from orchestrator.engine.keeping import Keeping, PruneOrder, PruneReport, Retent
 from orchestrator.http.endpoint import Answer, Body, Endpoint, json_answer
 from orchestrator.http.reading import NoQuery, body_of, project_of, query_of
 from orchestrator.http.starting import STARTED_BY
+from penstock.contracts.duration import DURATION_EXPECTED, format_duration, parse_duration
 from penstock.contracts.errors import InvalidInput
 from penstock.contracts.limits import RETENTION_MAX, RETENTION_MIN
-from penstock.contracts.names import NAME_PATTERN
-from penstock.definition.duration import DURATION_EXPECTED, format_duration, parse_duration
+from penstock.contracts.names import NAME_PATTERN, is_name
 
-ProjectName = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 Duration = Annotated[str, msgspec.Meta(max_length=50)]
 
 
@@ -29,7 +28,7 @@ class PruneBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     dry_run: bool = False
     older_than: Duration | None = None
-    project: ProjectName | None = None
+    project: Annotated[str, msgspec.Meta(max_length=63)] | None = None
 
 
 _retention_body = msgspec.json.Decoder(RetentionBody)
@@ -55,6 +54,8 @@ class RetentionDoor:
     async def prune(self, request: Request) -> Response:
         query_of(request, NoQuery)
         project, body = project_of(request), await body_of(request, _prune_body)
+        if body.project is not None and not is_name(body.project):
+            raise InvalidInput.at("project", f"expected a name like {NAME_PATTERN}")
         older_than = body.older_than
         order = PruneOrder(
             by=_who(request),

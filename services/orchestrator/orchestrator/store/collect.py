@@ -19,9 +19,10 @@ DEFINITIONS_TIMEOUT_S = 300.0
 
 # Every `json` column that may name an artifact; tests/engine/test_retention.py holds this to the schema.
 NAMING = {
-    "run": ("input", "output"),
-    "node": ("input", "output"),
+    "run": ("input", "output", "detail"),
+    "node": ("input", "output", "previous", "detail"),
     "node_checkpoint": ("value",),
+    "cached_output": ("output",),
     "workflow_version": ("source",),
 }
 _PER_RUN = {"run": "id", "node": "run_id", "node_checkpoint": "run_id"}

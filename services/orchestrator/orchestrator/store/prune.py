@@ -1,7 +1,7 @@
 """Deleting runs that were kept long enough: which ones they are, and everything that is theirs.
 
 A run is due when it has ended longer ago than its project keeps runs, its whole timeline is on the bus, and no
-other run refers to it.
+other run refers to it: a fork goes before its source, a parent before its children.
 """
 
 from datetime import timedelta
@@ -37,6 +37,8 @@ DUE = """
 from unnest($1::text[], $2::interval[]) as kept (project, retention)
 join run r on r.project = kept.project and r.created_at < now() - kept.retention
 where r.settled and r.ended_at < now() - kept.retention
+  and not exists (select from run fork where fork.source_run = r.id)
+  and (r.parent_run is null or not exists (select from run parent where parent.id = r.parent_run))
 """
 
 _LOCK_DUE = f"select r.id, r.nodes_total {DUE} limit $3 for update of r skip locked"

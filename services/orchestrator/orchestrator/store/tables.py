@@ -70,6 +70,7 @@ node = _table(
     "node",
     run_id=UUID(as_uuid=True),
     name=Text,
+    part_of=Text,
     state=Text,
     attempt=Integer,
     token=UUID(as_uuid=True),
