@@ -8,7 +8,7 @@ from typing import assert_never
 from uuid import UUID
 
 from orchestrator.domain import attempts, control, undo, waking
-from orchestrator.domain.decision import Decision, Outcome
+from orchestrator.domain.decision import Decision, GrantSlots, Outcome
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.events import (
     RUN_WIDE,
@@ -36,7 +36,7 @@ from orchestrator.domain.events import (
     SlotGranted,
     TimerWentOff,
 )
-from orchestrator.domain.finish import tell_parent
+from orchestrator.domain.finish import tell_others
 from orchestrator.domain.node import NodeState
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.readiness import settle
@@ -66,9 +66,10 @@ def begin(
     priority: int = PRIORITY_DEFAULT,
     parent: Parent | None = None,
     pins: Mapping[str, int] | None = None,
+    concurrency_key: str | None = None,
     queued: bool = False,
 ) -> Decision:
-    """A new run, its roots ready; `queued`: its concurrency key has no slot, and `SlotGranted` begins it.
+    """A new run, its roots ready; `queued`: its `concurrency_key` has no slot, and `SlotGranted` begins it.
 
     `input` is JSON that the workflow's schema accepts.
     """
@@ -89,11 +90,13 @@ def begin(
         started_by=by,
         parent=parent,
         pins=pins or {},
+        concurrency_key=concurrency_key,
     )
     draft = Draft(run, evaluate)
     draft.tell(Kind.RUN_STARTED, workflow=plan.definition.name, version=plan.version, **_origin(by, parent))
     if queued:
-        draft.tell(Kind.RUN_QUEUED)
+        draft.tell(Kind.RUN_QUEUED, key=concurrency_key)
+        draft.order(GrantSlots(concurrency_key or ""))  # where the oldest gives way, it is told so then
         return draft.decision()
     control.begin_nodes(draft)
     return _settled(draft, run)
@@ -141,7 +144,7 @@ def _addressed(run: Run, event: ChildEnded) -> ChildEnded:
 def _settled(draft: Draft, before: Run, outcome: Outcome = Outcome.APPLIED) -> Decision:
     settle(draft)
     if draft.state in RUN_ENDED and (draft.state is not before.state or before.version == 0):
-        tell_parent(draft)
+        tell_others(draft)
     return draft.decision(outcome)
 
 

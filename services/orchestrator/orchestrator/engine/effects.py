@@ -19,6 +19,7 @@ from orchestrator.domain.decision import (
     Command,
     CompensateChild,
     Effect,
+    GrantSlots,
     KeepOutput,
     LookBack,
     PublishReady,
@@ -39,8 +40,10 @@ from orchestrator.domain.run import Parent, Run, RunState
 from orchestrator.engine.apply import Answer, Item
 from orchestrator.engine.committed import Committed
 from orchestrator.engine.port import Started, StartRun
+from orchestrator.engine.slots import Slots
 from orchestrator.store.cache import cached_output, keep_output
 from orchestrator.store.heads import EndedRun, ended_run
+from orchestrator.store.slots import SlotKey
 from penstock.contracts.errors import LimitExceeded, PenstockError, Unavailable
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.limits import SUB_WORKFLOW_DEPTH_MAX
@@ -72,8 +75,9 @@ class Engine(Protocol):
 class Effects:
     """Does what was ordered, in no particular order. `run` must be running."""
 
-    def __init__(self, pool: asyncpg.Pool, engine: Engine, find_events: FindEvents) -> None:
+    def __init__(self, pool: asyncpg.Pool, engine: Engine, slots: Slots, find_events: FindEvents) -> None:
         self._pool = pool
+        self._slots = slots
         self._engine = engine
         self._find_events = find_events
         self._queue: asyncio.Queue[tuple[Run, Effect]] = asyncio.Queue(IN_HAND_MAX)
@@ -124,6 +128,8 @@ class Effects:
             case TellParent(parent=parent):
                 ended = EndedRun(effect.state, effect.output, effect.failure)
                 await self._tell(parent.run, _child_ended(parent, run.id, ended))
+            case GrantSlots(key=key):
+                await self._slots.grant(SlotKey(run.project, run.plan.definition.name, key))
             case LookBack():
                 await self._look_back(run, effect)
             case AskCache():

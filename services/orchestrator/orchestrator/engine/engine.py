@@ -18,6 +18,7 @@ from orchestrator.engine.plans import Plans
 from orchestrator.engine.port import Started, StartRun
 from orchestrator.engine.relay import Relay
 from orchestrator.engine.runs import Runs
+from orchestrator.engine.slots import Slots
 from orchestrator.engine.starts import Starts
 from orchestrator.engine.watch import Progress, Watch
 from orchestrator.store.heads import run_head
@@ -48,7 +49,8 @@ class RunEngine:
         plans = Plans(pool)
         self.runs = Runs(pool, plans)
         self._watch = Watch(self._look)
-        self.effects = Effects(pool, self, find_events)
+        self.slots = Slots(pool, self.handle, plans.plan_of)
+        self.effects = Effects(pool, self, self.slots, find_events)
         apply = Apply(pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease)
         starts = Starts(pool, plans, self.runs, evaluate, self._on_commit)
         self._events: Batcher[Item, Answer] = Batcher(apply, items_max=EVENTS_PER_BATCH_MAX)

@@ -9,7 +9,8 @@ from penstock.contracts.value import Value
 
 _RUNS = """
 select id, project, workflow, workflow_version, state, version, published, nodes_total, nodes_open,
-       input, output, failure, cancel_reason, labels, traceparent, priority, started_by, parent_run, detail
+       input, output, failure, cancel_reason, labels, traceparent, priority, started_by, parent_run,
+       concurrency_key, detail
 from run where id = any($1::uuid[])
 """
 
@@ -46,6 +47,7 @@ class RunRow(Value, frozen=True):
     priority: int
     started_by: str | None
     parent_run: UUID | None
+    concurrency_key: str | None
     detail: str | None
 
 
@@ -83,3 +85,9 @@ async def load_definition(pool: asyncpg.Pool, *, project: str, name: str, versio
     """The canonical document of one workflow version, as JSON text."""
     source: str | None = await pool.fetchval(_DEFINITION, project, name, version)
     return source
+
+
+async def load_run_version(connection: asyncpg.Connection, run: UUID) -> int:
+    """Which version of its workflow the run executes."""
+    version: int = await connection.fetchval("select workflow_version from run where id = $1", run)
+    return version
