@@ -154,10 +154,13 @@ async def test_a_run_stays_as_long_as_another_one_refers_to_it(keeper: Keeper) -
     parent = await keeper.run(days=1)
     child = await keeper.run(days=40, parent_run=parent)
 
-    assert (await keeper.prune()).runs == 0
+    grandchild = await keeper.run(days=40, parent_run=child)
+
+    assert (await keeper.prune(dry_run=True)).runs == (await keeper.prune()).runs == 0
+    foretold = await keeper.prune(older_than=timedelta(0), dry_run=True)
     report = await keeper.prune(older_than=timedelta(0))
 
-    assert report.runs == len({source, fork, parent, child})
+    assert foretold.runs == report.runs == len({source, fork, parent, child, grandchild})
 
 
 async def test_each_project_keeps_as_long_as_it_has_set(keeper: Keeper) -> None:

@@ -48,7 +48,11 @@ async def test_two_orchestrators_never_give_more_slots_than_there_are(
     await world.define(limited("guard", limit=3))
 
     runs = await asyncio.gather(
-        *(w.start("guard", input=b'{"value": 1, "repository": "a"}') for w in (world, second_world) for _ in range(10))
+        *(
+            w.start("guard", input=b'{"value": 1, "repository": "a"}')
+            for w in (world, second_world)
+            for _ in range(10)
+        )
     )
 
     assert sorted(run.state for run in runs) == ["queued"] * 17 + ["running"] * 3

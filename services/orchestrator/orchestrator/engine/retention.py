@@ -12,16 +12,10 @@ from orchestrator.engine.apply import DATABASE_AWAY
 from orchestrator.engine.keeping import PruneOrder, PruneReport, RetentionView, StoredFiles
 from orchestrator.store.cache import forget_expired
 from orchestrator.store.collect import delete_artifacts, unnamed_artifacts
-from orchestrator.store.partitions import add_months, drop_empty_months, past_months
+from orchestrator.store.foretell import STAYING_PAGE, count_due, foretelling, months_to_drop
+from orchestrator.store.partitions import add_months, drop_empty_months
 from orchestrator.store.project_settings import read_retention, write_retention
-from orchestrator.store.prune import (
-    Cutoffs,
-    Deleted,
-    count_due,
-    delete_due,
-    is_all_due,
-    read_cutoffs,
-)
+from orchestrator.store.prune import Cutoffs, Deleted, delete_due, read_cutoffs
 from penstock.contracts.duration import format_duration
 from penstock.contracts.errors import Unavailable
 from penstock.contracts.limits import ARTIFACT_GRACE
@@ -94,14 +88,10 @@ class Retention:
         return report
 
     async def _foretell(self, cutoffs: Cutoffs) -> PruneReport:
-        due = await count_due(self._pool, cutoffs)
-        months = [
-            month.name
-            for month in await past_months(self._pool)
-            if await is_all_due(self._pool, cutoffs, month)
-        ]
-        artifacts, _ = await unnamed_artifacts(self._pool, grace=self._grace, after="", without=cutoffs)
-        return _report(due, months, artifacts, dry_run=True)
+        async with foretelling(self._pool, cutoffs) as connection:
+            due, months = await count_due(connection), await months_to_drop(connection)
+            artifacts, _ = await unnamed_artifacts(connection, grace=self._grace, page=STAYING_PAGE)
+            return _report(due, months, artifacts, dry_run=True)
 
     async def _delete(self, cutoffs: Cutoffs) -> PruneReport:
         """Runs first: what only they named is nobody's then."""

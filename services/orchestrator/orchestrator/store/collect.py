@@ -10,8 +10,6 @@ from uuid import UUID
 
 import asyncpg
 
-from orchestrator.store.prune import DUE, Cutoffs
-
 CANDIDATES_MAX = 100_000  # one pass; each is held in memory with its size
 RUNS_PER_PAGE = 200
 DELETES_PER_STATEMENT = 1_000
@@ -33,8 +31,7 @@ where stored_at < now() - $1::interval and sha256 > $2
 order by sha256 limit $3
 """
 
-_PAGE = "select id from run where id > $1 order by id limit $2"
-_DUE_OF_PAGE = f"select r.id {DUE} and r.id = any($3::uuid[])"
+PAGE = "select id from run where id > $1 order by id limit $2"
 
 _HASHES = "select distinct hash[1] as sha256 from ({texts}) as written (text)" + (
     " cross join lateral regexp_matches(written.text, '[0-9a-f]{{64}}', 'g') as hash"
@@ -63,19 +60,19 @@ _OF_THE_REST = _HASHES.format(texts=_texts(dict.fromkeys(NAMING.keys() - _PER_RU
 
 
 async def unnamed_artifacts(
-    pool: asyncpg.Pool, *, grace: timedelta, after: str, without: Cutoffs | None = None
+    source: asyncpg.Pool | asyncpg.Connection, *, grace: timedelta, after: str = "", page: str = PAGE
 ) -> tuple[dict[str, int], str]:
     """SHA-256 → bytes of what nothing names, beyond `after`, and where to go on ("": from the beginning).
 
-    `without`: as if the runs that are due by these cutoffs were gone already.
+    `page` gives the ids of the runs that count, in order: those beyond $1, at most $2.
     """
-    rows = await pool.fetch(_CANDIDATES, grace, after, CANDIDATES_MAX)
+    rows = await source.fetch(_CANDIDATES, grace, after, CANDIDATES_MAX)
     left: dict[str, int] = {row["sha256"]: row["size_bytes"] for row in rows}
     if left:
-        _strike(left, await pool.fetch(_OF_THE_REST, timeout=DEFINITIONS_TIMEOUT_S))
+        _strike(left, await source.fetch(_OF_THE_REST, timeout=DEFINITIONS_TIMEOUT_S))
     last = _FIRST
-    while left and (ids := [row["id"] for row in await pool.fetch(_PAGE, last, RUNS_PER_PAGE)]):
-        _strike(left, await pool.fetch(_OF_RUNS, await _staying(pool, ids, without)))
+    while left and (ids := [row["id"] for row in await source.fetch(page, last, RUNS_PER_PAGE)]):
+        _strike(left, await source.fetch(_OF_RUNS, ids))
         last = ids[-1]
     return left, rows[-1]["sha256"] if len(rows) == CANDIDATES_MAX else ""
 
@@ -92,10 +89,3 @@ async def delete_artifacts(pool: asyncpg.Pool, sha256s: list[str], *, grace: tim
 def _strike(left: dict[str, int], named: list[asyncpg.Record]) -> None:
     for row in named:
         left.pop(row["sha256"], None)
-
-
-async def _staying(pool: asyncpg.Pool, ids: list[UUID], without: Cutoffs | None) -> list[UUID]:
-    if without is None:
-        return ids
-    due = {row["id"] for row in await pool.fetch(_DUE_OF_PAGE, without.projects, without.retentions, ids)}
-    return [id_ for id_ in ids if id_ not in due]

@@ -50,8 +50,8 @@ async def add_months(pool: asyncpg.Pool) -> None:
         await connection.execute(_ADD)
 
 
-async def past_months(pool: asyncpg.Pool) -> list[Month]:
-    return [Month(**dict(row)) for row in await pool.fetch(_PAST)]
+async def past_months(source: asyncpg.Pool | asyncpg.Connection) -> list[Month]:
+    return [Month(**dict(row)) for row in await source.fetch(_PAST)]
 
 
 async def drop_empty_months(pool: asyncpg.Pool) -> list[str]:

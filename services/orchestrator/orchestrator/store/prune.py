@@ -8,12 +8,10 @@ from datetime import timedelta
 
 import asyncpg
 
-from orchestrator.store.partitions import Month
 from penstock.contracts.value import Value
 
 RUNS_PER_BATCH_MAX = 100
 NODES_PER_BATCH_MAX = 5_000  # a transaction stays short, also with runs of thousands of nodes
-COUNT_TIMEOUT_S = 300.0  # a dry run reads everything that is due
 
 # Tables whose rows belong to the run of their `run_id`; tests/engine/test_retention.py holds this to the schema.
 TABLES_OF_A_RUN = (
@@ -33,27 +31,17 @@ where p.project is not null and ($1::text is null or p.project = $1)
 """
 
 # By project and moment of creation, which an index has: what ended before the cutoff was created before it.
-DUE = """
+OLD = """
 from unnest($1::text[], $2::interval[]) as kept (project, retention)
 join run r on r.project = kept.project and r.created_at < now() - kept.retention
 where r.settled and r.ended_at < now() - kept.retention
+"""
+
+_LOCK_DUE = f"""
+select r.id, r.nodes_total {OLD}
   and not exists (select from run fork where fork.source_run = r.id)
   and (r.parent_run is null or not exists (select from run parent where parent.id = r.parent_run))
-"""
-
-_LOCK_DUE = f"select r.id, r.nodes_total {DUE} limit $3 for update of r skip locked"
-
-_COUNT = f"""
-select
-  count(*) as runs,
-  coalesce(sum(r.version), 0)::bigint as events, -- a timeline has no gaps
-  coalesce(sum((select count(*) from node_log l where l.run_id = r.id)), 0)::bigint as log_lines
-{DUE}
-"""
-
-_ALL_ARE_DUE = f"""
-select count(*) = (select count(*) from run where id >= $3 and id < $4)
-{DUE} and r.id >= $3 and r.id < $4
+limit $3 for update of r skip locked
 """
 
 
@@ -93,19 +81,6 @@ async def delete_due(pool: asyncpg.Pool, cutoffs: Cutoffs) -> Deleted:
         counts = {table: await _delete(connection, table, "run_id", ids) for table in TABLES_OF_A_RUN}
         runs = await _delete(connection, "run", "id", ids)
         return Deleted(runs=runs, events=counts["run_event"], log_lines=counts["node_log"])
-
-
-async def count_due(pool: asyncpg.Pool, cutoffs: Cutoffs) -> Deleted:
-    """What `delete_due` would delete in all its batches."""
-    row = await pool.fetchrow(_COUNT, cutoffs.projects, cutoffs.retentions, timeout=COUNT_TIMEOUT_S)
-    assert row is not None, "an aggregate gives one row"
-    return Deleted(**dict(row))
-
-
-async def is_all_due(pool: asyncpg.Pool, cutoffs: Cutoffs, month: Month) -> bool:
-    """Whether no run of this month will be left."""
-    asked = (cutoffs.projects, cutoffs.retentions, month.low, month.high)
-    return bool(await pool.fetchval(_ALL_ARE_DUE, *asked, timeout=COUNT_TIMEOUT_S))
 
 
 def _fitting(nodes: list[int]) -> int:
