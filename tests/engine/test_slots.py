@@ -34,7 +34,6 @@ async def test_the_second_run_of_a_key_waits_and_begins_when_the_first_has_ended
     assert (first.state, second.state, other.state) == ("running", "queued", "running")
     assert (await world.run(second.run_id))["deadline_at"] is None
 
-    await world.claim(first.run_id, "n0")
     await world.succeed(first.run_id, "n0")
     await until(world, second.run_id, "running")
 

@@ -37,6 +37,7 @@ from orchestrator.domain.events import (
     TimerWentOff,
 )
 from orchestrator.domain.finish import tell_others
+from orchestrator.domain.fork import plan_fork
 from orchestrator.domain.node import NodeState
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.readiness import settle
@@ -46,11 +47,18 @@ from orchestrator.domain.timely import is_timely, speaks_of_current, untimely
 from orchestrator.domain.unit import undo_name
 from penstock.contracts.template import Evaluate
 from penstock.contracts.timeline import Kind
-from penstock.contracts.value import replace
+from penstock.contracts.value import Value, replace
 
 
 class UnknownNode(KeyError):
     """The event names a node that the workflow version does not have."""
+
+
+class Fork(Value, frozen=True):
+    """The run that a new one goes on from, and at which node."""
+
+    source: Run
+    node: str
 
 
 def begin(
@@ -68,6 +76,7 @@ def begin(
     pins: Mapping[str, int] | None = None,
     concurrency_key: str | None = None,
     queued: bool = False,
+    fork: Fork | None = None,
 ) -> Decision:
     """A new run, its roots ready; `queued`: its `concurrency_key` has no slot, and `SlotGranted` begins it.
 
@@ -91,9 +100,13 @@ def begin(
         parent=parent,
         pins=pins or {},
         concurrency_key=concurrency_key,
+        source=fork.source.id if fork else None,
     )
     draft = Draft(run, evaluate)
-    draft.tell(Kind.RUN_STARTED, workflow=plan.definition.name, version=plan.version, **_origin(by, parent))
+    origin = _origin(by, parent, fork)
+    draft.tell(Kind.RUN_STARTED, workflow=plan.definition.name, version=plan.version, **origin)
+    if fork is not None:
+        control.take_over(draft, fork.source, plan_fork(fork.source, plan, from_=fork.node))
     if queued:
         draft.tell(Kind.RUN_QUEUED, key=concurrency_key)
         draft.order(GrantSlots(concurrency_key or ""))  # where the oldest gives way, it is told so then
@@ -102,11 +115,13 @@ def begin(
     return _settled(draft, run)
 
 
-def _origin(by: str | None, parent: Parent | None) -> dict[str, str]:
+def _origin(by: str | None, parent: Parent | None, fork: Fork | None) -> dict[str, str]:
     """Who started the run, as the timeline tells it."""
     origin = {"by": by} if by else {}
     if parent is not None:
         origin |= {"parent_run": str(parent.run), "parent_node": parent.node}
+    if fork is not None:
+        origin |= {"forked_from": str(fork.source.id), "from_node": fork.node}
     return origin
 
 

@@ -82,6 +82,12 @@ class Draft:
         if ends > 0:
             self.ended.append(name)
 
+    def take(self, name: str, node: Node) -> None:
+        """Begin with a node that has ended elsewhere; nobody needs to be told."""
+        assert self.run.version == 0, "only a new run takes something over"
+        self._changes[name] = node
+        self.open_nodes -= 1
+
     @property
     def next_version(self) -> int:
         """What the next fact will make the run's version."""

@@ -9,13 +9,14 @@ import asyncpg
 
 from orchestrator.domain.decision import Outcome
 from orchestrator.domain.events import CancelRequested, RetryRequested, RunEvent
+from orchestrator.domain.fork import plan_fork
 from orchestrator.domain.run import RUN_ENDED
 from orchestrator.engine.apply import Answer, Apply, Item
 from orchestrator.engine.batch import Batcher
 from orchestrator.engine.committed import Committed
 from orchestrator.engine.effects import Effects, FindEvents, no_events
 from orchestrator.engine.plans import Plans
-from orchestrator.engine.port import Started, StartRun
+from orchestrator.engine.port import ForkPoint, ForkPreview, Started, StartRun
 from orchestrator.engine.relay import Relay
 from orchestrator.engine.runs import Runs
 from orchestrator.engine.slots import Slots
@@ -46,7 +47,7 @@ class RunEngine:
         self.lease = lease
         self._pool = pool
         self._relay = relay
-        plans = Plans(pool)
+        self._plans = plans = Plans(pool)
         self.runs = Runs(pool, plans)
         self._watch = Watch(self._look)
         self.slots = Slots(pool, self.handle, plans.plan_of)
@@ -97,6 +98,14 @@ class RunEngine:
     async def renew(self, *, runner: str, tokens: Sequence[UUID]) -> Renewed:
         """Extend the leases that `runner` holds; a timer only, so no decision is needed."""
         return await renew(self._pool, runner=runner, tokens=tokens, lease=self.lease)
+
+    async def preview_fork(self, project: str, point: ForkPoint, *, version: int | None) -> ForkPreview:
+        source = (await self.runs.fetch([point.source])).get(point.source)
+        if source is None or source.project != project:
+            raise NotFound("run", str(point.source))
+        number = version or source.plan.version
+        plan = await self._plans.get(project=project, workflow=source.plan.definition.name, version=number)
+        return ForkPreview(number, plan_fork(source, plan, from_=point.node))
 
     async def committed(self, run_id: UUID, *, after: int, timeout_s: float) -> int:
         progress = await self._watch.wait(run_id, after=after, timeout_s=timeout_s)

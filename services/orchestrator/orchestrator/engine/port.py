@@ -10,6 +10,7 @@ from uuid import UUID
 
 from orchestrator.domain.decision import Outcome as Outcome
 from orchestrator.domain.explain import Explanation
+from orchestrator.domain.fork import ForkPlan
 from orchestrator.domain.run import PRIORITY_DEFAULT as PRIORITY_DEFAULT
 from orchestrator.domain.run import Parent
 from orchestrator.engine.views import (
@@ -33,6 +34,20 @@ class Superseded(Conflict):
     """The workflow has a newer version than the caller took for the latest, or is inactive now."""
 
 
+class ForkPoint(Value, frozen=True):
+    """Go on from this node of that run, and take over what came before."""
+
+    source: UUID
+    node: str
+
+
+class ForkPreview(Value, frozen=True):
+    """What a fork would do, without doing it. `version` is that of the new run."""
+
+    version: int
+    plan: ForkPlan
+
+
 class StartRun(Value, frozen=True, kw_only=True):
     """Start a run of `version`, whose `input` (JSON, defaults filled in) fits the workflow's schema.
 
@@ -54,6 +69,7 @@ class StartRun(Value, frozen=True, kw_only=True):
     by: str = ""
     traceparent: str | None = None
     parent: Parent | None = None  # the node that starts it as its sub-workflow
+    fork: ForkPoint | None = None
 
 
 class Started(Value, frozen=True):
@@ -83,6 +99,10 @@ class Engine(Protocol):
 
     async def retry(self, project: str, run_id: UUID, *, by: str) -> Outcome:
         """Raises NotFound. REPEATED: it runs already again; REFUSED: not failed or cancelled."""
+        ...
+
+    async def preview_fork(self, project: str, point: ForkPoint, *, version: int | None) -> ForkPreview:
+        """Raises NotFound (run, version, node), Conflict (the node never ran)."""
         ...
 
     async def committed(self, run_id: UUID, *, after: int, timeout_s: float) -> int:

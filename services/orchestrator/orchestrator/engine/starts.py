@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import uuid_utils.compat as uuid_utils
 
-from orchestrator.domain.decide import begin
+from orchestrator.domain.decide import Fork, begin
 from orchestrator.domain.decision import Decision
 from orchestrator.domain.plan import Plan, sub_workflows
 from orchestrator.domain.run import RUN_ENDED, RunState
@@ -20,7 +20,7 @@ from orchestrator.engine.runs import Runs
 from orchestrator.engine.slots import Line, key_of
 from orchestrator.store.slots import SlotKey, locked_keys, queue_of
 from orchestrator.store.start import Birth, Holder, RunStart, Written, holders, latest_versions, start
-from penstock.contracts.errors import Conflict, PenstockError, Unavailable
+from penstock.contracts.errors import Conflict, NotFound, PenstockError, Unavailable
 from penstock.contracts.template import Evaluate
 from penstock.contracts.wire import encode
 from penstock.telemetry import metrics
@@ -128,6 +128,7 @@ class Starts:
                 parent=request.parent,
                 pins=await self._pins(request, plan),
                 concurrency_key=key.key if key else None,
+                fork=await self._fork(request),
                 queued=key is not None and not repeated and line.join(id_, key, plan),
             )
         except DATABASE_AWAY:
@@ -135,6 +136,16 @@ class Starts:
         except Exception as error:
             return error
         return _Newborn(request, decision, number_facts(decision.run, list(decision.facts)))
+
+    async def _fork(self, request: StartRun) -> Fork | None:
+        point = request.fork
+        if point is None:
+            return None
+        found = await self._runs.fetch([point.source])
+        source = found.get(point.source)
+        if source is None or source.project != request.project:
+            raise NotFound("run", str(point.source))
+        return Fork(source, point.node)
 
     async def _pins(self, request: StartRun, plan: Plan) -> dict[str, int]:
         """The versions of its sub-workflows that this run uses from its start to its end."""
