@@ -17,15 +17,9 @@ from penstock.contracts.workflow import Json
 VARIABLES = ("inputs", "nodes", "run")
 """What most expressions may speak of: the run's input, the nodes' states and outputs, the run itself."""
 
-LOCAL_VARIABLES = (
-    *("item", "index"),  # of `foreach`
-    *("iteration", "previous", "output"),  # of `repeat`; `output` also of `compensate`
-    "input",  # of `compensate`
-    *("event", "alert", "schedule"),  # of what is waited for, or starts a run
-)
-"""What only some places may speak of; `definition/places.py` says which."""
-
-VARIABLES_ALL = (*VARIABLES, *LOCAL_VARIABLES)
+_OF_FOREACH, _OF_REPEAT, _OF_COMPENSATE = ("item", "index"), ("iteration", "previous"), ("input", "output")
+VARIABLES_ALL = (*VARIABLES, *_OF_FOREACH, *_OF_REPEAT, *_OF_COMPENSATE, "event", "alert", "schedule")
+"""With those that only some places may speak of; `definition/places.py` says which."""
 
 
 class ExpressionFailed(Exception):
@@ -111,10 +105,8 @@ _TOKEN = r"""
 _IN_SOURCE = re.compile(_TOKEN.replace("COMMENT", r"[^\n]"), re.VERBOSE | re.DOTALL)
 _IN_TEXT = re.compile(_TOKEN.replace("COMMENT", r"(?: (?!\}\}) [^\n] )"), re.VERBOSE | re.DOTALL)
 _NEEDS_CARE = re.compile(r"""["'`{}/]""")  # a string, map or comment may hold the `}}`
-_PLAIN_PATH = re.compile(
-    rf"(?:({'|'.join(name for name in VARIABLES_ALL if name != 'nodes')})|nodes\.([a-z][a-z0-9-]*))"
-    r"((?:\.[A-Za-z_][A-Za-z0-9_]*)*)"
-)
+_WITHOUT_NAMES = "|".join(name for name in VARIABLES_ALL if name != "nodes")
+_PLAIN_PATH = re.compile(rf"(?:({_WITHOUT_NAMES})|nodes\.([a-z][a-z0-9-]*))((?:\.[A-Za-z_][A-Za-z0-9_]*)*)")
 _NODE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _WORD = re.compile(r"[A-Za-z0-9_]")
 _PLAIN_STRING = re.compile(r"""'[^'\\]*'|"[^"\\]*\"""")

@@ -18,6 +18,7 @@ from penstock.definition.schema_parts import (
     DURATION,
     EXPRESSION,
     NAME,
+    TEMPLATE,
     TEXT,
     WITH_EXPRESSIONS,
     exactly_one,
@@ -145,8 +146,14 @@ def _approval() -> dict[str, Json]:
 def _wait() -> dict[str, Json]:
     event = mapping({"type": EVENT_TYPE, "if": CONDITION, "look_back": DURATION}, required=("type",))
     properties = {
-        "duration": {"type": "string", "description": f"Like 90s; {WITH_EXPRESSIONS}"},
-        "until": {"type": "string", "description": f"A moment (RFC 3339); {WITH_EXPRESSIONS}"},
+        "duration": {
+            "anyOf": [DURATION, TEMPLATE],
+            "description": "Like 90s, or text with ${{ expressions }}",
+        },
+        "until": {
+            "anyOf": [{"type": "string", "format": "date-time"}, TEMPLATE],
+            "description": "A moment (RFC 3339), or text with ${{ expressions }}",
+        },
         "event": {"oneOf": [EVENT_TYPE, event]},
         **_timeout(),
     }

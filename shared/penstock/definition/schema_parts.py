@@ -20,6 +20,7 @@ DURATION = {
 SIZE = {"type": "string", "pattern": f"^{SIZE_PATTERN}$", "examples": ["512MiB"]}
 TEXT = {"type": "string", "minLength": 1}
 EXPRESSION = {"type": "string", "pattern": r"^\$\{\{[\s\S]*\}\}$"}
+TEMPLATE = {"type": "string", "pattern": r"\$\{\{"}  # text with an expression in it
 CONDITION = {**EXPRESSION, "description": "One ${{ expression }} that gives true or false"}
 
 

@@ -120,11 +120,10 @@ class _Validation:
         return ()
 
     def _check_form(self, path: Path, form: object) -> None:
-        if form is None:
-            return
-        for keys, message in schema_problems(form):
+        problems = () if form is None else schema_problems(form)
+        for keys, message in problems:
             self._report.error((*path, *keys), message)
-        if isinstance(form, dict) and form.get("type", "object") != "object":
+        if not problems and isinstance(form, dict) and form.get("type", "object") != "object":
             self._report.error((*path, "type"), "a form is an object of fields: expected type: object")
 
     def _warn_if_longer_than_run(self, path: Path, duration: timedelta, what: str) -> None:

@@ -69,7 +69,9 @@ class Runs:
         if entry is None:
             entry = self._entries[run.id] = Entry(run, len(run.plan.nodes) * NODE_BYTES)
             self._bytes += entry.bytes
-        added = sum(_payload(run, name) for name in changed)
+            added = sum(_payload(run, name) for name in changed)
+        else:
+            added = sum(_payload(run, name) - _payload(entry.run, name) for name in changed)
         entry.run, entry.bytes = run, entry.bytes + added
         self._bytes += added
         while self._bytes > CACHE_BYTES_MAX and len(self._entries) > 1:
@@ -84,5 +86,9 @@ class Runs:
 
 
 def _payload(run: Run, name: str) -> int:
-    node = run.nodes[name]
-    return len(node.input or b"") + len(node.output or b"")
+    """Inputs, outputs and, for a unit that began later than its run, its own weight."""
+    node = run.nodes.get(name)
+    if node is None:
+        return 0
+    own = 0 if name in run.plan.nodes else NODE_BYTES
+    return own + len(node.input or b"") + len(node.output or b"")

@@ -15,10 +15,14 @@ from orchestrator.engine.views import Page, WorkflowSummary, WorkflowView
 from orchestrator.store.compiled import CompiledWorkflow, compile_workflow
 from orchestrator.store.composed import Database
 from orchestrator.store.cursor import NameKey, read_cursor, write_cursor
+from orchestrator.store.nesting import sub_workflows_below
 from orchestrator.store.tables import RawJson, workflow, workflow_version
 from penstock.contracts.errors import Conflict, NotFound, Problem
 from penstock.contracts.names import is_name
 from penstock.definition import LoadedDefinition, check, load
+from penstock.definition.nesting import check_nesting, names_of_sub_workflows
+from penstock.definition.parse import parse
+from penstock.definition.report import Report
 
 VERSIONS_KEPT_MAX = 256  # compiled versions in memory; a run needs its own at every read
 NAMES_SUGGESTED_FROM_MAX = 2_000  # names that are compared with a wrong one
@@ -60,11 +64,28 @@ class WorkflowRegistry:
     async def save(self, project: str, text: bytes) -> Saved:
         loaded = await asyncio.to_thread(load, text)
         name = loaded.definition.name
+        warnings = (*loaded.warnings, *await self._check_nesting(project, loaded, text))
         async with self._database.transaction() as connection:
             version, created = await _save(connection, project, loaded)
         self._latest.pop((project, name), None)
-        view = await self._view(project, name, version, loaded.warnings)
+        view = await self._view(project, name, version, warnings)
         return Saved(workflow=view, created=created)
+
+    async def _check_nesting(
+        self, project: str, loaded: LoadedDefinition, text: bytes
+    ) -> tuple[Problem, ...]:
+        """The warnings about sub-workflows; raises InvalidInput if they would never end or go too deep.
+
+        Two that are saved at the same instant can still come to run each other; the limit of the depth ends that.
+        """
+        names = names_of_sub_workflows(loaded.definition)
+        if not names:
+            return ()
+        saved = await sub_workflows_below(self._database, project, names)
+        report = Report(await asyncio.to_thread(parse, text))
+        check_nesting(loaded.definition, saved, report)
+        report.raise_if_wrong(f"workflow '{loaded.definition.name}'")
+        return report.problems
 
     async def resolve(self, project: str, name: str, version: int) -> CompiledWorkflow:
         key = (project, name, version)
