@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -337,6 +338,19 @@ async def test_a_file_whose_row_has_come_back_is_not_removed(keeper: Keeper) -> 
     await keeper.files.remove(sha256)
 
     assert await keeper.is_there(sha256)
+
+
+async def test_files_that_lost_their_row_long_ago_are_removed(keeper: Keeper) -> None:
+    kept, stray, fresh = [await keeper.artifact(name, days=0) for name in ("kept", "stray", "fresh")]
+    await keeper.pool.execute("delete from artifact where sha256 <> $1", kept)
+    for sha256 in (kept, stray):
+        os.utime(keeper.file(sha256), (0, 0))
+
+    assert await keeper.files.remove_strays() == 1
+
+    assert await keeper.is_there(kept)
+    assert not await keeper.is_there(stray)
+    assert keeper.file(fresh).exists()
 
 
 async def test_the_clock_prunes_at_once_and_then_rests(keeper: Keeper) -> None:

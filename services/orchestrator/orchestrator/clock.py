@@ -14,13 +14,13 @@ RETENTION_EVERY_S = 60.0
 log = structlog.get_logger(__name__)
 
 
-async def run_clock(sweep: Callable[[], Awaitable[None]], *, every_s: float = SWEEP_EVERY_S) -> None:
-    """Sweep until cancelled."""
+async def run_clock(task: Callable[[], Awaitable[None]], *, every_s: float = SWEEP_EVERY_S) -> None:
+    """Call `task` again and again until cancelled."""
     while True:
         await asyncio.sleep(every_s)
         try:
-            await sweep()
+            await task()
         except (Unavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-            log.warning("clock.sweep_failed", reason=repr(error))
+            log.warning("clock.task_failed", task=type(task).__name__, reason=repr(error))
         except Exception:
-            log.exception("clock.sweep_failed")
+            log.exception("clock.task_failed", task=type(task).__name__)

@@ -11,7 +11,6 @@ import asyncpg
 import structlog
 import uvicorn
 import uvloop
-from fastapi import FastAPI
 
 from orchestrator.bus.control import ControlDoor
 from orchestrator.bus.logs import LogsDoor
@@ -29,7 +28,7 @@ from orchestrator.listening import listen
 from orchestrator.readiness import Readiness
 from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactFolder
-from orchestrator.store.composed import open_database
+from orchestrator.store.composed import Database, open_database
 from orchestrator.store.database import open_pool
 from orchestrator.store.migrate import migrate
 from orchestrator.store.reads import Reads
@@ -122,6 +121,19 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     artifacts = ArtifactFolder(settings.artifacts_folder, database)
     retention = Retention(pool, artifacts, default=timedelta(days=settings.retention_days))
     await retention.make_room()
+    server = _http_server(database, engine, artifacts, retention, Readiness(bus, pool))
+    requests = Requests(bus, registry)
+    control = ControlDoor(bus, requests, registry)
+    return Parts(bus, engine, relay, sweep, retention, requests, control, registry, server)
+
+
+def _http_server(
+    database: Database,
+    engine: RunEngine,
+    artifacts: ArtifactFolder,
+    retention: Retention,
+    readiness: Readiness,
+) -> uvicorn.Server:
     workflows = WorkflowRegistry(database)
     app = create_app(
         engine=engine,
@@ -129,15 +141,9 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
         registry=workflows,
         artifacts=artifacts,
         keeping=retention,
-        readiness=Readiness(bus, pool),
+        readiness=readiness,
         settings=HttpSettings(),
     )
-    requests = Requests(bus, registry)
-    control = ControlDoor(bus, requests, registry)
-    return Parts(bus, engine, relay, sweep, retention, requests, control, registry, _http_server(app))
-
-
-def _http_server(app: FastAPI) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         loop="none",

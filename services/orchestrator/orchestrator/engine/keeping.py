@@ -59,3 +59,7 @@ class StoredFiles(Protocol):
     async def remove(self, sha256: str) -> None:
         """Delete the file, unless the artifact has a row again."""
         ...
+
+    async def remove_strays(self) -> int:
+        """Delete old files without a row: who deleted the row, or stored the file, died; returns how many."""
+        ...

@@ -51,6 +51,8 @@ class Retention:
             return
         await self.make_room()
         report = await self.prune(PruneOrder(by="clock"))
+        if self._passed_at is None and (strays := await self._files.remove_strays()):
+            log.info("retention.strays_removed", files=strays)
         if not report.more:
             self._passed_at = time.monotonic()
 

@@ -22,6 +22,7 @@ from penstock.contracts.errors import LimitExceeded, NotFound, Problem, Unavaila
 from penstock.contracts.limits import ARTIFACT_BYTES_MAX, MIB
 
 CHUNK_BYTES = 1 * MIB  # what one visit to a thread reads or writes
+PREFIX_CHARS = 2
 ABANDONED_S = 24 * 3600  # an upload that has not grown for a day will not go on
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -62,6 +63,20 @@ class ArtifactFolder:
             if (await connection.execute(there)).first() is None:
                 await asyncio.to_thread(self._path(sha256).unlink, missing_ok=True)
 
+    async def remove_strays(self) -> int:
+        """Looks at one folder of 256 after the other. A file of today may get its row yet."""
+        removed = 0
+        for folder in await asyncio.to_thread(_folders, self._folder):
+            names = await asyncio.to_thread(_names_before, folder, time.time() - ABANDONED_S)
+            found = await self._database.rows(
+                select(artifact.c.sha256).where(artifact.c.sha256.startswith(folder.name))
+            )
+            strays = names - {row.sha256 for row in found}
+            for sha256 in strays:
+                await self.remove(sha256)
+            removed += len(strays)
+        return removed
+
     async def _receive(self, chunks: AsyncIterator[bytes]) -> StoredArtifact:
         descriptor, name = await asyncio.to_thread(tempfile.mkstemp, dir=self._incoming)
         incoming = _Incoming(Path(name), os.fdopen(descriptor, "wb"), self._bytes_max)
@@ -96,7 +111,7 @@ class ArtifactFolder:
 
     def _path(self, sha256: str) -> Path:
         """Two levels, so that no folder gets too many entries."""
-        return self._folder / sha256[:2] / sha256
+        return self._folder / sha256[:PREFIX_CHARS] / sha256
 
 
 class _Incoming:
@@ -157,6 +172,14 @@ def _move(incoming: Path, place: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(folder for folder in root.iterdir() if len(folder.name) == PREFIX_CHARS)
+
+
+def _names_before(folder: Path, moment: float) -> set[str]:
+    return {file.name for file in folder.iterdir() if file.stat().st_mtime < moment}
 
 
 def _not_written(error: OSError) -> Unavailable:
