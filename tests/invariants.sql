@@ -78,3 +78,11 @@ having count(*) filter (where kind in ('run.succeeded', 'run.failed', 'run.cance
 
 -- name: an_idempotency_key_has_its_run
 select k.project, k.key, k.run_id from idempotency k left join run r on r.id = k.run_id where r.id is null;
+
+-- name: a_run_belongs_to_one_tick
+select run_id, count(*) from schedule_tick where run_id is not null group by run_id having count(*) > 1;
+
+-- name: schedules_are_of_the_latest_version
+select s.project, s.workflow, s.name, s.workflow_version, w.latest_version
+from schedule s join workflow w on w.project = s.project and w.name = s.workflow
+where s.workflow_version <> w.latest_version;

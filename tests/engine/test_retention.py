@@ -294,6 +294,10 @@ async def test_an_artifact_that_is_named_stays(keeper: Keeper, place: tuple[str,
         " values ('default', 'greeter', 'k', '{}', $1, 'hello', now() + interval '1 day')",
         uuid4(),
     )
+    await keeper.pool.execute(
+        "insert into schedule (project, workflow, name, workflow_version, cron, timezone, overlap, catch_up, next_at)"
+        " values ('default', 'greet', 'daily', 1, '0 6 * * *', 'UTC', 'skip', 'one', now())"
+    )
     table, column = place
     await keeper.pool.execute(
         f"update {table} set {column} = $1", as_json({"deep": [f"artifact://{sha256}/report.html"]})

@@ -80,6 +80,17 @@ class Api:
     def retry(self, run: str) -> Document:
         return self._document("POST", f"/runs/{_segment(run)}/retry", json={})
 
+    def schedules(self, filters: Mapping[str, Json]) -> Document:
+        asked = {key: value for key, value in filters.items() if value is not None}
+        return self._get("/schedules", params=asked)
+
+    def schedule(self, workflow: str, name: str) -> Document:
+        return self._get(_schedule(workflow, name))
+
+    def steer_schedule(self, workflow: str, name: str, verb: str) -> Document:
+        """`pause` and `resume` give the schedule, `run` the run that was started."""
+        return self._document("POST", f"{_schedule(workflow, name)}/{verb}", json={})
+
     def agents(self) -> Document:
         return self._get("/agents")
 
@@ -154,6 +165,10 @@ def _accepted(answer: httpx.Response) -> httpx.Response:
             "title": f"the answer was {answer.status_code} {answer.reason_phrase}: {answer.text[:200]}"
         }
     raise Refused({"status": answer.status_code, **problem})
+
+
+def _schedule(workflow: str, name: str) -> str:
+    return f"/schedules/{_segment(workflow)}/{_segment(name)}"
 
 
 def _segment(name: str) -> str:

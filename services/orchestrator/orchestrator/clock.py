@@ -1,4 +1,4 @@
-"""Door 3: time passes. A sweep every second, a look at retention every minute, whatever the one before met."""
+"""Door 3: time passes. Sweeps every second, a look at retention every minute, whatever the ones before met."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -22,7 +22,10 @@ from orchestrator.engine.engine import RunEngine
 from orchestrator.engine.registry import RunnerRegistry
 from orchestrator.engine.relay import Relay
 from orchestrator.engine.retention import Retention
+from orchestrator.engine.schedule_control import ScheduleControl
+from orchestrator.engine.schedules import ScheduleSweep
 from orchestrator.engine.sweep import Sweep
+from orchestrator.engine.ticks import TickRuns
 from orchestrator.http.app import HttpSettings, create_app
 from orchestrator.listening import listen
 from orchestrator.readiness import Readiness
@@ -60,6 +63,7 @@ class Parts:
     relay: Relay
     sweep: Sweep
     retention: Retention
+    schedules: ScheduleSweep
     requests: Requests
     control: ControlDoor
     registry: RunnerRegistry
@@ -121,24 +125,30 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     artifacts = ArtifactFolder(settings.artifacts_folder, database)
     retention = Retention(pool, artifacts, default=timedelta(days=settings.retention_days))
     await retention.make_room()
-    server = _http_server(database, engine, artifacts, retention, Readiness(bus, pool))
+    workflows = WorkflowRegistry(database)
+    ticks = TickRuns(pool, engine, workflows, expressions.evaluate)
+    schedules = ScheduleControl(database, pool, workflows, ticks)
+    server = _http_server(database, workflows, engine, schedules, artifacts, retention, Readiness(bus, pool))
     requests = Requests(bus, registry)
     control = ControlDoor(bus, requests, registry)
-    return Parts(bus, engine, relay, sweep, retention, requests, control, registry, server)
+    firing = ScheduleSweep(pool, engine, ticks)
+    return Parts(bus, engine, relay, sweep, retention, firing, requests, control, registry, server)
 
 
 def _http_server(
     database: Database,
+    workflows: WorkflowRegistry,
     engine: RunEngine,
+    schedules: ScheduleControl,
     artifacts: ArtifactFolder,
     retention: Retention,
     readiness: Readiness,
 ) -> uvicorn.Server:
-    workflows = WorkflowRegistry(database)
     app = create_app(
         engine=engine,
         queries=Reads(database, workflows),
         registry=workflows,
+        schedules=schedules,
         artifacts=artifacts,
         keeping=retention,
         readiness=readiness,
@@ -166,10 +176,10 @@ async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket)
     await logs.declare()
     await RpcDoor(parts.requests, parts.engine).open()
     await parts.control.open()
-    clock = run_clock(parts.sweep, every_s=settings.sweep_every_s)
-    keeping = run_clock(parts.retention, every_s=RETENTION_EVERY_S)
+    clocks = [run_clock(sweep, every_s=settings.sweep_every_s) for sweep in (parts.sweep, parts.schedules)]
+    clocks.append(run_clock(parts.retention, every_s=RETENTION_EVERY_S))
     http = parts.server.serve(sockets=[listener])
-    return [asyncio.create_task(door) for door in (results.run(), logs.run(), clock, keeping, http)]
+    return [asyncio.create_task(door) for door in (results.run(), logs.run(), *clocks, http)]
 
 
 async def _close_doors(parts: Parts, doors: list[asyncio.Task[None]]) -> None:

@@ -25,6 +25,9 @@ DEAD_LETTERS = Counter("penstock_dead_letters_total", "Messages that nothing cou
 # The clock
 SWEEP_SECONDS = Histogram("penstock_sweep_seconds", "Time of one sweep", buckets=_FAST)
 SWEEP_REPAIRED = Counter("penstock_sweep_repairs_total", "What sweeps found due", ["what"])
+SCHEDULE_TICKS = Counter(
+    "penstock_schedule_ticks_total", "Ticks of schedules, by what became of them", ["outcome"]
+)
 
 # The agent runner
 RUNNER_SLOTS = Gauge("penstock_runner_slots", "Attempts that this runner can run at once")

@@ -102,24 +102,27 @@ def begin(
         concurrency_key=concurrency_key,
         source=fork.source.id if fork else None,
     )
-    draft = Draft(run, evaluate)
-    origin = _origin(by, parent, fork)
-    draft.tell(Kind.RUN_STARTED, workflow=plan.definition.name, version=plan.version, **origin)
+    return _begun(run, fork, evaluate)
+
+
+def _begun(run: Run, fork: Fork | None, evaluate: Evaluate) -> Decision:
+    draft, plan = Draft(run, evaluate), run.plan
+    draft.tell(Kind.RUN_STARTED, workflow=plan.definition.name, version=plan.version, **_origin(run, fork))
     if fork is not None:
         control.take_over(draft, fork.source, plan_fork(fork.source, plan, from_=fork.node))
-    if queued:
-        draft.tell(Kind.RUN_QUEUED, key=concurrency_key)
-        draft.order(GrantSlots(concurrency_key or ""))  # where the oldest gives way, it is told so then
+    if run.state is RunState.QUEUED:
+        draft.tell(Kind.RUN_QUEUED, key=run.concurrency_key)
+        draft.order(GrantSlots(run.concurrency_key or ""))  # where the oldest gives way, it is told so then
         return draft.decision()
     control.begin_nodes(draft)
     return _settled(draft, run)
 
 
-def _origin(by: str | None, parent: Parent | None, fork: Fork | None) -> dict[str, str]:
+def _origin(run: Run, fork: Fork | None) -> dict[str, str]:
     """Who started the run, as the timeline tells it."""
-    origin = {"by": by} if by else {}
-    if parent is not None:
-        origin |= {"parent_run": str(parent.run), "parent_node": parent.node}
+    origin = {"by": run.started_by} if run.started_by else {}
+    if run.parent is not None:
+        origin |= {"parent_run": str(run.parent.run), "parent_node": run.parent.node}
     if fork is not None:
         origin |= {"forked_from": str(fork.source.id), "from_node": fork.node}
     return origin

@@ -1,6 +1,7 @@
 """What the doors may ask of the engine: protocols and their messages. Composition roots choose who answers.
 
-`Engine` decides and commits · `Queries` reads · `Registry` keeps workflows · `Artifacts` keeps files.
+`Engine` decides and commits · `Queries` reads · `Registry` keeps workflows · `Schedules` keeps what starts them
+· `Artifacts` keeps files.
 """
 
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from orchestrator.domain.explain import Explanation
 from orchestrator.domain.fork import ForkPlan
 from orchestrator.domain.run import PRIORITY_DEFAULT as PRIORITY_DEFAULT
 from orchestrator.domain.run import Parent
+from orchestrator.engine.schedule_views import ScheduleSummary, ScheduleView, Upcoming
 from orchestrator.engine.views import (
     AgentsView,
     EventPage,
@@ -229,6 +231,32 @@ class Registry(Protocol):
         ...
 
     async def set_active(self, project: str, name: str, active: bool) -> WorkflowView: ...
+
+
+class Schedules(Protocol):
+    """The schedules of the latest versions. Unknown ones raise NotFound with the nearest name."""
+
+    async def list(
+        self, project: str, *, workflow: str | None, limit: int, cursor: str | None
+    ) -> Page[ScheduleSummary]:
+        """By workflow and name."""
+        ...
+
+    async def view(self, project: str, workflow: str, name: str) -> ScheduleView: ...
+
+    async def set_paused(
+        self, project: str, workflow: str, name: str, *, paused: bool, by: str
+    ) -> ScheduleView:
+        """What came due while it was paused is not made up for."""
+        ...
+
+    async def run_now(self, project: str, workflow: str, name: str, *, by: str) -> UUID:
+        """A run out of turn, whatever runs already. Raises InvalidInput (the schedule's), Conflict (not active)."""
+        ...
+
+    async def upcoming(self, text: bytes) -> tuple[Upcoming, ...]:
+        """When the schedules of a valid definition would tick, if it were saved now."""
+        ...
 
 
 class StoredArtifact(Value, frozen=True):

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from orchestrator.engine.keeping import Keeping
-from orchestrator.engine.port import Artifacts, Engine, Queries, Readiness, Registry
+from orchestrator.engine.port import Artifacts, Engine, Queries, Readiness, Registry, Schedules
 from orchestrator.http.artifacts import ArtifactDoor
 from orchestrator.http.endpoints import Doors, endpoints_of
 from orchestrator.http.middleware import RequestScope, request_id_of
@@ -19,6 +19,7 @@ from orchestrator.http.operations import OperationsDoor
 from orchestrator.http.problems import problem, problem_of
 from orchestrator.http.retention import RetentionDoor
 from orchestrator.http.runs import RunDoor
+from orchestrator.http.schedules import ScheduleDoor
 from orchestrator.http.starting import StartDoor
 from orchestrator.http.timeline import TimelineDoor
 from orchestrator.http.workflows import WorkflowDoor
@@ -39,6 +40,7 @@ def create_app(
     engine: Engine,
     queries: Queries,
     registry: Registry,
+    schedules: Schedules,
     artifacts: Artifacts,
     keeping: Keeping,
     readiness: Readiness,
@@ -47,9 +49,10 @@ def create_app(
     """The application; `readiness` answers every dependency with its state."""
     endpoints = endpoints_of(
         Doors(
-            workflows=WorkflowDoor(registry),
+            workflows=WorkflowDoor(registry, schedules),
             starting=StartDoor(engine, queries, registry),
             runs=RunDoor(engine, queries),
+            schedules=ScheduleDoor(schedules, queries),
             timeline=TimelineDoor(engine, queries),
             artifacts=ArtifactDoor(artifacts, bytes_max=settings.artifact_bytes_max),
             operations=OperationsDoor(queries, readiness),

@@ -15,11 +15,12 @@ from orchestrator.engine.views import (
     WorkflowSummary,
     WorkflowView,
 )
-from orchestrator.http.artifacts import ArtifactDoor, ArtifactView
+from orchestrator.http.artifacts import ArtifactDoor, artifact_endpoints
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
 from orchestrator.http.retention import RetentionDoor, retention_endpoints
 from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
+from orchestrator.http.schedules import ScheduleDoor, schedule_endpoints
 from orchestrator.http.starting import StartDoor, StartRunBody
 from orchestrator.http.timeline import EventsQuery, LogsQuery, TimelineDoor
 from orchestrator.http.workflows import JSON, YAML, Validation, WorkflowDoor, WorkflowsQuery
@@ -51,6 +52,7 @@ class Doors:
     workflows: WorkflowDoor
     starting: StartDoor
     runs: RunDoor
+    schedules: ScheduleDoor
     timeline: TimelineDoor
     artifacts: ArtifactDoor
     operations: OperationsDoor
@@ -62,7 +64,8 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *_workflow_endpoints(doors.workflows),
         *_run_endpoints(doors.starting, doors.runs),
         *_timeline_endpoints(doors.timeline),
-        *_artifact_endpoints(doors.artifacts),
+        *schedule_endpoints(doors.schedules),
+        *artifact_endpoints(doors.artifacts),
         *retention_endpoints(doors.retention),
         *_operation_endpoints(doors.operations, doors.workflows),
     )
@@ -90,7 +93,7 @@ def _workflow_endpoints(door: WorkflowDoor) -> tuple[Endpoint, ...]:
             "validate_workflow",
             "Check a definition",
             {200: Answer("What was found", Validation)},
-            "Lists all problems at once, each with its line. Nothing is saved.",
+            "Lists all problems at once, each with its line, and when its schedules would tick. Nothing is saved.",
             body=_DEFINITION,
         ),
         Endpoint(
@@ -221,29 +224,6 @@ def _timeline_endpoints(door: TimelineDoor) -> tuple[Endpoint, ...]:
             "explain_run",
             "Why each unfinished node is not running",
             {200: Answer("A sentence for the run and for each unfinished node", Explanation)},
-        ),
-    )
-
-
-def _artifact_endpoints(door: ArtifactDoor) -> tuple[Endpoint, ...]:
-    return (
-        Endpoint(
-            "POST",
-            "/api/v1/artifacts",
-            door.put,
-            "put_artifact",
-            "Keep a file",
-            {201: Answer("It is kept under this name; again: nothing changes", ArtifactView)},
-            "The body is the file's bytes, streamed, at most 1 GiB. A directory is a tar archive.",
-            body=Body({"type": "string", "format": "binary"}, ("application/octet-stream",)),
-        ),
-        Endpoint(
-            "GET",
-            "/api/v1/artifacts/{sha256}",
-            door.get,
-            "get_artifact",
-            "The bytes of a file, streamed",
-            {200: Answer("The bytes", media_type="application/octet-stream")},
         ),
     )
 

@@ -20,6 +20,7 @@ Lists are pages: pass `next` as `cursor` until it is null. Times are RFC 3339, U
 
 _TAGS = {
     "workflows": "Definitions and their versions. A version never changes; saving a changed definition makes the next.",
+    "schedules": "What starts runs at its times: cron lines of the latest versions, and their ticks.",
     "runs": "Executions of one version, from start to end.",
     "timeline": "What happened in a run, node by node, and why nothing more happens.",
     "artifacts": "Files, addressed by the SHA-256 of their bytes.",
@@ -36,6 +37,8 @@ _ERRORS = {
 _PATH_PARAMETERS = {
     "run_id": ({"type": "string", "format": "uuid"}, "The run's id"),
     "name": ({"type": "string", "pattern": NAME_PATTERN}, "The workflow's name"),
+    "workflow": ({"type": "string", "pattern": NAME_PATTERN}, "The workflow's name"),
+    "schedule": ({"type": "string", "pattern": NAME_PATTERN}, "The schedule's name in its workflow"),
     "version": ({"type": "integer", "minimum": 1}, "The version's number"),
     "node": ({"type": "string", "pattern": NAME_PATTERN}, "The node's name, as its author gave it"),
     "sha256": ({"type": "string", "pattern": "[0-9a-f]{64}"}, "The SHA-256 of the bytes, in hex"),
@@ -98,7 +101,10 @@ def _query_parameters(endpoint: Endpoint) -> Iterable[dict[str, Any]]:
 
 
 def _headers(endpoint: Endpoint) -> Iterable[dict[str, Any]]:
-    if _tag(endpoint.path) in ("workflows", "runs", "timeline") or endpoint.path == "/api/v1/statistics":
+    if (
+        _tag(endpoint.path) in ("workflows", "schedules", "runs", "timeline")
+        or endpoint.path == "/api/v1/statistics"
+    ):
         schema = {"type": "string", "pattern": NAME_PATTERN, "default": PROJECT_DEFAULT}
         yield {
             "name": PROJECT_HEADER,

@@ -22,6 +22,7 @@ NAMING = {
     "node_checkpoint": ("value",),
     "cached_output": ("output",),
     "workflow_version": ("source",),
+    "schedule": ("input",),
 }
 _PER_RUN = {"run": "id", "node": "run_id", "node_checkpoint": "run_id"}
 

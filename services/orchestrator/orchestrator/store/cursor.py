@@ -21,6 +21,11 @@ class NameKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     name: str
 
 
+class ScheduleKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    workflow: str
+    name: str
+
+
 def write_cursor(key: msgspec.Struct) -> str:
     return urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
 

@@ -16,6 +16,7 @@ from orchestrator.store.compiled import CompiledWorkflow, compile_workflow
 from orchestrator.store.composed import Database
 from orchestrator.store.cursor import NameKey, read_cursor, write_cursor
 from orchestrator.store.nesting import sub_workflows_below
+from orchestrator.store.schedule_rows import replace_schedules, restart_schedules
 from orchestrator.store.tables import RawJson, workflow, workflow_version
 from penstock.contracts.errors import Conflict, NotFound, Problem
 from penstock.contracts.names import is_name
@@ -128,9 +129,11 @@ class WorkflowRegistry:
 
     async def set_active(self, project: str, name: str, active: bool) -> WorkflowView:
         if is_name(name):
-            change = update(workflow).where(*_is(project, name)).values(active=active)
+            other = update(workflow).where(*_is(project, name), workflow.c.active.is_not(active))
+            change = other.values(active=active).returning(workflow.c.name)
             async with self._database.transaction() as connection:
-                await connection.execute(change)
+                if (await connection.execute(change)).first() is not None and active:
+                    await restart_schedules(connection, project, name)
         self._latest.pop((project, name), None)
         return await self.view(project, name, None)
 
@@ -192,6 +195,7 @@ async def _save(connection: AsyncConnection, project: str, loaded: LoadedDefinit
     first = insert(workflow).values(project=project, name=name, latest_version=1).on_conflict_do_nothing()
     if (await connection.execute(first.returning(workflow.c.name))).first() is not None:
         await _add_version(connection, project, loaded, 1)
+        await replace_schedules(connection, project, loaded.definition, 1)
         return 1, True
     lock = select(workflow.c.latest_version).where(*_is(project, name)).with_for_update()
     latest: int = (await connection.execute(lock)).scalar_one()
@@ -199,6 +203,7 @@ async def _save(connection: AsyncConnection, project: str, loaded: LoadedDefinit
         return latest, False
     await _add_version(connection, project, loaded, latest + 1)
     await connection.execute(update(workflow).where(*_is(project, name)).values(latest_version=latest + 1))
+    await replace_schedules(connection, project, loaded.definition, latest + 1)
     return latest + 1, True
 
 

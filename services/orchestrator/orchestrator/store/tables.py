@@ -126,4 +126,33 @@ runner = _table(
     seen_at=_moment,
     left_at=_moment,
 )
+schedule = _table(
+    "schedule",
+    project=Text,
+    workflow=Text,
+    name=Text,
+    workflow_version=Integer,
+    cron=Text,
+    timezone=Text,
+    overlap=Text,
+    catch_up=Text,
+    input=RawJson,
+    paused=Boolean,
+    paused_by=Text,
+    paused_at=_moment,
+    next_at=_moment,
+    last_tick=_moment,
+)
+schedule_tick = _table(
+    "schedule_tick",
+    project=Text,
+    workflow=Text,
+    name=Text,
+    moment=_moment,
+    outcome=Text,
+    run_id=UUID(as_uuid=True),
+    reason=Text,
+    by=Text,
+    at=_moment,
+)
 artifact = _table("artifact", sha256=Text, size_bytes=BigInteger, stored_at=_moment)
