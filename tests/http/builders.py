@@ -91,6 +91,7 @@ class Rows:
             "token": uuid_utils.uuid7() if running else None,
             "runner": "runner-1" if running else None,
             "output": as_json({}) if state == "succeeded" else None,
+            "completed_version": 1 if state == "succeeded" else None,
             "failure": as_json({"type": "Broken", "message": "it broke"}) if state == "failed" else None,
             "ready_at": NOON,
             "wake_at": None if ended else NOON + seconds(30),
