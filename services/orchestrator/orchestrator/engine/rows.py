@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from orchestrator.domain.detail import Detail, EventAwaited
+from orchestrator.domain.node import NODE_DONE
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.rebuild import rebuild
 from orchestrator.domain.run import Node, NodeState, Parent, Pause, Run, RunState, Undo
@@ -133,6 +134,7 @@ def stored_run(plan: Plan, row: RunRow, nodes: Iterable[NodeRow]) -> Run:
 
 
 def _stored_node(row: NodeRow) -> Node:
+    done = row.state in NODE_DONE
     return Node(
         state=NodeState(row.state),
         attempt=row.attempt,
@@ -147,7 +149,7 @@ def _stored_node(row: NodeRow) -> Node:
         previous=_bytes(row.previous),
         failure=_stored_failure(row.failure),
         detail=None if row.detail is None else _details.decode(row.detail),
-        completed=row.completed_version,
+        completed=row.completed_version or (0 if done else None),  # the former version wrote no place
     )
 
 
