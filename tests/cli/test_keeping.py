@@ -32,3 +32,15 @@ def test_prune_tells_what_it_would_delete_and_then_deletes_it(penstock: Shell) -
     assert done["runs"] >= 1
     assert done["events"] > done["runs"]
     assert penstock("runs", "get", run).code == 1
+
+
+def test_the_list_can_be_of_active_runs_and_the_figures_of_one_workflow(penstock: Shell) -> None:
+    penstock("apply", penstock.write("press.yaml", PRESS))
+    run = penstock("run", "press-pages", "-i", "text=x", "--wait", "-o", "json").document["id"]
+
+    active = penstock("runs", "ls", "--active", "-o", "json").document["items"]
+    figures = penstock("stats", "--workflow", "press-pages").out
+
+    assert run not in {each["id"] for each in active}
+    assert "press-pages.press" in figures
+    assert "compensated" in figures
