@@ -98,6 +98,10 @@ async def test_statistics_tell_of_undoing_and_of_items(greet: httpx.AsyncClient,
     await rows.node(undone, "charge:undo", "succeeded", part_of="charge", attempt=3, started_at=NOON)
     await rows.run(state="succeeded")
     await rows.run(state="queued")
+    await rows.connection.execute(
+        "insert into breaker (project, key, state, opened_at) values"
+        " ('default', 'dependency/llm', 'open', now()), ('default', 'dependency/git', 'closed', null)"
+    )
 
     figures = (await greet.get("/statistics")).json()
 
@@ -106,7 +110,7 @@ async def test_statistics_tell_of_undoing_and_of_items(greet: httpx.AsyncClient,
     (node,) = figures["nodes"]
     assert (node["node"], node["runs"], node["attempts"], node["retries"]) == ("charge", 1, 4, 2)
     assert (node["compensations"], node["failures"], node["seconds"]["mean"]) == (1, 0, 1.0)
-    assert figures["breakers"] == []
+    assert figures["breakers"] == [{"key": "dependency/llm", "state": "open", "open_until": None}]
 
 
 async def test_statistics_can_be_narrowed(greet: httpx.AsyncClient, rows: Rows) -> None:
@@ -127,7 +131,7 @@ async def test_every_route_is_described_with_its_parameters(api: httpx.AsyncClie
     document = (await api.get("/openapi.json")).json()
 
     routed = {
-        (method, route.path)
+        (method, route.path.replace(":path}", "}"))
         for route in app.routes
         for method in getattr(route, "methods", None) or ()
         if method != "HEAD" and getattr(route, "include_in_schema", True) is False

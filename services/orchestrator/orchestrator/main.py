@@ -151,6 +151,7 @@ def _http_server(
         schedules=schedules,
         artifacts=artifacts,
         keeping=retention,
+        breakers=engine.breakers,
         readiness=readiness,
         settings=HttpSettings(),
     )

@@ -9,9 +9,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from orchestrator.engine.breaker_port import Breakers
 from orchestrator.engine.keeping import Keeping
 from orchestrator.engine.port import Artifacts, Engine, Queries, Readiness, Registry, Schedules
 from orchestrator.http.artifacts import ArtifactDoor
+from orchestrator.http.breakers import BreakerDoor
 from orchestrator.http.endpoints import Doors, endpoints_of
 from orchestrator.http.middleware import RequestScope, request_id_of
 from orchestrator.http.openapi import openapi_document
@@ -22,6 +24,7 @@ from orchestrator.http.runs import RunDoor
 from orchestrator.http.schedules import ScheduleDoor
 from orchestrator.http.starting import StartDoor
 from orchestrator.http.timeline import TimelineDoor
+from orchestrator.http.versions import VersionDoor
 from orchestrator.http.workflows import WorkflowDoor
 from penstock.contracts.errors import PenstockError
 from penstock.contracts.limits import ARTIFACT_BYTES_MAX
@@ -42,6 +45,7 @@ def create_app(
     registry: Registry,
     schedules: Schedules,
     artifacts: Artifacts,
+    breakers: Breakers,
     keeping: Keeping,
     readiness: Readiness,
     settings: HttpSettings,
@@ -50,12 +54,14 @@ def create_app(
     endpoints = endpoints_of(
         Doors(
             workflows=WorkflowDoor(registry, schedules),
+            versions=VersionDoor(registry),
             starting=StartDoor(engine, queries, registry),
             runs=RunDoor(engine, queries),
             schedules=ScheduleDoor(schedules, queries),
             timeline=TimelineDoor(engine, queries),
             artifacts=ArtifactDoor(artifacts, bytes_max=settings.artifact_bytes_max),
             operations=OperationsDoor(queries, readiness),
+            breakers=BreakerDoor(breakers, queries),
             retention=RetentionDoor(keeping),
         )
     )

@@ -16,6 +16,7 @@ from orchestrator.engine.views import (
     WorkflowView,
 )
 from orchestrator.http.artifacts import ArtifactDoor, artifact_endpoints
+from orchestrator.http.breakers import BreakerDoor, breaker_endpoints
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
 from orchestrator.http.retention import RetentionDoor, retention_endpoints
@@ -23,6 +24,7 @@ from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, Run
 from orchestrator.http.schedules import ScheduleDoor, schedule_endpoints
 from orchestrator.http.starting import StartDoor, StartRunBody
 from orchestrator.http.timeline import EventsQuery, LogsQuery, TimelineDoor
+from orchestrator.http.versions import VersionDoor, version_endpoints
 from orchestrator.http.workflows import JSON, YAML, Validation, WorkflowDoor, WorkflowsQuery
 
 _DEFINITION_EXAMPLE = """\
@@ -50,22 +52,26 @@ class Doors:
     """Who answers."""
 
     workflows: WorkflowDoor
+    versions: VersionDoor
     starting: StartDoor
     runs: RunDoor
     schedules: ScheduleDoor
     timeline: TimelineDoor
     artifacts: ArtifactDoor
     operations: OperationsDoor
+    breakers: BreakerDoor
     retention: RetentionDoor
 
 
 def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
     return (
         *_workflow_endpoints(doors.workflows),
+        *version_endpoints(doors.versions),
         *_run_endpoints(doors.starting, doors.runs),
         *_timeline_endpoints(doors.timeline),
-        *schedule_endpoints(doors.schedules),
         *artifact_endpoints(doors.artifacts),
+        *breaker_endpoints(doors.breakers),
+        *schedule_endpoints(doors.schedules),
         *retention_endpoints(doors.retention),
         *_operation_endpoints(doors.operations, doors.workflows),
     )

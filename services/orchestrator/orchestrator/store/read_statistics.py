@@ -5,11 +5,19 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Float, Row, Select, and_, cast, func, select
 
+from orchestrator.domain.breaker import BreakerState
 from orchestrator.domain.node import NODE_DONE, NODE_UNDO
 from orchestrator.domain.run import RUN_ENDED, NodeState, RunState
-from orchestrator.engine.views import NodeStatistics, RunStatistics, Seconds, Statistics, WorkflowStatistics
+from orchestrator.engine.views import (
+    NodeStatistics,
+    RunStatistics,
+    Seconds,
+    Statistics,
+    TrippedBreaker,
+    WorkflowStatistics,
+)
 from orchestrator.store.composed import Database
-from orchestrator.store.tables import node, run
+from orchestrator.store.tables import breaker, node, run
 
 ROWS_MAX = 5_000  # workflows or nodes in one answer: as many as the largest workflow has nodes
 
@@ -24,10 +32,12 @@ async def read_statistics(
     by_workflow = select(run.c.workflow, *_run_figures()).where(*which).group_by(run.c.workflow)
     workflows = await database.rows(by_workflow.order_by(run.c.workflow).limit(ROWS_MAX))
     nodes = await database.rows(_node_figures(which))
+    breakers = await database.rows(_tripped(project))
     return Statistics(
         runs=RunStatistics(**_run_statistics(total)),
         workflows=tuple(WorkflowStatistics(name=row.workflow, **_run_statistics(row)) for row in workflows),
         nodes=tuple(_node_statistics(row) for row in nodes),
+        breakers=tuple(TrippedBreaker(**row._mapping) for row in breakers),
     )
 
 
@@ -71,6 +81,15 @@ def _node_figures(which: list[ColumnElement[bool]]) -> Select[Any]:
         .where(*which)
         .group_by(run.c.workflow, name)
         .order_by(run.c.workflow, name)
+        .limit(ROWS_MAX)
+    )
+
+
+def _tripped(project: str) -> Select[Any]:
+    found = select(breaker.c.key, breaker.c.state, breaker.c.open_until)
+    return (
+        found.where(breaker.c.project == project, breaker.c.state != BreakerState.CLOSED)
+        .order_by(breaker.c.key)
         .limit(ROWS_MAX)
     )
 
