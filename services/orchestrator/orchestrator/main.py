@@ -124,17 +124,22 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     relay = Relay(bus, publisher, pool)
     expressions = Expressions()
     stack.callback(expressions.close)
+    database = open_database(settings.database_url)
+    stack.push_async_callback(database.dispose)
+    workflows = WorkflowRegistry(database)
     engine = RunEngine(
-        pool, relay, expressions.evaluate, lease=timedelta(seconds=settings.lease_s), find_events=Looks(pool)
+        pool,
+        relay,
+        expressions.evaluate,
+        lease=timedelta(seconds=settings.lease_s),
+        find_events=Looks(pool),
+        check_input=workflows.check_input,
     )
     registry = RunnerRegistry(pool)
     sweep = Sweep(pool, engine, relay, lease_s=settings.lease_s, bus_is_up=lambda: bus.is_connected)
-    database = open_database(settings.database_url)
-    stack.push_async_callback(database.dispose)
     artifacts = ArtifactFolder(settings.artifacts_folder, database)
     retention = Retention(pool, artifacts, default=timedelta(days=settings.retention_days))
     await retention.make_room()
-    workflows = WorkflowRegistry(database)
     ticks = TickRuns(pool, engine, workflows, expressions.evaluate)
     schedules = ScheduleControl(database, pool, workflows, ticks)
     inbox = Inbox(pool, Matching(pool, engine.handle))
