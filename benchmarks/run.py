@@ -31,24 +31,31 @@ def main() -> None:
     parser.add_argument("workloads", nargs="*", metavar="W1 … W7, R8", help="all, when none is named")
     parser.add_argument("--runners", type=int, default=1)
     parser.add_argument("--slots", type=int, default=SLOTS_FAIRNESS, help="of each runner, in R8")
+    parser.add_argument("--orchestrators", type=int, default=1)
     chosen = parser.parse_args()
     names = chosen.workloads or [*WORKLOADS, "R8"]
     unknown = set(names) - {*WORKLOADS, "R8"}
     if unknown:
         parser.error(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}, R8")
     if through_the_core := [name for name in names if name != "R8"]:
-        with stack_of(slots=SLOTS, runners=chosen.runners) as stack:
+        with stack_of(chosen, slots=SLOTS) as stack:
             asyncio.run(measure(stack, through_the_core))
     if "R8" in names:
-        with stack_of(slots=chosen.slots, runners=chosen.runners) as stack:
+        with stack_of(chosen, slots=chosen.slots) as stack:
             print(asyncio.run(measure_fairness(stack.url)).line(), flush=True)
 
 
 @contextmanager
-def stack_of(*, slots: int, runners: int) -> Iterator[Stack]:
+def stack_of(chosen: argparse.Namespace, *, slots: int) -> Iterator[Stack]:
     with (
         tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder,
-        Stack(folder=Path(folder), agents=(AGENTS,), slots=slots, runners=runners) as stack,
+        Stack(
+            folder=Path(folder),
+            agents=(AGENTS,),
+            slots=slots,
+            runners=chosen.runners,
+            orchestrators=chosen.orchestrators,
+        ) as stack,
     ):
         yield stack
 

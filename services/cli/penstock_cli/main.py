@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from penstock_cli.commands import definitions, demo, doctor, limits, overview, run, runs, schedules, up
+from penstock_cli.commands import (
+    breakers,
+    definitions,
+    demo,
+    doctor,
+    events,
+    keeping,
+    limits,
+    overview,
+    run,
+    runs,
+    schedules,
+    up,
+    workflows,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,7 +30,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for group in (up, demo, definitions, run, runs, schedules, overview, limits, doctor):
+for group in (
+    up,
+    demo,
+    definitions,
+    workflows,
+    run,
+    runs,
+    schedules,
+    events,
+    breakers,
+    overview,
+    limits,
+    keeping,
+    doctor,
+):
     group.register(app)
 
 

@@ -19,3 +19,4 @@ class Settings(BaseSettings):
     lease_s: PositiveFloat = 30.0  # design §8: renewed at a third of it
     starts_per_second: PositiveInt | None = None  # of each project without a limit of its own
     sweep_every_s: PositiveFloat = 1.0
+    retention_days: PositiveFloat = 30.0  # of projects that have set nothing; counted from a run's end

@@ -17,12 +17,15 @@ CLAIMS_OVER_LIMIT = Counter("penstock_claims_over_limit_total", "Claims that a l
 ENGINE_RUNS_CACHED = Gauge("penstock_engine_cached_runs", "Runs held in memory")
 RUNS_STARTED = Counter("penstock_runs_started_total", "Runs accepted", ["workflow"])
 RUNS_ENDED = Counter("penstock_runs_ended_total", "Runs that ended", ["workflow", "outcome"])
+BREAKER_CHANGES = Counter("penstock_breaker_changes_total", "Breakers that opened, closed …", ["state"])
+BREAKER_REFUSALS = Counter("penstock_breaker_refusals_total", "Claims that had to wait for a breaker")
 
 # The relay and the bus
 RELAY_MESSAGES = Counter("penstock_relay_messages_total", "Messages that the bus acknowledged")
 RELAY_REPEATED = Counter("penstock_relay_repeated_runs_total", "Runs whose events had to be published again")
 DISPATCH_WAITING = Gauge("penstock_dispatch_waiting_offers", "Offers that wait in memory for their turn")
 DEAD_LETTERS = Counter("penstock_dead_letters_total", "Messages that nothing could be done with", ["reason"])
+INBOX_EVENTS = Counter("penstock_inbox_events_total", "Events from other systems", ["outcome"])
 
 # The clock
 SWEEP_SECONDS = Histogram("penstock_sweep_seconds", "Time of one sweep", buckets=_FAST)

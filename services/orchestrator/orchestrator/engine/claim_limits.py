@@ -1,99 +1,88 @@
 """Limits of what runs at once, kept where attempts are granted: by the live rows, in the transaction of the grant."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
-from uuid import UUID
+from collections.abc import Callable, Sequence
 
 import asyncpg
 
 from orchestrator.domain.decision import Outcome
 from orchestrator.domain.events import AttemptClaimed, RunEvent
-from orchestrator.domain.run import Run
+from orchestrator.domain.run import NodeState, Run
+from orchestrator.engine.admission import Item, Runs
 from orchestrator.engine.capacity import Capacity
 from orchestrator.store.capacity import Scope, lock_limits, running_under
 from penstock.telemetry import metrics
 
-T = TypeVar("T")
+OnRefused = Callable[[Run, str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class LimitedClaim:
-    """A claim that would be granted, if the limits that it counts for have room. `position` is its in the batch."""
+class LimitGate:
+    """Concerns only claims of a project or pool that has a limit. `on_refused` gets what stays to be had."""
 
-    position: int
-    run: Run
-    node: str
-    scopes: tuple[Scope, ...]
-
-
-class OverLimit(Exception):
-    """Some claims of the batch find no room: nothing was written, and they must be refused."""
-
-    def __init__(self, claims: list[LimitedClaim]) -> None:
-        super().__init__(f"{len(claims)} claims are over a limit")
-        self.claims = claims
-
-
-class ClaimLimits:
-    """Counts before it lets a batch be written. A batch without a limited claim never comes here."""
-
-    def __init__(
-        self, pool: asyncpg.Pool, capacity: Capacity, *, on_refused: Callable[[Run, str], None]
-    ) -> None:
-        self._pool = pool
+    def __init__(self, capacity: Capacity, *, on_refused: OnRefused) -> None:
         self._capacity = capacity
         self._on_refused = on_refused
 
-    @property
-    def are_set(self) -> bool:
-        """Whether any claim can be over a limit."""
-        return self._capacity.has_limits
+    async def concerns(self, items: Sequence[Item], runs: Runs) -> bool:
+        return self._capacity.has_limits and bool(self._scopes(items, runs))
 
-    def claims(
-        self, items: Sequence[tuple[UUID, RunEvent]], answers: Sequence[object], runs: Mapping[UUID, Run]
-    ) -> list[LimitedClaim]:
-        """The claims among `items` that were decided for, and count for a limit."""
-        found = []
-        for position, ((id_, event), answer) in enumerate(zip(items, answers, strict=True)):
-            if answer is not Outcome.APPLIED or not isinstance(event, AttemptClaimed):
-                continue
-            run = runs[id_]
-            pool = event.pool or run.plan.work(event.node).pool
-            if scopes := self._capacity.limits_of(run.project, pool):
-                found.append(LimitedClaim(position, run, event.node, tuple(scopes)))
+    async def open(self, connection: asyncpg.Connection, items: Sequence[Item], runs: Runs) -> "LimitPassage":
+        """Nobody else grants under these limits until the transaction ends."""
+        scopes = self._scopes(items, runs)
+        await lock_limits(connection, sorted(scopes))
+        rows = await running_under(connection, scopes)
+        running = {scope: sum(row.is_of(scope) for row in rows) for scope in scopes}
+        return LimitPassage(self._capacity, running, self._on_refused)
+
+    def _scopes(self, items: Sequence[Item], runs: Runs) -> set[Scope]:
+        found: set[Scope] = set()
+        for id_, event in items:
+            if isinstance(event, AttemptClaimed) and id_ in runs:
+                found.update(scopes_of(self._capacity, runs[id_], event))
         return found
 
-    async def save(
-        self, claims: Sequence[LimitedClaim], write: Callable[[asyncpg.Connection], Awaitable[T]]
-    ) -> T:
-        """Call `write` if there is room for all of `claims`, with nobody else granting meanwhile; else OverLimit."""
-        scopes = sorted({scope for claim in claims for scope in claim.scopes})
-        async with self._pool.acquire() as connection, connection.transaction():
-            await lock_limits(connection, scopes)
-            rows = await running_under(connection, scopes)
-            running = {scope: sum(row.is_of(scope) for row in rows) for scope in scopes}
-            if over := self._over(claims, running):
-                raise OverLimit(over)
-            return await write(connection)
 
-    def _over(self, claims: Sequence[LimitedClaim], running: dict[Scope, int]) -> list[LimitedClaim]:
-        """The claims that find no room, when they are served in their order."""
-        room = Counter({scope: self._capacity.maximum(scope) - count for scope, count in running.items()})
-        over = []
-        for claim in claims:
-            full = [scope for scope in claim.scopes if room[scope] <= 0]
-            if full:
-                over.append(claim)
-                for scope in full:
-                    self._capacity.is_full(scope)
-            else:
-                room.subtract(claim.scopes)
-        return over
+class LimitPassage:
+    """One batch: claims are granted in their order, as long as there is room."""
 
-    def refuse(self, claims: Sequence[LimitedClaim]) -> None:
-        """These stay ready; the dispatcher offers them again when there is room."""
-        metrics.CLAIMS_OVER_LIMIT.inc(len(claims))
-        for claim in claims:
-            self._on_refused(claim.run, claim.node)
+    def __init__(self, capacity: Capacity, running: dict[Scope, int], on_refused: OnRefused) -> None:
+        self._capacity = capacity
+        self._room = Counter({scope: capacity.maximum(scope) - count for scope, count in running.items()})
+        self._on_refused = on_refused
+
+    def consider(self, run: Run, event: RunEvent) -> RunEvent | None:
+        """A claim that would be granted needs room; the repeated claim of what runs has its slot."""
+        if not isinstance(event, AttemptClaimed) or not _is_to_be_had(run, event):
+            return event
+        full = [scope for scope in self._scopes(run, event) if self._room[scope] <= 0]
+        if not full:
+            return event
+        for scope in full:
+            self._capacity.is_full(scope)
+        metrics.CLAIMS_OVER_LIMIT.inc()
+        self._on_refused(run, event.node)
+        return None
+
+    def took(self, before: Run, event: RunEvent, outcome: Outcome) -> None:
+        if isinstance(event, AttemptClaimed) and outcome is Outcome.APPLIED:
+            self._room.subtract(self._scopes(before, event))
+
+    def _scopes(self, run: Run, event: AttemptClaimed) -> list[Scope]:
+        return [scope for scope in scopes_of(self._capacity, run, event) if scope in self._room]
+
+    async def save(self) -> None:
+        """Nothing to write: the rows of the attempts are the count."""
+
+    async def after_save(self) -> None:
+        """Nothing either."""
+
+
+def scopes_of(capacity: Capacity, run: Run, event: AttemptClaimed) -> list[Scope]:
+    """The limits that this claim counts for."""
+    pool = event.pool or (run.plan.work(event.node).pool if event.node in run.nodes else "")
+    return capacity.limits_of(run.project, pool)
+
+
+def _is_to_be_had(run: Run, event: AttemptClaimed) -> bool:
+    unit = run.nodes.get(event.node)
+    return unit is not None and unit.state is NodeState.READY and unit.attempt == event.attempt

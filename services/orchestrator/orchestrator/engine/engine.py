@@ -1,6 +1,7 @@
 """The engine: the one opener of transactions that change runs. Doors ask, it batches, decides, commits and relays."""
 
 import asyncio
+import random
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
@@ -11,13 +12,16 @@ from orchestrator.domain.decision import Outcome
 from orchestrator.domain.events import CancelRequested, RetryRequested, RunEvent
 from orchestrator.domain.fork import plan_fork
 from orchestrator.domain.run import RUN_ENDED
-from orchestrator.engine.apply import Answer, Apply, Item
+from orchestrator.engine.admission import Admission, Item
+from orchestrator.engine.apply import Answer, Apply
 from orchestrator.engine.batch import Batcher
+from orchestrator.engine.breaker_gate import BreakerGate
+from orchestrator.engine.breakers import BreakerControl
 from orchestrator.engine.capacity import Capacity
-from orchestrator.engine.claim_limits import ClaimLimits
+from orchestrator.engine.claim_limits import LimitGate
 from orchestrator.engine.committed import Committed
 from orchestrator.engine.dispatch import Dispatcher
-from orchestrator.engine.effects import Effects, FindEvents, no_events
+from orchestrator.engine.effects import CheckInput, Effects, FindEvents, any_input, no_events
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.port import ForkPoint, ForkPreview, Started, StartRun
 from orchestrator.engine.relay import Relay
@@ -46,6 +50,7 @@ class RunEngine:
         *,
         lease: timedelta,
         find_events: FindEvents = no_events,
+        check_input: CheckInput = any_input,
     ) -> None:
         self.lease = lease
         self._pool = pool
@@ -53,14 +58,17 @@ class RunEngine:
         self._plans = plans = Plans(pool)
         self.runs = Runs(pool, plans)
         self._watch = Watch(self._look)
+        self.breakers = BreakerControl(pool)
         self.slots = Slots(pool, self.handle, plans.plan_of)
-        self.effects = Effects(pool, self, self.slots, find_events)
+        self.effects = Effects(pool, self, self.slots, find_events=find_events, check_input=check_input)
         self.capacity = Capacity(pool)
         self.dispatcher = Dispatcher(self.runs, self.capacity, unclaimed=relay.unclaimed)
         relay.connect(self.dispatcher)
-        limits = ClaimLimits(pool, self.capacity, on_refused=self.dispatcher.refused)
+        # A claim that a limit refuses is not shown to a breaker: it would spend the one probe of a half-open one.
+        limits = LimitGate(self.capacity, on_refused=self.dispatcher.refused)
+        admission = Admission(pool, [limits, BreakerGate(pool, spread=random.random)])
         apply = Apply(
-            pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease, limits=limits
+            pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease, admission=admission
         )
         starts = Starts(pool, plans, self.runs, evaluate, self._on_commit)
         self._events: Batcher[Item, Answer] = Batcher(apply, items_max=EVENTS_PER_BATCH_MAX)

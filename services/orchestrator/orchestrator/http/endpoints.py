@@ -16,13 +16,17 @@ from orchestrator.engine.views import (
     WorkflowView,
 )
 from orchestrator.http.artifacts import ArtifactDoor, artifact_endpoints
+from orchestrator.http.breakers import BreakerDoor, breaker_endpoints
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
+from orchestrator.http.inbox import InboxDoor, inbox_endpoints
 from orchestrator.http.limits import LimitDoor, limit_endpoints
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
+from orchestrator.http.retention import RetentionDoor, retention_endpoints
 from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
 from orchestrator.http.schedules import ScheduleDoor, schedule_endpoints
 from orchestrator.http.starting import StartDoor, StartRunBody
 from orchestrator.http.timeline import EventsQuery, LogsQuery, TimelineDoor
+from orchestrator.http.versions import VersionDoor, version_endpoints
 from orchestrator.http.workflows import JSON, YAML, Validation, WorkflowDoor, WorkflowsQuery
 
 _DEFINITION_EXAMPLE = """\
@@ -50,22 +54,30 @@ class Doors:
     """Who answers."""
 
     workflows: WorkflowDoor
+    versions: VersionDoor
     starting: StartDoor
     runs: RunDoor
     schedules: ScheduleDoor
     timeline: TimelineDoor
     artifacts: ArtifactDoor
+    inbox: InboxDoor
     operations: OperationsDoor
     limits: LimitDoor
+    breakers: BreakerDoor
+    retention: RetentionDoor
 
 
 def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
     return (
         *_workflow_endpoints(doors.workflows),
+        *version_endpoints(doors.versions),
         *_run_endpoints(doors.starting, doors.runs),
         *_timeline_endpoints(doors.timeline),
-        *schedule_endpoints(doors.schedules),
         *artifact_endpoints(doors.artifacts),
+        *breaker_endpoints(doors.breakers),
+        *schedule_endpoints(doors.schedules),
+        *inbox_endpoints(doors.inbox),
+        *retention_endpoints(doors.retention),
         *_operation_endpoints(doors.operations, doors.workflows),
         *limit_endpoints(doors.limits),
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.domain.breaker_keys import KEY_PATTERN
 from orchestrator.http.endpoint import Answer, Body, Endpoint
 from orchestrator.http.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
 from orchestrator.http.problems import ProblemDocument
@@ -24,6 +25,7 @@ _TAGS = {
     "runs": "Executions of one version, from start to end.",
     "timeline": "What happened in a run, node by node, and why nothing more happens.",
     "artifacts": "Files, addressed by the SHA-256 of their bytes.",
+    "events": "What happened elsewhere, as CloudEvents. Nodes wait for them; they are kept for 7 days.",
     "operations": "How Penstock is.",
 }
 _ERRORS = {
@@ -44,15 +46,20 @@ _PATH_PARAMETERS = {
     "node": ({"type": "string", "pattern": NAME_PATTERN}, "The node's name, as its author gave it"),
     "scope": ({"type": "string", "enum": ["project", "pool", "starts"]}, "What is limited"),
     "limited": ({"type": "string", "pattern": NAME_PATTERN}, "The name of the project or pool"),
+    "key": ({"type": "string", "pattern": KEY_PATTERN}, "The breaker's key"),
     "sha256": ({"type": "string", "pattern": "[0-9a-f]{64}"}, "The SHA-256 of the bytes, in hex"),
 }
+_TOLD_APART = ("workflows", "schedules", "runs", "timeline", "events")
+_OF_PROJECT = ("/api/v1/statistics", "/api/v1/breakers")
 _REFERENCE = "#/components/schemas/{name}"
 
 
 def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+        paths.setdefault(endpoint.path.replace(":path}", "}"), {})[endpoint.method.lower()] = _operation(
+            endpoint
+        )
     document = {
         "openapi": "3.1.0",
         "info": {"title": "Penstock orchestrator", "version": version, "description": DESCRIPTION},
@@ -89,7 +96,7 @@ def _tag(path: str) -> str:
 
 
 def _path_parameters(endpoint: Endpoint) -> Iterable[dict[str, Any]]:
-    for name in re.findall(r"\{(\w+)\}", endpoint.path):
+    for name in re.findall(r"\{(\w+)(?::path)?\}", endpoint.path):
         schema, description = _PATH_PARAMETERS[name]
         yield {"name": name, "in": "path", "required": True, "schema": schema, "description": description}
 
@@ -104,10 +111,7 @@ def _query_parameters(endpoint: Endpoint) -> Iterable[dict[str, Any]]:
 
 
 def _headers(endpoint: Endpoint) -> Iterable[dict[str, Any]]:
-    if (
-        _tag(endpoint.path) in ("workflows", "schedules", "runs", "timeline")
-        or endpoint.path == "/api/v1/statistics"
-    ):
+    if _tag(endpoint.path) in _TOLD_APART or endpoint.path.startswith(_OF_PROJECT):
         schema = {"type": "string", "pattern": NAME_PATTERN, "default": PROJECT_DEFAULT}
         yield {
             "name": PROJECT_HEADER,
