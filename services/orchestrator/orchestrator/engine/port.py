@@ -5,13 +5,22 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from uuid import UUID
 
 from orchestrator.domain.decision import Outcome as Outcome
+from orchestrator.domain.events import Answered as Answered
+from orchestrator.domain.events import CancelRequested as CancelRequested
+from orchestrator.domain.events import CompensateRequested as CompensateRequested
+from orchestrator.domain.events import PauseRequested as PauseRequested
+from orchestrator.domain.events import ResumeRequested as ResumeRequested
+from orchestrator.domain.events import RetryRequested as RetryRequested
+from orchestrator.domain.events import RunWideEvent
+from orchestrator.domain.events import SkipRequested as SkipRequested
 from orchestrator.domain.explain import Explanation
 from orchestrator.domain.run import PRIORITY_DEFAULT as PRIORITY_DEFAULT
 from orchestrator.domain.run import Parent
+from orchestrator.engine.unit_views import ItemView
 from orchestrator.engine.views import (
     AgentsView,
     EventPage,
@@ -70,6 +79,10 @@ class Started(Value, frozen=True):
     deadline_at: datetime | None = None
 
 
+RunWish: TypeAlias = RunWideEvent
+"""What a person, or a clock, may want of a whole run."""
+
+
 class Engine(Protocol):
     """The only one that changes runs."""
 
@@ -77,12 +90,17 @@ class Engine(Protocol):
         """Raises Conflict (same key, other digest), Superseded, NotFound (no such version), Unavailable."""
         ...
 
-    async def cancel(self, project: str, run_id: UUID, *, by: str, reason: str) -> Outcome:
-        """Raises NotFound. REPEATED: it was asked before; LATE or REFUSED: the run has ended otherwise."""
+    async def control(self, project: str, run_id: UUID, wish: RunWish) -> Outcome:
+        """What a person wants of a whole run. Raises NotFound, and Conflict with the reason of a refusal.
+
+        REPEATED: it was asked before; LATE or REFUSED: the run is not in a state for it.
+        """
         ...
 
-    async def retry(self, project: str, run_id: UUID, *, by: str) -> Outcome:
-        """Raises NotFound. REPEATED: it runs already again; REFUSED: not failed or cancelled."""
+    async def answer(self, project: str, run_id: UUID, answer: Answered) -> Outcome:
+        """A person's answer to a question, whose fields fit its form. Raises NotFound (run, or node with the
+        nearest name), InvalidInput with each field's path, and Conflict. REPEATED: it was answered so before.
+        """
         ...
 
     async def committed(self, run_id: UUID, *, after: int, timeout_s: float) -> int:
@@ -99,6 +117,7 @@ class RunFilter(Value, frozen=True, kw_only=True):
     workflow: str | None = None
     states: tuple[str, ...] = ()
     labels: dict[str, str] = {}
+    parent: UUID | None = None
     after_time: datetime | None = None
 
 
@@ -132,6 +151,19 @@ class Queries(Protocol):
     async def events(self, project: str, run_id: UUID, *, after: int, limit: int) -> EventPage: ...
 
     async def node(self, project: str, run_id: UUID, node: str) -> NodeDetail: ...
+
+    async def items(
+        self,
+        project: str,
+        run_id: UUID,
+        node: str,
+        *,
+        states: tuple[str, ...],
+        limit: int,
+        cursor: str | None,
+    ) -> Page[ItemView]:
+        """Items of a `foreach` node that have begun, in order; without `states` those in any state."""
+        ...
 
     async def logs(
         self, project: str, run_id: UUID, node: str, *, attempt: int | None, after: int | None, limit: int

@@ -9,10 +9,19 @@ from uuid import UUID
 
 import msgspec
 
+from orchestrator.domain.run import Pause, Undo
+from orchestrator.engine.unit_views import (
+    CachedView,
+    ChildView,
+    CompensationView,
+    ItemCounts,
+    ParentView,
+    WaitingFor,
+)
 from penstock.contracts.agent import Reuse
 from penstock.contracts.errors import Problem
 from penstock.contracts.failure import Failure
-from penstock.contracts.workflow import Json
+from penstock.contracts.workflow import Json, NodeKind
 
 T = TypeVar("T")
 
@@ -44,20 +53,24 @@ class WorkflowView(WorkflowSummary, frozen=True, kw_only=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How many nodes have ended. `percent` is rounded down: 100 means all."""
+    """How many nodes have ended. `percent` is rounded down: 100 means all. In a run's own view it counts
+    the items that have ended of a `foreach` node as their share of that node."""
 
     total: int
     done: int
     percent: int
 
     @classmethod
-    def of(cls, *, total: int, open_nodes: int) -> "Progress":
+    def of(cls, *, total: int, open_nodes: int, shares: float = 0.0) -> "Progress":
+        """`shares`: what has ended of open nodes, one for a whole node."""
         done = total - open_nodes
-        return cls(total=total, done=done, percent=100 * done // total)
+        percent = int(100 * (done + shares) / total)
+        return cls(total=total, done=done, percent=min(percent, 99) if open_nodes else percent)
 
 
 class RunSummary(msgspec.Struct, frozen=True):
-    """A run without what may be large. `seq` numbers the last event of its timeline."""
+    """A run without what may be large. `seq` numbers the last event of its timeline, `number` the run among
+    those of its `subject`. `source_run`: the run that it is a fork of."""
 
     id: UUID
     project: str
@@ -73,6 +86,13 @@ class RunSummary(msgspec.Struct, frozen=True):
     deadline_at: datetime | None
     seq: int
     progress: Progress
+    started_by: str | None = None
+    subject: str | None = None
+    number: int | None = None
+    parent: ParentView | None = None
+    source_run: UUID | None = None
+    pause: Pause | None = None
+    undo: Undo | None = None
 
 
 class NodeProgress(msgspec.Struct, frozen=True):
@@ -87,14 +107,16 @@ class NodeProgress(msgspec.Struct, frozen=True):
 class NodeView(msgspec.Struct, frozen=True):
     """One node of a run. `needs` are all nodes that it waits for, also those that only an expression names.
 
-    `due_at`: backoff, the next attempt; running, the timeout. `output` is None, with its size in
-    `output_bytes`, when it is too large for this view; the node's own page has it.
+    `due_at`: backoff, the next attempt; running, the timeout; suspended, when the waiting ends at the latest.
+    `output` is None, with its size in `output_bytes`, when it is too large for this view; the node's own
+    page has it. `agent` and `pool` are those of nodes that run an agent.
     """
 
     name: str
+    kind: NodeKind
     state: str
-    agent: str
-    pool: str
+    agent: str | None
+    pool: str | None
     needs: tuple[str, ...]
     attempt: int = 0
     runner: str | None = None
@@ -107,14 +129,20 @@ class NodeView(msgspec.Struct, frozen=True):
     failure: Failure | None = None
     publication: int = 0
     progress: NodeProgress | None = None
+    iteration: int = 1
+    items: ItemCounts | None = None
+    waiting_for: WaitingFor | None = None
+    cached: CachedView | None = None
+    compensation: CompensationView | None = None
 
 
 class RunView(RunSummary, frozen=True, kw_only=True):
-    """A whole run, with its nodes in the author's order."""
+    """A whole run, with its nodes in the author's order, and the first runs that they have started."""
 
     input: msgspec.Raw
     output: msgspec.Raw | None
     nodes: tuple[NodeView, ...]
+    children: tuple[ChildView, ...] = ()
 
 
 class Attempt(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from orchestrator.engine.port import Artifacts, Engine, Queries, Readiness, Registry
 from orchestrator.http.artifacts import ArtifactDoor
+from orchestrator.http.control import ControlDoor
 from orchestrator.http.endpoints import Doors, endpoints_of
 from orchestrator.http.middleware import RequestScope, request_id_of
 from orchestrator.http.openapi import openapi_document
@@ -47,6 +48,7 @@ def create_app(
             workflows=WorkflowDoor(registry),
             starting=StartDoor(engine, queries, registry),
             runs=RunDoor(engine, queries),
+            control=ControlDoor(engine, queries),
             timeline=TimelineDoor(engine, queries),
             artifacts=ArtifactDoor(artifacts, bytes_max=settings.artifact_bytes_max),
             operations=OperationsDoor(queries, readiness),

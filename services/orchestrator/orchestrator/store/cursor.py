@@ -21,6 +21,10 @@ class NameKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     name: str
 
 
+class IndexKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    index: int
+
+
 def write_cursor(key: msgspec.Struct) -> str:
     return urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
 

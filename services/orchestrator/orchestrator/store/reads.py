@@ -5,6 +5,7 @@ from uuid import UUID
 
 from orchestrator.domain.explain import Explanation
 from orchestrator.engine.port import Registry, RunFilter, RunHead
+from orchestrator.engine.unit_views import ItemView
 from orchestrator.engine.views import (
     AgentsView,
     EventPage,
@@ -18,10 +19,12 @@ from orchestrator.engine.views import (
 from orchestrator.store.composed import Database
 from orchestrator.store.read_agents import read_agents
 from orchestrator.store.read_explanation import explain_run
+from orchestrator.store.read_items import read_items
 from orchestrator.store.read_nodes import definition_of, read_node
 from orchestrator.store.read_runs import read_head, read_page, read_run_row, read_started, run_view
 from orchestrator.store.read_statistics import read_statistics
 from orchestrator.store.read_timeline import read_events, read_logs
+from penstock.contracts.errors import InvalidInput
 
 
 class Reads:
@@ -54,6 +57,24 @@ class Reads:
         head = await self.head(project, run_id)
         workflow = await self._registry.resolve(project, head.workflow, head.workflow_version)
         return await read_node(self._database, run_id, workflow, node)
+
+    async def items(
+        self,
+        project: str,
+        run_id: UUID,
+        node: str,
+        *,
+        states: tuple[str, ...],
+        limit: int,
+        cursor: str | None,
+    ) -> Page[ItemView]:
+        head = await self.head(project, run_id)
+        definition = definition_of(
+            await self._registry.resolve(project, head.workflow, head.workflow_version), node
+        )
+        if definition.foreach is None or node != definition.name:
+            raise InvalidInput.at("node", f"'{node}' is no node with `foreach`: it has no items")
+        return await read_items(self._database, run_id, node, states=states, limit=limit, cursor=cursor)
 
     async def logs(
         self, project: str, run_id: UUID, node: str, *, attempt: int | None, after: int | None, limit: int
