@@ -135,7 +135,7 @@ async def test_ten_mistakes_are_reported_at_once_each_with_its_place(api: httpx.
     messages = " | ".join(f"{error['path']}: {error['message']}" for error in errors)
     assert len(errors) >= 10, messages
     assert all(error.get("line") for error in errors), messages
-    for word in ("description", "agent", "standard", "scan", "review", "loop-a", "not supported yet"):
+    for word in ("description", "agent", "standard", "scan", "review", "loop-a", "continue"):
         assert word in messages
     assert checked.status_code == 200
     assert checked.json()["valid"] is False

@@ -31,6 +31,7 @@ from penstock.contracts.workflow import NodeDefinition, NodeKind
 _holder = node.alias("holder")
 _item = node.alias("item")
 
+IS_UNDOING = node.c.name.like("%:undo")
 OF_THE_PLAN = or_(node.c.part_of.is_(None), node.c.name == node.c.part_of + ":undo")
 """Nodes and their undoings, without items: those are counted, not listed."""
 
@@ -108,11 +109,11 @@ def _due_at() -> ColumnElement[Any]:
 
 
 def _detail_is(*tags: str) -> ColumnElement[bool]:
-    return node.c.detail.op("->>")("is").in_(tags)
+    return func.json_extract_path_text(node.c.detail, "is").in_(tags)
 
 
 def _is_undone() -> ColumnElement[bool]:
-    undone = (run.c.id == node.c.run_id, run.c.detail.op("->>")("undo").is_not(None))
+    undone = (run.c.id == node.c.run_id, func.json_extract_path_text(run.c.detail, "undo").is_not(None))
     return exists(select(run.c.id).where(*undone).correlate(node).correlate_except(run))
 
 

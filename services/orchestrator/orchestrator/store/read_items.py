@@ -1,13 +1,11 @@
-"""Reads of the items of a `foreach` node: pages of many, and the few that are open."""
+"""Pages of the items of a `foreach` node."""
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import ColumnElement, Integer, Row, Text, cast, func, select
 
-from orchestrator.domain.node import NODE_ACTIVE
 from orchestrator.domain.unit import item_name
 from orchestrator.engine.unit_views import ItemView
 from orchestrator.engine.views import Page
@@ -56,10 +54,3 @@ def _which(name: str, states: tuple[str, ...], *, first: int, limit: int) -> lis
 def _item_view(row: Row[Any]) -> ItemView:
     fields = dict(row._mapping)
     return ItemView(**fields | {"failure": None if row.failure is None else _failure.decode(row.failure)})
-
-
-async def open_parts(database: Database, run_id: UUID, name: str, *, limit: int) -> Sequence[str]:
-    """Names of items and undoings of a node that are ready, running, suspended or in back-off."""
-    open_ = (node.c.run_id == run_id, node.c.part_of == name, node.c.state.in_(NODE_ACTIVE))
-    rows = await database.rows(select(node.c.name).where(*open_).order_by(_INDEX).limit(limit))
-    return [row.name for row in rows]

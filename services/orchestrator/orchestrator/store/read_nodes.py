@@ -6,11 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, Text, cast, select
+from sqlalchemy import ColumnElement, Row, Text, cast, literal, select
 
 from orchestrator.domain.unit import index_of, node_of, undo_name
 from orchestrator.engine.port import Resolved
-from orchestrator.engine.views import Attempt, NodeDetail
+from orchestrator.engine.views import Attempt, NodeDetail, NodeView
 from orchestrator.store.composed import Database
 from orchestrator.store.node_rows import NodeRow, input_of, node_as_json, node_view
 from orchestrator.store.tables import node, run_event, runner
@@ -60,6 +60,18 @@ async def read_node(database: Database, run_id: UUID, workflow: Resolved, name: 
         input=row.input if row else None,
         attempts=await _read_attempts(database, run_id, name),
     )
+
+
+async def read_units(
+    database: Database, run_id: UUID, workflow: Resolved, *which: ColumnElement[bool], limit: int
+) -> tuple[NodeView, ...]:
+    """The first of the run's units of that kind, by name."""
+    statement = select(node.c.name, cast(node_as_json(output_bytes_max=literal(0)), Text).label("view"))
+    found = await database.rows(
+        statement.where(node.c.run_id == run_id, *which).order_by(node.c.name).limit(limit)
+    )
+    units = {row.name: _node_row.decode(row.view) for row in found}
+    return tuple(node_view(name, units, workflow, definition_of(workflow, name)) for name in units)
 
 
 def definition_of(workflow: Resolved, unit: str) -> NodeDefinition:

@@ -37,7 +37,7 @@ def _nodes_of_run() -> ScalarSelect[str]:
 def _children_of_run() -> ScalarSelect[str]:
     """The first ones that they have started."""
     each = func.json_build_object(
-        *("node", _child.c.detail.op("->")("parent").op("->>")("node"), "run", _child.c.id),
+        *("node", func.json_extract_path_text(_child.c.detail, "parent", "node"), "run", _child.c.id),
         *("workflow", _child.c.workflow, "version", _child.c.workflow_version, "state", _child.c.state),
     ).label("each")
     first = select(each).where(_child.c.parent_run == run.c.id).order_by(_child.c.created_at, _child.c.id)

@@ -85,8 +85,8 @@ class Reads:
 
     async def explain(self, project: str, run_id: UUID) -> Explanation:
         row = await read_run_row(self._database, project, run_id)
-        view = run_view(row, await self._registry.resolve(project, row.workflow, row.workflow_version))
-        return await explain_run(self._database, view, cancel_reason=row.cancel_reason)
+        workflow = await self._registry.resolve(project, row.workflow, row.workflow_version)
+        return await explain_run(self._database, row, run_view(row, workflow), workflow)
 
     async def agents(self) -> AgentsView:
         return await read_agents(self._database)
