@@ -39,14 +39,14 @@ def as_text(definition: WorkflowDefinition) -> str:
     rows = layers(needs)
     nodes = {node.name: node for node in definition.nodes}
     name_width = max(map(len, nodes), default=0)
-    agent_width = max((len(node.agent or "") for node in definition.nodes), default=0)
+    agent_width = max((len(_work(node)) for node in definition.nodes), default=0)
     margin = len(str(len(rows)))
 
     def line(number: int, index: int, name: str) -> str:
         layer = f"{number:>{margin}} ─" if index == 0 else " " * (margin + 2)
         joint = _joint(index, len(rows[number - 1]))
         node = nodes[name]
-        text = f"{name:<{name_width}}  {node.agent:<{agent_width}}  {_edges(node, needs)}"
+        text = f"{name:<{name_width}}  {_work(node):<{agent_width}}  {_edges(node, needs)}"
         return f"{layer}{joint}─ {text}".rstrip()
 
     blocks = [
@@ -62,7 +62,7 @@ def as_mermaid(definition: WorkflowDefinition) -> str:
     needs = edges(definition)
     numbers = {name: f"n{index}" for index, name in enumerate(needs)}  # a name such as `end` is a keyword
     lines = [
-        f'  {numbers[node.name]}["{node.name}<br/><small>{node.agent}</small>"]' for node in definition.nodes
+        f'  {numbers[node.name]}["{node.name}<br/><small>{_work(node)}</small>"]' for node in definition.nodes
     ]
     lines += [f"  {numbers[upstream]} --> {numbers[node]}" for node in needs for upstream in needs[node]]
     return "\n".join(["flowchart TD", *lines])
@@ -71,7 +71,7 @@ def as_mermaid(definition: WorkflowDefinition) -> str:
 def as_dot(definition: WorkflowDefinition) -> str:
     """For Graphviz: `penstock graph FILE --format dot | dot -Tsvg`."""
     needs = edges(definition)
-    lines = [f'  "{node.name}" [label="{node.name}\\n{node.agent}"];' for node in definition.nodes]
+    lines = [f'  "{node.name}" [label="{node.name}\\n{_work(node)}"];' for node in definition.nodes]
     lines += [f'  "{upstream}" -> "{node}";' for node in needs for upstream in needs[node]]
     head = f'digraph "{definition.name}" {{\n  node [shape=box, style=rounded, fontname="sans-serif"];'
     return "\n".join([head, *lines, "}"])
@@ -81,7 +81,8 @@ def as_document(definition: WorkflowDefinition) -> dict[str, Any]:
     """For programs."""
     needs = edges(definition)
     nodes = [
-        {"name": node.name, "agent": node.agent, "needs": list(needs[node.name])} for node in definition.nodes
+        {"name": node.name, "kind": node.kind, "agent": node.agent, "needs": list(needs[node.name])}
+        for node in definition.nodes
     ]
     return {"name": definition.name, "layers": layers(needs), "nodes": nodes}
 
@@ -101,3 +102,8 @@ def _edges(node: NodeDefinition, needs: Mapping[str, tuple[str, ...]]) -> str:
         condition = " ".join(node.if_.split())
         parts.append(f"if {condition[:CONDITION_CHARS_MAX]}")
     return "  ".join(parts)
+
+
+def _work(node: NodeDefinition) -> str:
+    """What the node does, in a word or two."""
+    return node.agent or (f"workflow {node.workflow}" if node.workflow else str(node.kind))

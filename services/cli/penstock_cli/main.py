@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from penstock_cli.commands import definitions, demo, doctor, overview, run, runs, up
+from penstock_cli.commands import answers, definitions, demo, doctor, overview, run, runs, up
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,7 +16,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for group in (up, demo, definitions, run, runs, overview, doctor):
+for group in (up, demo, definitions, run, runs, answers, overview, doctor):
     group.register(app)
 
 
@@ -34,7 +34,8 @@ def penstock(
 ) -> None:
     """Durable DAG workflows for sandboxed agents, over NATS. To see it work: penstock demo.
 
-    Every command takes -o json. Settings: PENSTOCK_URL (default http://127.0.0.1:9002), PENSTOCK_PROJECT.
+    Every command takes -o json. Settings: PENSTOCK_URL (default http://127.0.0.1:9002), PENSTOCK_PROJECT,
+    PENSTOCK_BY (who asks; default: your login name).
     """
 
 
