@@ -15,19 +15,26 @@ from tests.stack import Stack
 
 AGENTS = Path(__file__).resolve().parent / "agents"
 SLOTS = 256
-REPEATS = {"W1": 5, "W2": 5, "W3": 3, "W4": 1, "W5": 3}
+REPEATS = {"W1": 5, "W2": 5, "W3": 3, "W4": 1, "W5": 3, "W6": 3, "W7": 3}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("workloads", nargs="*", metavar="W1 … W5", help="all, when none is named")
+    parser.add_argument("workloads", nargs="*", metavar="W1 … W7", help="all, when none is named")
     parser.add_argument("--runners", type=int, default=1)
+    parser.add_argument("--orchestrators", type=int, default=1)
     chosen = parser.parse_args()
     unknown = set(chosen.workloads) - set(WORKLOADS)
     if unknown:
         parser.error(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}")
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
-        stack = Stack(folder=Path(folder), agents=(AGENTS,), slots=SLOTS, runners=chosen.runners)
+        stack = Stack(
+            folder=Path(folder),
+            agents=(AGENTS,),
+            slots=SLOTS,
+            runners=chosen.runners,
+            orchestrators=chosen.orchestrators,
+        )
         with stack:
             asyncio.run(measure(stack, chosen.workloads or list(WORKLOADS)))
 

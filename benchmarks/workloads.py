@@ -1,4 +1,4 @@
-"""The workloads W1-W5 of design §11, as definitions and as what is measured."""
+"""The workloads W1-W5 of design §11, and W6 and W7 of undoing and `foreach`, as definitions and as what is measured."""
 
 import asyncio
 import random
@@ -10,6 +10,9 @@ from benchmarks.client import Connection, Json
 
 SEED = 20_261_120  # W5's shape, the same on every machine
 CONNECTIONS = 32  # of W3's clients
+GIVEN = {"value": 1}
+UNDONE_RUNS = 500
+ITEMS = 10_000
 
 
 @dataclass(frozen=True)
@@ -52,19 +55,36 @@ def layered(name: str, count: int, *, layers: int = 40, parents_max: int = 3) ->
     return {"name": name, "nodes": nodes}
 
 
+def each(name: str) -> Json:
+    """A node for each value of a list, 64 at a time."""
+    values = {"foreach": "${{ inputs.values }}", "max_parallel": 64}
+    return {"name": name, "nodes": {"all": {"agent": "echo", "with": {"value": "${{ item }}"}, **values}}}
+
+
+def undone(name: str) -> Json:
+    """A chain of five whose last node fails, after which the four before it are undone."""
+    nodes = chain(name, 5)["nodes"]
+    for before_last in list(nodes.values())[:-1]:
+        before_last["compensate"] = {"agent": "echo", "with": {"value": "${{ output.value }}"}}
+    nodes["n4"] |= {"agent": "broken", "retry": "none"}
+    return {"name": name, "on_failure": "compensate", "nodes": nodes}
+
+
 DEFINITIONS = {
     "W1": chain("w1", 40),
     "W2": fan("w2", 100),
     "W3": chain("w3", 10),
     "W4": chain("w4", 2),
     "W5": layered("w5", 2000),
+    "W6": each("w6"),
+    "W7": undone("w7"),
 }
 
 
-async def one_run(url: str, workflow: str, nodes: int) -> Figures:
+async def one_run(url: str, workflow: str, nodes: int, *, given: Json = GIVEN) -> Figures:
     connection = await Connection.open(url)
     began = time.perf_counter()
-    run = await connection.wait(await connection.start(workflow, {"value": 1}))
+    run = await connection.wait(await connection.start(workflow, given))
     seconds = time.perf_counter() - began
     expect_success(run)
     connection.close()
@@ -90,7 +110,7 @@ async def many_at_once(url: str, workflow: str, *, runs: int, nodes: int) -> Fig
 
 
 async def until_all_ended(connection: Connection, workflow: str) -> None:
-    path = f"/api/v1/runs?workflow={workflow}&state=running&limit=1"
+    path = f"/api/v1/runs?workflow={workflow}&state=running&state=compensating&limit=1"
     while (await connection.request("GET", path))["items"]:
         await asyncio.sleep(0.05)
 
@@ -117,4 +137,6 @@ WORKLOADS: dict[str, Callable[[str], Awaitable[Figures]]] = {
     "W3": lambda url: many_at_once(url, "w3", runs=1000, nodes=10),
     "W4": lambda url: one_after_another(url, "w4", runs=200, nodes=2),
     "W5": lambda url: one_run(url, "w5", 2000),
+    "W6": lambda url: one_run(url, "w6", ITEMS, given={"values": list(range(ITEMS))}),
+    "W7": lambda url: many_at_once(url, "w7", runs=UNDONE_RUNS, nodes=9),
 }

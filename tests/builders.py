@@ -17,11 +17,16 @@ from orchestrator.domain.events import (
     ReadyWentUnclaimed,
     RetryCameDue,
     RunEvent,
+    TimerWentOff,
 )
+from orchestrator.domain.invariants import check
+from orchestrator.domain.node import Node
 from orchestrator.domain.plan import Plan, make_plan
+from orchestrator.domain.rebuild import catch_up, rebuild, tell_all, units_named
 from orchestrator.domain.run import Run
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.template import ExpressionFailed
+from penstock.contracts.value import replace
 from penstock.contracts.workflow import (
     RETRY_PROFILES,
     Json,
@@ -38,8 +43,10 @@ NO_RETRY = RETRY_PROFILES["none"]
 
 
 def node(name: str, *needs: str, **fields: Any) -> NodeDefinition:
-    """A node of agent `worker`. `with_`, `if_`, `run_if`, `retry`, `timeout` … go in as they are."""
-    return NodeDefinition(name=name, agent=fields.pop("agent", "worker"), needs=needs, **fields)
+    """A node of agent `worker`, unless it does something else. `with_`, `if_`, `retry` … go in as they are."""
+    is_other = any(key in fields for key in ("workflow", "approval", "wait"))
+    agent = None if is_other else fields.pop("agent", "worker")
+    return NodeDefinition(name=name, agent=agent, needs=needs, **fields)
 
 
 def workflow(
@@ -47,8 +54,11 @@ def workflow(
     on_failure: OnFailure = OnFailure.STOP,
     output: Json = None,
     timeout: timedelta = timedelta(hours=2),
+    **fields: Any,
 ) -> WorkflowDefinition:
-    return WorkflowDefinition(name="demo", nodes=nodes, on_failure=on_failure, output=output, timeout=timeout)
+    return WorkflowDefinition(
+        name="demo", nodes=nodes, on_failure=on_failure, output=output, timeout=timeout, **fields
+    )
 
 
 def plan(*nodes: NodeDefinition, **fields: Any) -> Plan:
@@ -88,18 +98,42 @@ def token(of: str) -> UUID:
     return uuid5(RUN_ID, of)
 
 
+def rows_of(run: Run) -> dict[str, Node]:
+    """What the store keeps: units that left `waiting`, without what follows from the plan or is a timer."""
+    derived = {"unresolved": 0, "was_reset": False, "wake_in": None, "wake_until": None, "deadline_in": None}
+    return {name: replace(unit, **derived) for name, unit in run.nodes.items() if unit.has_row}
+
+
+def check_catching_up(before: Run, decision: Decision) -> None:
+    """Who knew the run before and reads the units that the new facts name gets the run that all rows make."""
+    run, facts = decision.run, decision.facts
+    if not facts or not tell_all(run.state, [fact.kind for fact in facts]):
+        return
+    rows, row = rows_of(run), replace(run, nodes=run.plan.beginning)
+    names = units_named(fact.node for fact in facts if fact.node is not None)
+    whole = rebuild(row, rows)
+    caught_up = catch_up(row, before, {name: rows[name] for name in names if name in rows})
+    assert rows_of(caught_up) == rows_of(whole)
+    assert all(caught_up.nodes[name].unresolved == node.unresolved for name, node in whole.nodes.items())
+    assert replace(caught_up, nodes=whole.nodes) == whole
+
+
 class Story:
     """A run that is told what happens to it, step by step; remembers every decision."""
 
-    def __init__(self, plan: Plan, *, input: bytes = b"{}") -> None:
-        first = begin(id=RUN_ID, project="default", plan=plan, input=input, evaluate=evaluate)
+    def __init__(self, plan: Plan, *, input: bytes = b"{}", **fields: Any) -> None:
+        first = begin(id=RUN_ID, project="default", plan=plan, input=input, evaluate=evaluate, **fields)
+        check(first.run)
         self.run: Run = first.run
         self.last: Decision = first
         self.decisions: list[Decision] = [first]
 
     def tell(self, event: RunEvent) -> Decision:
-        self.last = decide(self.run, event, evaluate=evaluate)
+        before = self.run
+        self.last = decide(before, event, evaluate=evaluate)
         self.run = self.last.run
+        check(self.run)
+        check_catching_up(before, self.last)
         self.decisions.append(self.last)
         return self.last
 
@@ -144,6 +178,9 @@ class Story:
         return self.tell(
             ReadyWentUnclaimed(node=name, attempt=current.attempt, publication=current.publication)
         )
+
+    def wake(self, name: str, *, overdue: bool = False) -> Decision:
+        return self.tell(TimerWentOff(name, self.run.nodes[name].attempt, overdue))
 
     def cancel(self, reason: str = "enough") -> Decision:
         return self.tell(CancelRequested(by="ada", reason=reason))

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from penstock.contracts.workflow import NodeDefinition, RunIf, WorkflowDefinition
+from penstock.definition import load
 from penstock_cli import drawing, formats
 from penstock_cli.errors import Refused
 from penstock_cli.follow import event_line, run_picture
@@ -148,6 +149,35 @@ def test_dot_has_every_node_and_edge() -> None:
     assert text.startswith('digraph "guard" {')
     assert '"scan" -> "review";' in text
     assert text.count("->") == 3
+
+
+def test_every_kind_of_node_is_drawn_with_what_it_does() -> None:
+    definition = load("""
+        name: kinds
+        nodes:
+          patch: {agent: patcher, foreach: [1], repeat: {until: "${{ output.ok }}", max: 3}}
+          deploy: {workflow: deployment, version: 2}
+          ask: {approval: {message: Go?}}
+          rest: {wait: {duration: 90s}}
+          late: {wait: {duration: '${{ inputs["x"] }}'}}
+          dawn: {wait: {until: "2026-12-24T06:00:00Z"}}
+          push: {wait: {event: com.github.push}}
+    """).definition
+
+    text, dot = drawing.as_text(definition), drawing.as_dot(definition)
+
+    for name, what in (
+        ("patch", "patcher × each ↻ at most 3"),
+        ("deploy", "workflow deployment version 2"),
+        ("ask", "approval"),
+        ("rest", "wait 1m30s"),
+        ("late", "wait ${{ inputs['x'] }}"),
+        ("dawn", "wait until 2026-12-24T06:00:00Z"),
+        ("push", "wait for com.github.push"),
+    ):
+        assert f"{name:<6}  {what}" in text
+        assert f'[label="{name}\\n{what}"]' in dot
+    assert drawing.as_document(definition)["nodes"][1]["kind"] == "workflow"
 
 
 def test_a_workflow_of_the_largest_size_is_drawn_at_once() -> None:

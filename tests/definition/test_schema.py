@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.contracts.duration import format_duration, parse_duration, parse_size
-from penstock.definition import agent, check, read
+from penstock.contracts.workflow import Json
+from penstock.definition import (
+    agent,
+    check,
+    read,
+    read_node,
+    read_protection,
+    read_shape,
+    read_triggers,
+    read_waiting,
+)
 from penstock.definition.schema import agent_schema, as_text, workflow_schema
 from penstock.definition.schemas import compile_schema, schema_problems
 
@@ -26,11 +36,43 @@ def test_the_schemas_are_schemas_and_know_every_key() -> None:
 
     assert schema_problems(workflow) == ()
     assert schema_problems(manifest) == ()
-    assert set(workflow["properties"]) == set(read.WORKFLOW_KEYS)
-    assert set(workflow["$defs"]["node"]["properties"]) == set(read.NODE_KEYS)
-    assert set(workflow["$defs"]["retry"]["oneOf"][1]["properties"]) == set(read.RETRY_KEYS)
     assert set(manifest["properties"]) == set(agent.AGENT_KEYS)
     assert set(manifest["properties"]["sandbox"]["properties"]) == set(agent.SANDBOX_KEYS)
+
+
+def test_schema_and_readers_know_the_same_keys() -> None:
+    schema = workflow_schema()
+    node = schema["$defs"]["node"]["properties"]
+    trigger = schema["properties"]["triggers"]["items"]["properties"]
+    parts: list[tuple[Json, tuple[str, ...]]] = [
+        (schema, read.WORKFLOW_KEYS),
+        (schema["properties"]["concurrency"]["oneOf"][1], read.CONCURRENCY_KEYS),
+        (schema["$defs"]["node"], read_node.NODE_KEYS),
+        (schema["$defs"]["retry"]["oneOf"][1], read_protection.RETRY_KEYS),
+        (node["compensate"]["oneOf"][1], read_protection.COMPENSATE_KEYS),
+        (node["breaker"]["oneOf"][1], read_protection.BREAKER_KEYS),
+        (node["repeat"], read_shape.REPEAT_KEYS),
+        (node["cache"], read_shape.CACHE_KEYS),
+        (node["approval"], read_waiting.APPROVAL_KEYS),
+        (node["wait"], read_waiting.WAIT_KEYS),
+        (node["wait"]["properties"]["event"]["oneOf"][1], read_waiting.EVENT_WAIT_KEYS),
+        (schema["properties"]["triggers"]["items"], read_triggers.TRIGGER_KEYS),
+        (trigger["schedule"], read_triggers.SCHEDULE_KEYS),
+        (trigger["event"], read_triggers.EVENT_TRIGGER_KEYS),
+        (trigger["alert"], read_triggers.ALERT_KEYS),
+    ]
+
+    for part, keys in parts:
+        assert set(part["properties"]) == set(keys)
+        assert part["additionalProperties"] is False
+
+
+def node(**fields: Json) -> dict[str, Json]:
+    return {"name": "w", "nodes": {"a": fields}}
+
+
+def workflow(**fields: Json) -> dict[str, Json]:
+    return {**node(agent="x"), **fields}
 
 
 @pytest.mark.parametrize(
@@ -43,7 +85,57 @@ def test_the_schemas_are_schemas_and_know_every_key() -> None:
         {"name": "w", "nodes": {}},
         {"name": "w", "nodes": {"A": {"agent": "x"}}},
         {"name": "w", "nodes": {"a": {}}},
-        {"name": "w", "nodes": {"a": {"agent": "x", "foreach": 1}}},
+        node(agent="x", foreach=1),
+        node(agent="x", foreach=[1, 2], max_parallel=4, tolerate_failures="10%"),
+        node(agent="x", foreach="${{ inputs.l }}", tolerate_failures=0.1),
+        node(agent="x", foreach=[1], tolerate_failures=1.5),
+        node(agent="x", foreach=[1], tolerate_failures=True),
+        node(agent="x", max_parallel=4),
+        node(agent="x", workflow="y"),
+        node(workflow="y", version=3, foreach=[1]),
+        node(workflow="y", cache={"key": "${{ run.id }}", "ttl": "1h"}),
+        node(agent="x", version=3),
+        node(agent="x", cache={"key": "${{ run.id }}", "ttl": "1h"}),
+        node(agent="x", cache={"key": "${{ run.id }}"}),
+        node(agent="x", repeat={"until": "${{ output.done }}", "max": 3, "on_max": "succeed"}),
+        node(agent="x", repeat={"until": "${{ output.done }}"}),
+        node(agent="x", repeat={"until": "true", "max": 3}),
+        node(agent="x", breaker=True),
+        node(agent="x", breaker=False),
+        node(agent="x", breaker={"failures": 3, "cooldown": "5m"}, depends_on=["mail"]),
+        node(agent="x", depends_on="mail"),
+        node(agent="x", compensate="y"),
+        node(agent="x", compensate={"agent": "y", "with": {}, "retry": "none"}),
+        node(agent="x", compensate={"with": {}}),
+        node(approval={"message": "Go?", "timeout": "1d", "on_timeout": "skip", "assignees": ["ann"]}),
+        node(approval={"message": "Go?", "form": {"type": "object"}, "no_self_approval": True}),
+        node(approval={"message": "Go?", "on_timeout": "skip"}),
+        node(approval={"message": "Go?", "assignees": []}),
+        node(approval={}),
+        node(approval={"message": "Go?"}, foreach=[1]),
+        node(approval={"message": "Go?"}, timeout="5m"),
+        node(wait={"duration": "90s"}),
+        node(wait={"duration": "90s", "until": "2026-12-24T18:00:00Z"}),
+        node(wait={"event": "com.github.push", "timeout": "5m", "on_timeout": "continue"}),
+        node(wait={"event": {"type": "com.github.push", "if": "${{ event.data.ok }}", "look_back": "0s"}}),
+        node(wait={"event": {"if": "${{ event.data.ok }}"}}),
+        node(wait={"event": "com.github.*"}),
+        node(wait={"duration": "90s", "timeout": "5m"}),
+        node(wait={}),
+        node(wait={"duration": "90s"}, **{"with": {}}),
+        workflow(concurrency=3, on_failure="pause", compensation_policy="halt_on_error"),
+        workflow(concurrency={"key": "${{ run.project }}", "limit": 2, "on_limit": "reject"}),
+        workflow(concurrency=0),
+        workflow(concurrency=True),
+        workflow(triggers=[{"schedule": {"cron": "0 6 * * *", "timezone": "Europe/Zurich", "name": "dawn"}}]),
+        workflow(triggers=[{"event": {"type": "a.b", "if": "${{ event.data.x }}", "input": {}}}]),
+        workflow(triggers=[{"alert": {"match": {"severity": "critical"}}}]),
+        workflow(triggers=[{"alert": {"match": {}}}]),
+        workflow(triggers=[{"schedule": {}}]),
+        workflow(triggers=[{"event": {"type": "a.b"}, "alert": {"match": {"a": "b"}}}]),
+        workflow(triggers=[{}]),
+        workflow(triggers={}),
+        workflow(triggers=[{"event": {"type": "a"}}] * 21),
         {"name": "w", "nodes": {"a": {"agent": "x", "timeout": 5}}},
         {"name": "w", "nodes": {"a": {"agent": "x", "timeout": "5 m"}}},
         {"name": "w", "nodes": {"a": {"agent": "x", "retry": {"attempts": 101}}}},

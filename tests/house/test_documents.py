@@ -17,9 +17,10 @@ from penstock.contracts.agent import SandboxLimits
 from penstock.contracts.duration import parse_duration, parse_size
 from penstock.contracts.failure import RETRYABLE, ErrorClass
 from penstock.contracts.workflow import RETRY_PROFILES
-from penstock.definition import check
+from penstock.definition import check, read, read_protection, read_shape, read_triggers, read_waiting
 from penstock.definition.agent import AGENT_KEYS, SANDBOX_KEYS
-from penstock.definition.read import NODE_KEYS, NODE_KEYS_LATER, WORKFLOW_KEYS, WORKFLOW_KEYS_LATER
+from penstock.definition.read import WORKFLOW_KEYS
+from penstock.definition.read_node import NODE_KEYS
 from penstock_cli.main import app
 from tests.house.documents import PAGES, ROOT, anchors, blocks, links, names, prose, rows
 
@@ -97,12 +98,24 @@ def test_the_keys_of_the_definition_are_all_told() -> None:
     assert {key for row in rows(of_nodes, "key") for key in names(row[0])} == set(NODE_KEYS)
 
 
-def test_the_keys_that_come_later_are_all_told() -> None:
-    (paragraph,) = (text for text in WORKFLOWS.split("\n\n") if text.startswith("Known, and refused"))
-    of_workflow, of_node = paragraph.split("of a node")
-
-    assert set(WORKFLOW_KEYS_LATER) <= set(names(of_workflow))
-    assert names(of_node) == list(NODE_KEYS_LATER)
+@pytest.mark.parametrize(
+    ("heading", "keys"),
+    [
+        ("`repeat`", read_shape.REPEAT_KEYS),
+        ("`cache`", read_shape.CACHE_KEYS),
+        ("`approval`", read_waiting.APPROVAL_KEYS),
+        ("`wait`", read_waiting.WAIT_KEYS),
+        ("`event`", read_waiting.EVENT_WAIT_KEYS),
+        ("`compensate`", read_protection.COMPENSATE_KEYS),
+        ("`breaker`", read_protection.BREAKER_KEYS),
+        ("`concurrency`", read.CONCURRENCY_KEYS),
+        ("`schedule`", read_triggers.SCHEDULE_KEYS),
+        ("an event trigger", read_triggers.EVENT_TRIGGER_KEYS),
+        ("an alert trigger", read_triggers.ALERT_KEYS),
+    ],
+)
+def test_the_keys_inside_the_keys_are_all_told(heading: str, keys: tuple[str, ...]) -> None:
+    assert {names(row[0])[0] for row in rows(WORKFLOWS, f"key of {heading}")} == set(keys)
 
 
 def test_the_retry_profiles_have_the_numbers_of_the_code() -> None:

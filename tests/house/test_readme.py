@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 from penstock.definition import load
-from penstock.definition.read import NODE_KEYS_LATER, WORKFLOW_KEYS_LATER
-from tests.house.documents import ROOT, blocks, names
+from tests.house.documents import ROOT, blocks
 
 TEXT = (ROOT / "README.md").read_text()
 LINES = TEXT.splitlines()
@@ -55,12 +54,3 @@ def test_figures_come_with_the_command_that_makes_them() -> None:
     (_, _, speed) = TEXT.partition("\n## Speed\n")
 
     assert speed.startswith("<!-- figures: make bench -->\n")
-
-
-def test_what_is_not_there_yet_is_refused() -> None:
-    (_, _, limits) = TEXT.partition("\n## What is not there yet\n")
-    (first, *_) = limits.split("\n- ")
-    said = names(first)
-
-    assert "on_failure: compensate" in said
-    assert set(said) - {"on_failure: compensate"} <= {*NODE_KEYS_LATER, *WORKFLOW_KEYS_LATER}

@@ -24,7 +24,7 @@ nodes:
     agent: patcher
     if: "${{ nodes.reviw.output.ok }}"
     with: {x: "${{ 1 + }}"}
-    foreach: "${{ nodes.review.output.items }}"
+    foreach: 3
 on_failure: explode
 """
 
@@ -135,7 +135,7 @@ async def test_ten_mistakes_are_reported_at_once_each_with_its_place(api: httpx.
     messages = " | ".join(f"{error['path']}: {error['message']}" for error in errors)
     assert len(errors) >= 10, messages
     assert all(error.get("line") for error in errors), messages
-    for word in ("description", "agent", "standard", "scan", "review", "loop-a", "continue"):
+    for word in ("description", "agent", "standard", "scan", "review", "loop-a", "foreach", "compensate"):
         assert word in messages
     assert checked.status_code == 200
     assert checked.json()["valid"] is False
@@ -155,3 +155,34 @@ async def test_the_schema_is_published(api: httpx.AsyncClient) -> None:
 
     assert answer.headers["content-type"].startswith("application/schema+json")
     assert "nodes" in answer.json()["properties"]
+
+
+async def test_a_workflow_that_would_run_itself_is_refused_with_the_way(api: httpx.AsyncClient) -> None:
+    early = await save(api, "name: a\nnodes:\n  x: {workflow: b}\n")
+    await save(api, "name: b\nnodes: {x: {agent: greeter}}\n")
+    known = await save(api, "name: a\nnodes:\n  x: {workflow: b, timeout: 5m}\n")
+
+    refused = await save(api, "name: b\nnodes:\n  y: {agent: greeter}\n  x: {workflow: a}\n")
+    itself = await save(api, "name: c\nnodes: {x: {workflow: c}}\n")
+
+    assert early.status_code == known.status_code == 201
+    (warning,) = early.json()["warnings"]
+    assert (warning["path"], warning["line"]) == ("nodes.x.workflow", 3)
+    assert "no workflow named 'b' is saved yet" in warning["message"]
+    assert known.json()["warnings"] == []
+    (error,) = refused.json()["errors"]
+    assert (refused.status_code, error["path"], error["line"]) == (422, "nodes.x.workflow", 4)
+    assert error["message"] == "a workflow can't run itself: b → a → b"
+    assert itself.json()["errors"][0]["message"] == "a workflow can't run itself: c → c"
+
+
+async def test_sub_workflows_are_eight_levels_deep_at_most(api: httpx.AsyncClient) -> None:
+    await save(api, "name: level-8\nnodes: {x: {agent: greeter}}\n")
+    for level in range(7, -1, -1):
+        saved = await save(api, f"name: level-{level}\nnodes: {{x: {{workflow: level-{level + 1}}}}}\n")
+        assert saved.status_code == 201, saved.text
+
+    refused = await save(api, "name: top\nnodes: {x: {workflow: level-0}}\n")
+
+    assert refused.status_code == 422
+    assert "more than 8 levels of sub-workflows" in refused.text

@@ -1,9 +1,11 @@
 """A workflow's graph as text by layers, as Mermaid and as Graphviz dot."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from penstock.contracts.duration import format_duration
 from penstock.contracts.graph import edges, topological_order
 from penstock.contracts.workflow import NodeDefinition, RunIf, WorkflowDefinition
 
@@ -39,14 +41,14 @@ def as_text(definition: WorkflowDefinition) -> str:
     rows = layers(needs)
     nodes = {node.name: node for node in definition.nodes}
     name_width = max(map(len, nodes), default=0)
-    agent_width = max((len(_work(node)) for node in definition.nodes), default=0)
+    work_width = max((len(_work(node)) for node in definition.nodes), default=0)
     margin = len(str(len(rows)))
 
     def line(number: int, index: int, name: str) -> str:
         layer = f"{number:>{margin}} ─" if index == 0 else " " * (margin + 2)
         joint = _joint(index, len(rows[number - 1]))
         node = nodes[name]
-        text = f"{name:<{name_width}}  {_work(node):<{agent_width}}  {_edges(node, needs)}"
+        text = f"{name:<{name_width}}  {_work(node):<{work_width}}  {_edges(node, needs)}"
         return f"{layer}{joint}─ {text}".rstrip()
 
     blocks = [
@@ -81,10 +83,48 @@ def as_document(definition: WorkflowDefinition) -> dict[str, Any]:
     """For programs."""
     needs = edges(definition)
     nodes = [
-        {"name": node.name, "kind": node.kind, "agent": node.agent, "needs": list(needs[node.name])}
+        {
+            "name": node.name,
+            "kind": str(node.kind),
+            "agent": node.agent,
+            "workflow": node.workflow,
+            "needs": list(needs[node.name]),
+        }
         for node in definition.nodes
     ]
     return {"name": definition.name, "layers": layers(needs), "nodes": nodes}
+
+
+def _work(node: NodeDefinition) -> str:
+    """What the node does, in a few words: `patcher × each`, `workflow deploy`, `wait for com.github.push`."""
+    words = [_thing(node)]
+    if node.foreach is not None:
+        words.append("× each")
+    if node.repeat is not None:
+        words.append(f"↻ at most {node.repeat.max_}")
+    return " ".join(words)
+
+
+def _thing(node: NodeDefinition) -> str:
+    if node.workflow is not None:
+        version = f" version {node.workflow_version}" if node.workflow_version else ""
+        return f"workflow {node.workflow}{version}"
+    if node.approval is not None:
+        return "approval"
+    if node.wait is None:
+        return node.agent or ""
+    if node.wait.event is not None:
+        return f"wait for {_plain(node.wait.event.type)}"
+    if node.wait.until is not None:
+        return f"wait until {_plain(node.wait.until)}"
+    duration = node.wait.duration
+    return f"wait {format_duration(duration) if isinstance(duration, timedelta) else _plain(duration or '')}"
+
+
+def _plain(text: str) -> str:
+    """An author's text where quotes and angle brackets would end a label."""
+    short = " ".join(text.split())[:CONDITION_CHARS_MAX]
+    return short.translate({ord(mark): "'" for mark in '"\\<>'})
 
 
 def _joint(index: int, count: int) -> str:
@@ -102,8 +142,3 @@ def _edges(node: NodeDefinition, needs: Mapping[str, tuple[str, ...]]) -> str:
         condition = " ".join(node.if_.split())
         parts.append(f"if {condition[:CONDITION_CHARS_MAX]}")
     return "  ".join(parts)
-
-
-def _work(node: NodeDefinition) -> str:
-    """What the node does, in a word or two."""
-    return node.agent or (f"workflow {node.workflow}" if node.workflow else str(node.kind))

@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from penstock_cli.commands import answers, definitions, demo, doctor, overview, run, runs, up
+from penstock_cli.commands import (
+    answers,
+    breakers,
+    definitions,
+    demo,
+    doctor,
+    events,
+    overview,
+    run,
+    runs,
+    schedules,
+    up,
+    workflows,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,7 +29,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for group in (up, demo, definitions, run, runs, answers, overview, doctor):
+for group in (
+    up,
+    demo,
+    definitions,
+    workflows,
+    run,
+    runs,
+    answers,
+    schedules,
+    events,
+    breakers,
+    overview,
+    doctor,
+):
     group.register(app)
 
 

@@ -1,19 +1,20 @@
-"""Door 3: time passes. A sweep every second, whatever the one before met."""
+"""Door 3: time passes. Sweeps every second, whatever the ones before met."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 import structlog
 
-from orchestrator.engine.sweep import Sweep
 from penstock.contracts.errors import Unavailable
 
 SWEEP_EVERY_S = 1.0
+FORGET_EVERY_S = 60.0  # what is kept for days need not go to the second
 
 log = structlog.get_logger(__name__)
 
 
-async def run_clock(sweep: Sweep, *, every_s: float = SWEEP_EVERY_S) -> None:
+async def run_clock(sweep: Callable[[], Awaitable[None]], *, every_s: float = SWEEP_EVERY_S) -> None:
     """Sweep until cancelled."""
     while True:
         await asyncio.sleep(every_s)

@@ -15,7 +15,11 @@ from penstock.contracts.limits import EXPRESSION_BYTES_MAX
 from penstock.contracts.workflow import Json
 
 VARIABLES = ("inputs", "nodes", "run")
-"""What an expression may speak of: the run's input, the nodes' states and outputs, the run itself."""
+"""What most expressions may speak of: the run's input, the nodes' states and outputs, the run itself."""
+
+_OF_FOREACH, _OF_REPEAT, _OF_COMPENSATE = ("item", "index"), ("iteration", "previous"), ("input", "output")
+VARIABLES_ALL = (*VARIABLES, *_OF_FOREACH, *_OF_REPEAT, *_OF_COMPENSATE, "event", "alert", "schedule")
+"""With those that only some places may speak of; `definition/places.py` says which."""
 
 
 class ExpressionFailed(Exception):
@@ -101,13 +105,15 @@ _TOKEN = r"""
 _IN_SOURCE = re.compile(_TOKEN.replace("COMMENT", r"[^\n]"), re.VERBOSE | re.DOTALL)
 _IN_TEXT = re.compile(_TOKEN.replace("COMMENT", r"(?: (?!\}\}) [^\n] )"), re.VERBOSE | re.DOTALL)
 _NEEDS_CARE = re.compile(r"""["'`{}/]""")  # a string, map or comment may hold the `}}`
-_PLAIN_PATH = re.compile(r"(?:(inputs|run)|nodes\.([a-z][a-z0-9-]*))((?:\.[A-Za-z_][A-Za-z0-9_]*)*)")
+_WITHOUT_NAMES = "|".join(name for name in VARIABLES_ALL if name != "nodes")
+_PLAIN_PATH = re.compile(rf"(?:({_WITHOUT_NAMES})|nodes\.([a-z][a-z0-9-]*))((?:\.[A-Za-z_][A-Za-z0-9_]*)*)")
 _NODE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _WORD = re.compile(r"[A-Za-z0-9_]")
 _PLAIN_STRING = re.compile(r"""'[^'\\]*'|"[^"\\]*\"""")
 _NAME_CHARS_MAX = 63
 _PATH_KEYS_MAX = 10  # a longer path is read as a shorter one, which brings more than needed
 _RESERVED = frozenset({"in", "true", "false", "null"})
+_NAMES_OF_VARIABLES = frozenset(VARIABLES_ALL)
 _SILENT = ("space", "comment")
 _CLOSED = (")", "]", "}")  # after one of these, or a word, a dot selects a member
 
@@ -223,7 +229,7 @@ def _variables(source: str) -> Iterator[_Token]:
     """The tokens that are one of the variables, not a member of something else (`inputs.nodes`)."""
     before = previous = None
     for token in _tokens(source):
-        if token.kind == "name" and token.text in VARIABLES and not _selects(before, previous):
+        if token.kind == "name" and token.text in _NAMES_OF_VARIABLES and not _selects(before, previous):
             yield token
         before, previous = previous, token
 

@@ -1,7 +1,7 @@
 """The graph of a definition: who waits for whom. All O(nodes + edges) and iterative: chains may be long."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from penstock.contracts.expression import Expression
@@ -13,17 +13,29 @@ Edges: TypeAlias = Mapping[str, Sequence[str]]
 
 
 def edges(definition: WorkflowDefinition) -> dict[str, tuple[str, ...]]:
-    """What each node waits for: its `needs`, then the nodes that its `if` and `with` name."""
+    """What each node waits for: its `needs`, then the nodes that its expressions name."""
     known = frozenset(node.name for node in definition.nodes)
     return {node.name: upstream(node, known) for node in definition.nodes}
 
 
 def upstream(node: NodeDefinition, known: frozenset[str]) -> tuple[str, ...]:
     """What one node waits for, without names that are not `known`."""
-    named = dict.fromkeys(node.needs)
-    named.update(dict.fromkeys(names_in(node.if_, known)))
-    named.update(dict.fromkeys(names_in(node.with_, known)))
+    named = dict.fromkeys((*node.needs, *names_in([node.if_, node.with_, *_further_texts(node)], known)))
     return tuple(name for name in named if name in known)
+
+
+def _further_texts(node: NodeDefinition) -> Iterator[Json]:
+    """What may name other nodes besides `if` and `with`. Not `compensate`: it speaks of what is over by then."""
+    if node.foreach is not None:
+        yield node.foreach.items
+    if node.repeat is not None:
+        yield node.repeat.until
+    if node.cache is not None:
+        yield node.cache.key
+    if node.approval is not None:
+        yield node.approval.message
+    if node.wait is not None:
+        yield [node.wait.until, node.wait.duration, node.wait.event and node.wait.event.if_]
 
 
 def names_in(value: Json, known: frozenset[str]) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ NAME_PATTERN = r"[a-z][a-z0-9-]{0,62}"
 PROJECT_DEFAULT = "default"
 POOL_DEFAULT = "default"
 SUBJECT_LABEL = "subject"  # runs are numbered within it
+RESERVED_KEY_PREFIX = "penstock:"
+"""Idempotency keys that begin so are Penstock's own: a client's key must not take a schedule's tick."""
 
 _NAME = re.compile(NAME_PATTERN)
 

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     NODE_EXPANDED = "node.expanded"  # a `foreach` has its list
     NODE_REPEATED = "node.repeated"  # an iteration ended well, and another one follows
     NODE_CHILD_STARTED = "node.child_started"  # the run of a sub-workflow
+    NODE_REUSED = "node.reused"  # a fork took over its result
     NODE_COMPENSATING = "node.compensating"
     NODE_COMPENSATED = "node.compensated"
     NODE_COMPENSATION_FAILED = "node.compensation_failed"

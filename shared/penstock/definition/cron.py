@@ -42,7 +42,7 @@ class Cron:
 
     def __init__(self, expression: str, timezone: str = "UTC") -> None:
         self._expression = expression
-        self._zone = _zone(timezone)
+        self._zone = find_zone(timezone)
         self._in_every_hour = len(_check(expression).hours) == _HOURS_OF_A_DAY
 
     def next_after(self, moment: datetime) -> datetime:
@@ -83,7 +83,8 @@ class Cron:
             shown += _MINUTE
 
 
-def _zone(name: str) -> ZoneInfo:
+def find_zone(name: str) -> ZoneInfo:
+    """The time zone of this name; raises TimezoneError with the nearest one."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:

@@ -10,17 +10,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from penstock.contracts.expression import ExpressionFailed, TemplateError, calls
+from penstock.contracts.expression import VARIABLES, VARIABLES_ALL, ExpressionFailed, TemplateError, calls
 from penstock.contracts.workflow import Json
 from penstock.definition.guard import Guard
-from penstock.definition.program import NO_MEMBERS, NotCompiled, Program, no_key
+from penstock.definition.program import DYNAMIC, NO_MEMBERS, NotCompiled, Program, no_key
 
 CACHE_EXPRESSIONS_MAX = 20_000  # four of the largest workflows; one entry is some 10 KiB
 ADDITIONS_MAX = 16  # each may append 256 KiB to a text
 
 _STRING = r"""(?:"[^"\\\n]*"|'[^'\\\n]*')"""
 _PATH = re.compile(
-    rf"(?:inputs|nodes|run)(?:\.(?!(?:in|true|false|null)\b)[A-Za-z_][A-Za-z0-9_]*|\[{_STRING}\])*"
+    rf"({'|'.join(VARIABLES_ALL)})(?:\.(?!(?:in|true|false|null)\b)[A-Za-z_][A-Za-z0-9_]*|\[{_STRING}\])*"
 )
 _KEY = re.compile(rf"\.([A-Za-z_][A-Za-z0-9_]*)|\[({_STRING})\]|^[a-z]+")
 # Calls whose result is no larger than what they are given and whose time is in proportion to it.
@@ -57,9 +57,15 @@ class Expressions:
             self._remember(source, way)
         return way(context)
 
-    def result_type(self, source: str) -> str:
-        """The CEL type of the result, `dyn` where only the data will tell; raises NotCompiled."""
-        return "dyn" if _PATH.fullmatch(source) else Program(source).result_type
+    def result_type(self, source: str, variables: tuple[str, ...] = VARIABLES) -> str:
+        """The CEL type of the result, `dyn` where only the data will tell.
+
+        Raises NotCompiled, also where `source` speaks of anything but `variables`.
+        """
+        path = _PATH.fullmatch(source)
+        if path and path[1] in DYNAMIC and path[1] in variables:
+            return "dyn"
+        return Program(source, variables).result_type
 
     def close(self) -> None:
         """End the guarded process, if one was needed."""

@@ -1,9 +1,11 @@
 """The `inputs` of a workflow: its schema is one, and expressions use what it declares."""
 
+from penstock.contracts.errors import Problem
 from penstock.contracts.workflow import Json
 from penstock.definition.document import Path
 from penstock.definition.report import Report
 from penstock.definition.schemas import schema_problems
+from penstock.definition.values import check_value, with_defaults
 
 
 class Inputs:
@@ -15,12 +17,14 @@ class Inputs:
         properties = schema.get("properties") if isinstance(schema, dict) else None
         self._declared: tuple[str, ...] = tuple(properties) if isinstance(properties, dict) else ()
         self._used: set[str] = set()
+        self._is_schema = True
 
     def check_schema(self) -> None:
         if self._schema is None:
             return
         for path, message in schema_problems(self._schema):
             self._report.error(("inputs", *path), message)
+            self._is_schema = False
         if isinstance(self._schema, dict) and self._schema.get("type", "object") != "object":
             self._report.error(("inputs", "type"), "the input of a run is an object: expected type: object")
 
@@ -37,6 +41,12 @@ class Inputs:
                 self._report.error(path, message)
             else:
                 self._report.warning(path, f"{message}; it fails for a run without it")
+
+    def misfits(self, value: Json) -> tuple[Problem, ...]:
+        """Why no run takes `value`; nothing if one does, or if the schema is none itself."""
+        if self._schema is None or not self._is_schema:
+            return ()
+        return check_value(self._schema, with_defaults(self._schema, value))
 
     def warn_of_unused(self) -> None:
         for name in self._declared:

@@ -5,13 +5,14 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import msgspec
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_encoders, ext_math, ext_optional, ext_strings
 
-from penstock.contracts.expression import VARIABLES, ExpressionFailed
+from penstock.contracts.expression import VARIABLES_ALL, ExpressionFailed
 from penstock.contracts.limits import NODE_INPUT_BYTES_MAX
 from penstock.contracts.names import did_you_mean
 from penstock.contracts.workflow import Json
@@ -19,26 +20,32 @@ from penstock.contracts.workflow import Json
 RESULT_BYTES_MAX = NODE_INPUT_BYTES_MAX  # a result becomes (part of) a node's input
 _ITEM_BYTES = 2  # what an item costs at least in JSON: itself and its comma
 
-_TYPES = {
-    "inputs": cel.Type.DYN,
-    "nodes": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
-    "run": cel.Type.DYN,
-}
-# No `bindings`: what they do, `map` does too, and they make text grow without an iteration.
-_ENVIRONMENT = cel.NewEnv(
-    variables=_TYPES,
-    extensions=[
-        ext_strings.ExtStrings(),
-        ext_math.ExtMath(),
-        ext_encoders.ExtEncoders(),
-        ext_optional.ExtOptional(),
-    ],
-)
+_NUMBERS = ("index", "iteration")
+DYNAMIC = frozenset(VARIABLES_ALL) - {*_NUMBERS}  # of their members only the data will tell the type
+_TYPES = dict.fromkeys(_NUMBERS, cel.Type.INT) | {"nodes": cel.Type.Map(cel.Type.STRING, cel.Type.DYN)}
+
 _COMPILE_ERROR = re.compile(r"ERROR: <input>:-?\d+:-?\d+: (.*)")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _STATUS = re.compile(r"^[A-Z_]+: ")
 _NO_KEY = re.compile(r'Key not found in map : "(.*)"')
 _NO_OVERLOAD = re.compile(r"No matching overloads found : (?:_(\W{1,2})_|([\w@]+))(\(.*\))")
+
+
+@cache
+def _environment(variables: tuple[str, ...]) -> Any:
+    """What compiles expressions over `variables`; no more of them than there are places for expressions.
+
+    No `bindings`: what they do, `map` does too, and they make text grow without an iteration.
+    """
+    return cel.NewEnv(
+        variables={name: _TYPES.get(name, cel.Type.DYN) for name in variables},
+        extensions=[
+            ext_strings.ExtStrings(),
+            ext_math.ExtMath(),
+            ext_encoders.ExtEncoders(),
+            ext_optional.ExtOptional(),
+        ],
+    )
 
 
 class NotCompiled(Exception):
@@ -52,13 +59,13 @@ class NotCompiled(Exception):
 class Program:
     """A compiled expression."""
 
-    def __init__(self, source: str) -> None:
-        """Raises NotCompiled."""
+    def __init__(self, source: str, variables: tuple[str, ...] = VARIABLES_ALL) -> None:
+        """Raises NotCompiled, also where `source` speaks of anything but `variables`."""
         self.source = source
         try:
-            self._expression = _ENVIRONMENT.compile(source)
+            self._expression = _environment(variables).compile(source)
         except RuntimeError as error:
-            raise NotCompiled(_compile_errors(str(error))) from error
+            raise NotCompiled(_compile_errors(str(error), variables)) from error
 
     @property
     def result_type(self) -> str:
@@ -152,18 +159,19 @@ def _holds_nul(context: Mapping[str, Json]) -> bool:
     return False
 
 
-def _compile_errors(text: str) -> tuple[str, ...]:
+def _compile_errors(text: str, variables: tuple[str, ...]) -> tuple[str, ...]:
     found = _COMPILE_ERROR.findall(text) or [text.splitlines()[0]]
-    return tuple(dict.fromkeys(_compile_error(message) for message in found))
+    return tuple(dict.fromkeys(_compile_error(message, variables) for message in found))
 
 
-def _compile_error(message: str) -> str:
+def _compile_error(message: str, variables: tuple[str, ...]) -> str:
     message = message.replace(" (in container '')", "").removesuffix(" [INVALID_ARGUMENT]")
     match = _UNDECLARED.fullmatch(message)
     if match is None:
         return message
-    hint = did_you_mean(match[1], VARIABLES) or f"; an expression speaks of {', '.join(VARIABLES)}"
-    return f"{message}{hint}"
+    hint = did_you_mean(match[1], variables)
+    this = " This" if hint else "; this"
+    return f"{message}{hint}{this} place speaks of {', '.join(variables)}"
 
 
 def _error_of(result: Any) -> str:

@@ -42,15 +42,17 @@ _TIMEOUT_INSIDE = {
     NodeKind.APPROVAL: "approval: {message: …, timeout: 1d}",
     NodeKind.WAIT: "wait: {event: …, timeout: 1d}",
 }
-_ONLY_AGENTS = {
+ONLY_AGENTS = {
     "cache": "cache the nodes inside the sub-workflow instead",
     "pool": "the nodes inside the sub-workflow name their pools",
+    "breaker": "the nodes inside the sub-workflow have breakers",
+    "depends_on": "the nodes inside the sub-workflow name what they depend on",
 }
-_WORK_ONLY = (
+NOT_WHILE_WAITING = (
     *("foreach", "repeat", "cache", "compensate", "breaker"),
     *("retry", "pool", "depends_on", "timeout", "with"),
 )
-_BELONG_TO = {"max_parallel": "foreach", "tolerate_failures": "foreach", "version": "workflow"}
+BELONG_TO = {"max_parallel": "foreach", "tolerate_failures": "foreach", "version": "workflow"}
 
 
 def read_node(nodes: Fields, name: str, value: Json) -> NodeDefinition:
@@ -108,15 +110,15 @@ def _read_kind(fields: Fields) -> NodeKind:
 
 def _refuse_contradictions(fields: Fields, kind: NodeKind) -> None:
     """Keys that mean nothing to this kind of node: silence would let the author believe in them."""
-    for key, owner in _BELONG_TO.items():
+    for key, owner in BELONG_TO.items():
         if key in fields and owner not in fields:
             fields.report.error(fields.at(key), f"'{key}' belongs to '{owner}', which is missing")
     if kind is NodeKind.WORKFLOW:
-        for key, instead in _ONLY_AGENTS.items():
+        for key, instead in ONLY_AGENTS.items():
             if key in fields:
                 fields.report.error(fields.at(key), f"'{key}' is for nodes with an agent; {instead}")
     if kind in (NodeKind.APPROVAL, NodeKind.WAIT):
-        for key in _WORK_ONLY:
+        for key in NOT_WHILE_WAITING:
             if key in fields:
                 fields.report.error(fields.at(key), _not_while_waiting(key, kind))
 

@@ -21,6 +21,7 @@ SCHEDULE_KEYS = ("cron", "timezone", "overlap", "catch_up", "input", "name")
 EVENT_TRIGGER_KEYS = ("type", "if", "input")
 ALERT_KEYS = ("match", "input")
 
+_BROKEN = AlertTrigger(match={})  # keeps the place of one that can't be read
 _LABELS_EXPECTED = "a mapping from label names to their values"
 
 
@@ -37,9 +38,7 @@ def read_triggers(fields: Fields) -> tuple[Trigger, ...]:
     triggers = Fields({}, fields.at("triggers"), fields.report)
     found: list[Trigger] = []
     for index, item in enumerate(value):
-        trigger = _read_trigger(triggers, index, item, found)
-        if trigger is not None:
-            found.append(trigger)
+        found.append(_read_trigger(triggers, index, item, found) or _BROKEN)
     return tuple(found)
 
 
@@ -65,7 +64,8 @@ def _read_trigger(triggers: Fields, index: int, value: Json, found: list[Trigger
 def _read_schedule(own: Fields, names: tuple[str, ...]) -> ScheduleTrigger:
     """`names` are those of the schedules before."""
     own.only(SCHEDULE_KEYS)
-    own.require("cron", CRON_EXPECTED)
+    if own.require("cron", CRON_EXPECTED) and own.value["cron"] == "":
+        own.wrong("cron", CRON_EXPECTED, "")
     name = own.name("name") or f"schedule-{len(names) + 1}"
     if name in names:
         own.report.error(own.at("name"), f"another schedule is named '{name}'; give each a name of its own")

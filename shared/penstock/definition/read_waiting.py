@@ -91,7 +91,7 @@ def _refuse_policy_without_timeout(own: Fields) -> None:
 def _read_timeout(own: Fields) -> timedelta | None:
     if "timeout" not in own:
         return None
-    return own.duration("timeout", RUN_TIMEOUT_MAX, least=INSTANT, most=RUN_TIMEOUT_MAX)
+    return own.duration("timeout", INSTANT, least=INSTANT, most=RUN_TIMEOUT_MAX)
 
 
 def _read_assignees(own: Fields) -> tuple[str, ...]:

@@ -4,30 +4,15 @@
 """
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
 from penstock.contracts.agent import Reuse
-from penstock.contracts.duration import DURATION_PATTERN, SIZE_PATTERN
-from penstock.contracts.failure import ErrorClass
-from penstock.contracts.limits import ATTEMPTS_MAX, NODES_PER_WORKFLOW_MAX
-from penstock.contracts.names import NAME_PATTERN
-from penstock.contracts.workflow import RETRY_PROFILES, Json, OnFailure, RunIf
-from penstock.definition.read_protection import FACTOR_MAX
-
-DRAFT = "https://json-schema.org/draft/2020-12/schema"
-ANY_SCHEMA = {"$ref": DRAFT}
-
-_NAME = {"type": "string", "pattern": f"^{NAME_PATTERN}$"}
-_DURATION = {
-    "type": "string",
-    "minLength": 2,
-    "pattern": f"^{DURATION_PATTERN}$",
-    "examples": ["90s", "1h30m"],
-}
-_SIZE = {"type": "string", "pattern": f"^{SIZE_PATTERN}$", "examples": ["512MiB"]}
+from penstock.contracts.limits import NODES_PER_WORKFLOW_MAX
+from penstock.contracts.workflow import CompensationPolicy, Json, OnFailure
+from penstock.definition import schema_node, schema_triggers
+from penstock.definition.schema_parts import ANY_SCHEMA, DRAFT, DURATION, NAME, SIZE, WITH_EXPRESSIONS, one_of
 
 
 def workflow_schema() -> dict[str, Json]:
@@ -39,21 +24,26 @@ def workflow_schema() -> dict[str, Json]:
         "required": ["name", "nodes"],
         "additionalProperties": False,
         "properties": {
-            "name": {**_NAME, "description": "The workflow's name"},
+            "name": {**NAME, "description": "The workflow's name"},
             "description": {"type": "string"},
             "inputs": {**ANY_SCHEMA, "description": "JSON Schema of the run's input"},
-            "timeout": {**_DURATION, "description": "Of the whole run; 2h if absent, at most 30d"},
-            "on_failure": _one_of(OnFailure, "What the run does when a node has failed for good"),
+            "timeout": {**DURATION, "description": "Of the whole run; 2h if absent, at most 30d"},
+            "on_failure": one_of(OnFailure, "What the run does when a node has failed for good"),
+            "compensation_policy": one_of(
+                CompensationPolicy, "What undoing does when one of its steps has failed for good"
+            ),
+            "concurrency": schema_triggers.concurrency(),
             "nodes": {
                 "type": "object",
                 "minProperties": 1,
                 "maxProperties": NODES_PER_WORKFLOW_MAX,
-                "propertyNames": _NAME,
+                "propertyNames": NAME,
                 "additionalProperties": {"$ref": "#/$defs/node"},
             },
-            "output": {"description": "The run's output; its strings may hold ${{ expressions }}"},
+            "output": {"description": f"The run's output; {WITH_EXPRESSIONS}"},
+            "triggers": schema_triggers.triggers(),
         },
-        "$defs": {"node": _node(), "retry": _retry()},
+        "$defs": {"node": schema_node.node(), "retry": schema_node.retry()},
     }
 
 
@@ -66,7 +56,7 @@ def agent_schema() -> dict[str, Json]:
         "required": ["name", "version", "command"],
         "additionalProperties": False,
         "properties": {
-            "name": _NAME,
+            "name": NAME,
             "version": {"type": "string", "minLength": 1},
             "description": {"type": "string"},
             "command": {"type": "array", "items": {"type": "string"}, "minItems": 1},
@@ -74,7 +64,7 @@ def agent_schema() -> dict[str, Json]:
             "output": {**ANY_SCHEMA, "description": "JSON Schema of the agent's output"},
             "sandbox": _sandbox(),
             "secrets": {"type": "array", "items": {"type": "string"}},
-            "reuse": _one_of(Reuse, "How often a sandbox serves"),
+            "reuse": one_of(Reuse, "How often a sandbox serves"),
             "concurrency": {
                 "type": "integer",
                 "minimum": 1,
@@ -89,43 +79,6 @@ def as_text(schema: dict[str, Json]) -> str:
     return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n"
 
 
-def _node() -> dict[str, Json]:
-    return {
-        "type": "object",
-        "required": ["agent"],
-        "additionalProperties": False,
-        "properties": {
-            "agent": {**_NAME, "description": "The agent that the node runs"},
-            "with": {"description": "The agent's input; its strings may hold ${{ expressions }}"},
-            "needs": {"type": "array", "items": _NAME, "description": "Nodes that must have ended before"},
-            "if": {
-                "type": "string",
-                "description": "One ${{ expression }} that gives a bool; false skips the node",
-            },
-            "run_if": _one_of(RunIf, "What the node wants of the nodes that it needs"),
-            "timeout": {**_DURATION, "description": "Of one attempt; 10m if absent"},
-            "retry": {"$ref": "#/$defs/retry"},
-            "pool": {**_NAME, "description": "The runners that may take the node"},
-        },
-    }
-
-
-def _retry() -> dict[str, Json]:
-    own = {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "attempts": {"type": "integer", "minimum": 1, "maximum": ATTEMPTS_MAX},
-            "delay": _DURATION,
-            "max_delay": _DURATION,
-            "factor": {"type": "number", "minimum": 1, "maximum": FACTOR_MAX},
-            "jitter": {"type": "number", "minimum": 0, "maximum": 1},
-            "retry_on": {"type": "array", "items": _one_of(ErrorClass, "A class of errors")},
-        },
-    }
-    return {"oneOf": [{"enum": list(RETRY_PROFILES)}, own]}
-
-
 def _sandbox() -> dict[str, Json]:
     hosts = {"type": "array", "items": {"type": "string", "pattern": "^[^:]+:[0-9]+$"}}
     return {
@@ -133,17 +86,13 @@ def _sandbox() -> dict[str, Json]:
         "additionalProperties": False,
         "properties": {
             "network": {"oneOf": [{"const": "none"}, hosts]},
-            "memory": _SIZE,
+            "memory": SIZE,
             "processes": {"type": "integer", "minimum": 1},
-            "scratch": _SIZE,
-            "output": _SIZE,
+            "scratch": SIZE,
+            "output": SIZE,
             "open_files": {"type": "integer", "minimum": 16},
         },
     }
-
-
-def _one_of(choices: type[StrEnum], description: str) -> dict[str, Json]:
-    return {"enum": [str(choice) for choice in choices], "description": description}
 
 
 if __name__ == "__main__":

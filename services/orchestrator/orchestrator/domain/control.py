@@ -14,10 +14,11 @@ from orchestrator.domain.events import (
     RetryRequested,
 )
 from orchestrator.domain.foreach import carry_on
+from orchestrator.domain.fork import ForkPlan, taken_over
 from orchestrator.domain.node import NODE_ENDED, Node, NodeState
 from orchestrator.domain.offering import publish
 from orchestrator.domain.readiness import start_or_skip
-from orchestrator.domain.run import Pause, PauseCause, RunState
+from orchestrator.domain.run import Pause, PauseCause, Run, RunState
 from orchestrator.domain.unit import is_item, node_of
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.timeline import Kind
@@ -28,9 +29,20 @@ RETRIED_NAMES_MAX = 100  # how many names the event lists; 5,000 would not fit i
 
 def begin_nodes(draft: Draft) -> None:
     """Start what needs nothing. A root that cannot begin fails, and may cancel those after it."""
+    if draft.run.source is not None:
+        _go_on(draft)
+        return
     for name in draft.plan.roots:
         if draft.node(name).state is NodeState.WAITING and draft.state is RunState.RUNNING:
             start_or_skip(draft, name)
+
+
+def take_over(draft: Draft, source: Run, plan: ForkPlan) -> None:
+    """Begin with what the source has done; the rest begins as if it had just been done here."""
+    for name in plan.reused:
+        node = taken_over(source, name, completed=draft.next_version)
+        draft.take(name, node)
+        draft.tell_of(Kind.NODE_REUSED, name, node.attempt, run=str(node.output_run))
 
 
 def grant_slot(draft: Draft) -> None:
@@ -154,5 +166,5 @@ def _go_on(draft: Draft) -> None:
         elif draft.plan.planned(name).definition.foreach is not None and name in draft.plan.nodes:
             carry_on(draft, name)
     for name in beginners:
-        if draft.node(name).state is NodeState.WAITING:
+        if draft.node(name).state is NodeState.WAITING and draft.state is RunState.RUNNING:
             start_or_skip(draft, name)

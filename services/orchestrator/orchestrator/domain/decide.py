@@ -8,7 +8,7 @@ from typing import assert_never
 from uuid import UUID
 
 from orchestrator.domain import attempts, control, undo, waking
-from orchestrator.domain.decision import Decision, Outcome
+from orchestrator.domain.decision import Decision, GrantSlots, Outcome
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.events import (
     RUN_WIDE,
@@ -36,7 +36,8 @@ from orchestrator.domain.events import (
     SlotGranted,
     TimerWentOff,
 )
-from orchestrator.domain.finish import tell_parent
+from orchestrator.domain.finish import tell_others
+from orchestrator.domain.fork import plan_fork
 from orchestrator.domain.node import NodeState
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.readiness import settle
@@ -46,11 +47,18 @@ from orchestrator.domain.timely import is_timely, speaks_of_current, untimely
 from orchestrator.domain.unit import undo_name
 from penstock.contracts.template import Evaluate
 from penstock.contracts.timeline import Kind
-from penstock.contracts.value import replace
+from penstock.contracts.value import Value, replace
 
 
 class UnknownNode(KeyError):
     """The event names a node that the workflow version does not have."""
+
+
+class Fork(Value, frozen=True):
+    """The run that a new one goes on from, and at which node."""
+
+    source: Run
+    node: str
 
 
 def begin(
@@ -66,9 +74,11 @@ def begin(
     priority: int = PRIORITY_DEFAULT,
     parent: Parent | None = None,
     pins: Mapping[str, int] | None = None,
+    concurrency_key: str | None = None,
     queued: bool = False,
+    fork: Fork | None = None,
 ) -> Decision:
-    """A new run, its roots ready; `queued`: its concurrency key has no slot, and `SlotGranted` begins it.
+    """A new run, its roots ready; `queued`: its `concurrency_key` has no slot, and `SlotGranted` begins it.
 
     `input` is JSON that the workflow's schema accepts.
     """
@@ -89,21 +99,32 @@ def begin(
         started_by=by,
         parent=parent,
         pins=pins or {},
+        concurrency_key=concurrency_key,
+        source=fork.source.id if fork else None,
     )
-    draft = Draft(run, evaluate)
-    draft.tell(Kind.RUN_STARTED, workflow=plan.definition.name, version=plan.version, **_origin(by, parent))
-    if queued:
-        draft.tell(Kind.RUN_QUEUED)
+    return _begun(run, fork, evaluate)
+
+
+def _begun(run: Run, fork: Fork | None, evaluate: Evaluate) -> Decision:
+    draft, plan = Draft(run, evaluate), run.plan
+    draft.tell(Kind.RUN_STARTED, workflow=plan.definition.name, version=plan.version, **_origin(run, fork))
+    if fork is not None:
+        control.take_over(draft, fork.source, plan_fork(fork.source, plan, from_=fork.node))
+    if run.state is RunState.QUEUED:
+        draft.tell(Kind.RUN_QUEUED, key=run.concurrency_key)
+        draft.order(GrantSlots(run.concurrency_key or ""))  # where the oldest gives way, it is told so then
         return draft.decision()
     control.begin_nodes(draft)
     return _settled(draft, run)
 
 
-def _origin(by: str | None, parent: Parent | None) -> dict[str, str]:
+def _origin(run: Run, fork: Fork | None) -> dict[str, str]:
     """Who started the run, as the timeline tells it."""
-    origin = {"by": by} if by else {}
-    if parent is not None:
-        origin |= {"parent_run": str(parent.run), "parent_node": parent.node}
+    origin = {"by": run.started_by} if run.started_by else {}
+    if run.parent is not None:
+        origin |= {"parent_run": str(run.parent.run), "parent_node": run.parent.node}
+    if fork is not None:
+        origin |= {"forked_from": str(fork.source.id), "from_node": fork.node}
     return origin
 
 
@@ -141,7 +162,7 @@ def _addressed(run: Run, event: ChildEnded) -> ChildEnded:
 def _settled(draft: Draft, before: Run, outcome: Outcome = Outcome.APPLIED) -> Decision:
     settle(draft)
     if draft.state in RUN_ENDED and (draft.state is not before.state or before.version == 0):
-        tell_parent(draft)
+        tell_others(draft)
     return draft.decision(outcome)
 
 

@@ -87,7 +87,15 @@ class KeepOutput(Value, frozen=True):
     ttl_s: float
 
 
-Effect: TypeAlias = StartChild | CancelChild | CompensateChild | TellParent | LookBack | AskCache | KeepOutput
+class GrantSlots(Value, frozen=True):
+    """A run has ended that held a slot of this key: the next one in its queue may begin."""
+
+    key: str
+
+
+Effect: TypeAlias = (
+    StartChild | CancelChild | CompensateChild | TellParent | GrantSlots | LookBack | AskCache | KeepOutput
+)
 """What the engine does after the commit. Each is done again when a timer finds that nothing came of it."""
 
 Command: TypeAlias = PublishReady | StopAttempt | Effect

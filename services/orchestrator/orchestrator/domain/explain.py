@@ -15,6 +15,7 @@ from orchestrator.domain.explain_facts import (
     since,
     when,
 )
+from orchestrator.domain.explain_held import why_held
 from orchestrator.domain.explain_items import why_items_open
 from orchestrator.domain.explain_ready import why_unclaimed
 from orchestrator.domain.explain_run import why_run
@@ -52,7 +53,7 @@ class _World(Value, frozen=True):
     run: RunFacts
     states: dict[str, NodeState]
     runners: Sequence[RunnerFacts]
-    now: datetime
+    moment: datetime
 
 
 def explain(
@@ -98,11 +99,13 @@ def _why(world: _World, node: NodeFacts) -> Reason:
                 runners=world.runners,
             )
         case NodeState.BACKOFF:
-            return _backing_off(node, world.now)
+            return _backing_off(node, world.moment)
         case NodeState.RUNNING:
             return _running(world, node)
+        case NodeState.SUSPENDED if node.held is not None:
+            return why_held(node.held, now=world.moment)
         case NodeState.SUSPENDED:
-            return why_suspended(node, started_by=world.run.started_by, now=world.now)
+            return why_suspended(node, started_by=world.run.started_by, now=world.moment)
         case NodeState.COMPENSATION_FAILED:
             return _not_undone(node)
         case (
@@ -150,7 +153,7 @@ def _running(world: _World, node: NodeFacts) -> Reason:
     if node.is_child:
         return why_child(node)
     data = {"runner": node.runner, "since": node.started_at, "attempt": node.attempt}
-    where = f"attempt {node.attempt} on runner '{node.runner}'{since(node.started_at, world.now)}"
+    where = f"attempt {node.attempt} on runner '{node.runner}'{since(node.started_at, world.moment)}"
     if world.run.state is RunState.CANCELLING:
         return f"is being stopped: {where}", {"code": "stopping", **data}
     if node.runner not in {runner.id for runner in world.runners}:

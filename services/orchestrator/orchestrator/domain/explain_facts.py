@@ -6,6 +6,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from orchestrator.domain.detail import Child, Detail
+from orchestrator.domain.explain_held import HeldFacts
 from orchestrator.domain.node import NodeState
 from orchestrator.domain.run import Pause, RunState, Undo
 from orchestrator.domain.unit import index_of, is_undo
@@ -64,6 +65,7 @@ class NodeFacts(Value, frozen=True):
     due_at: datetime | None = None
     publication: int = 0
     failure: Failure | None = None
+    held: HeldFacts | None = None  # what refused its claim
     detail: Detail | None = None
     child_state: str | None = None
     max_parallel: int = 0

@@ -1,9 +1,9 @@
 """How a run ends, once every node has: succeeded, failed, cancelled, or undone first."""
 
-from orchestrator.domain.decision import TellParent
+from orchestrator.domain.decision import GrantSlots, TellParent
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.resolve import Unresolvable, run_output
-from orchestrator.domain.run import RUN_ENDED, RunState
+from orchestrator.domain.run import RunState
 from orchestrator.domain.undo import begin_undo, has_steps
 from penstock.contracts.timeline import Kind
 from penstock.contracts.workflow import OnFailure
@@ -28,11 +28,13 @@ def end_run(draft: Draft) -> None:
         draft.tell(Kind.RUN_SUCCEEDED)
 
 
-def tell_parent(draft: Draft) -> None:
-    """A run that has ended tells the node that started it."""
-    parent = draft.run.parent
-    if parent is not None and draft.state in RUN_ENDED:
+def tell_others(draft: Draft) -> None:
+    """A run that has ended tells the node that started it, and leaves its slot to the next run."""
+    parent, key = draft.run.parent, draft.run.concurrency_key
+    if parent is not None:
         draft.order(TellParent(parent, draft.state, draft.output, draft.failure))
+    if key is not None:
+        draft.order(GrantSlots(key))
 
 
 def _reason(draft: Draft) -> str:

@@ -69,6 +69,7 @@ class Plan(Value, frozen=True):
     roots: tuple[str, ...]
     output: Template | None
     beginning: NodeMap[Node]
+    concurrency_key: Template | None = None
 
     @property
     def on_failure(self) -> OnFailure:
@@ -114,6 +115,7 @@ def make_plan(definition: WorkflowDefinition, *, version: int) -> Plan:
         roots=tuple(name for name, needs in upstream_of.items() if not needs),
         output=None if definition.output is None else compile_template(definition.output, known),
         beginning=NodeMap({name: Node(unresolved=len(needs)) for name, needs in upstream_of.items()}),
+        concurrency_key=_template(definition.concurrency.key, known) if definition.concurrency else None,
     )
 
 

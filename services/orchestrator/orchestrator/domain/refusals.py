@@ -13,6 +13,7 @@ from orchestrator.domain.events import (
 from orchestrator.domain.node import NodeState
 from orchestrator.domain.run import Run, RunState
 from orchestrator.domain.timely import is_parked
+from orchestrator.domain.undo import can_be_undone
 from orchestrator.domain.unit import is_undo
 from penstock.contracts.names import did_you_mean
 
@@ -70,6 +71,6 @@ def _why_no_skip(run: Run, node: str | None) -> str | None:
 
 def _can_be_undone(run: Run) -> bool:
     return any(
-        unit.completed is not None and not is_undo(name) and run.plan.planned(name).can_be_undone
+        unit.completed is not None and not is_undo(name) and can_be_undone(run.plan, name, unit)
         for name, unit in run.nodes.items()
     )

@@ -137,7 +137,7 @@ def _last_step(draft: Draft) -> str | None:
 
 
 def _is_left(draft: Draft, name: str, node: Node) -> bool:
-    if is_undo(name) or not _can_be_undone(draft.plan, name, node):
+    if is_undo(name) or not can_be_undone(draft.plan, name, node):
         return False
     if node.state is NodeState.SUCCEEDED:
         return True
@@ -146,9 +146,11 @@ def _is_left(draft: Draft, name: str, node: Node) -> bool:
     return draft.node(undo_name(name)).state is NodeState.WAITING  # a person asked for another try
 
 
-def _can_be_undone(plan: Plan, name: str, node: Node) -> bool:
-    """Of a node with `foreach` its items are undone, not the node itself."""
+def can_be_undone(plan: Plan, name: str, node: Node) -> bool:
+    """Whether there is a way to undo what this unit did here. Of a node with `foreach` the items are undone."""
     planned = plan.planned(name)
+    if node.output_run is not None:
+        return False  # another run did it, and this fork only took it over
     if planned.definition.foreach is not None and name in plan.nodes:
         return False
     return planned.undo is not None or (planned.can_be_undone and isinstance(node.detail, Child))

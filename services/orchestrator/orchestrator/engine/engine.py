@@ -1,6 +1,7 @@
 """The engine: the one opener of transactions that change runs. Doors ask, it batches, decides, commits and relays."""
 
 import asyncio
+import random
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
@@ -8,19 +9,25 @@ from uuid import UUID
 import asyncpg
 
 from orchestrator.domain.decision import Outcome
-from orchestrator.domain.events import Answered, RunEvent, RunWideEvent
+from orchestrator.domain.events import Answered, RunEvent
+from orchestrator.domain.fork import plan_fork
 from orchestrator.domain.run import RUN_ENDED
+from orchestrator.engine.admission import Admission, Item
 from orchestrator.engine.answers import check_answer
-from orchestrator.engine.apply import Answer, Apply, Item
+from orchestrator.engine.apply import Answer, Apply
 from orchestrator.engine.batch import Batcher
+from orchestrator.engine.breaker_gate import BreakerGate
+from orchestrator.engine.breakers import BreakerControl
 from orchestrator.engine.committed import Committed
 from orchestrator.engine.effects import Effects, FindEvents, no_events
 from orchestrator.engine.plans import Plans
-from orchestrator.engine.port import Started, StartRun
+from orchestrator.engine.port import ForkPoint, ForkPreview, Started, StartRun
 from orchestrator.engine.relay import Relay
 from orchestrator.engine.runs import Runs
+from orchestrator.engine.slots import Slots
 from orchestrator.engine.starts import Starts
 from orchestrator.engine.watch import Progress, Watch
+from orchestrator.engine.wishes import RunWish
 from orchestrator.store.heads import run_head
 from orchestrator.store.leases import Renewed, renew
 from penstock.contracts.errors import NotFound
@@ -46,11 +53,16 @@ class RunEngine:
         self.lease = lease
         self._pool = pool
         self._relay = relay
-        plans = Plans(pool)
+        self._plans = plans = Plans(pool)
         self.runs = Runs(pool, plans)
         self._watch = Watch(self._look)
-        self.effects = Effects(pool, self, find_events)
-        apply = Apply(pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease)
+        self.breakers = BreakerControl(pool)
+        admission = Admission(pool, [BreakerGate(pool, spread=random.random)])
+        self.slots = Slots(pool, self.handle, plans.plan_of)
+        self.effects = Effects(pool, self, self.slots, find_events)
+        apply = Apply(
+            pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease, admission=admission
+        )
         starts = Starts(pool, plans, self.runs, evaluate, self._on_commit)
         self._events: Batcher[Item, Answer] = Batcher(apply, items_max=EVENTS_PER_BATCH_MAX)
         self._starts: Batcher[StartRun, Started] = Batcher(starts, items_max=STARTS_PER_BATCH_MAX)
@@ -76,7 +88,7 @@ class RunEngine:
             raise answer
         return answer
 
-    async def control(self, project: str, run_id: UUID, wish: RunWideEvent) -> Outcome:
+    async def control(self, project: str, run_id: UUID, wish: RunWish) -> Outcome:
         head = await run_head(self._pool, run_id)
         if head is None or head.project != project:
             raise NotFound("run", str(run_id))
@@ -100,6 +112,14 @@ class RunEngine:
     async def renew(self, *, runner: str, tokens: Sequence[UUID]) -> Renewed:
         """Extend the leases that `runner` holds; a timer only, so no decision is needed."""
         return await renew(self._pool, runner=runner, tokens=tokens, lease=self.lease)
+
+    async def preview_fork(self, project: str, point: ForkPoint, *, version: int | None) -> ForkPreview:
+        source = (await self.runs.fetch([point.source])).get(point.source)
+        if source is None or source.project != project:
+            raise NotFound("run", str(point.source))
+        number = version or source.plan.version
+        plan = await self._plans.get(project=project, workflow=source.plan.definition.name, version=number)
+        return ForkPreview(number, plan_fork(source, plan, from_=point.node))
 
     async def committed(self, run_id: UUID, *, after: int, timeout_s: float) -> int:
         progress = await self._watch.wait(run_id, after=after, timeout_s=timeout_s)

@@ -36,6 +36,10 @@ class Plans:
             self._plans.move_to_end(key)
         return plan
 
+    async def plan_of(self, project: str, workflow: str, version: int) -> Plan:
+        """The same, by position."""
+        return await self.get(project=project, workflow=workflow, version=version)
+
     async def _load(self, key: Key) -> Plan:
         project, workflow, version = key
         source = await load_definition(self._pool, project=project, name=workflow, version=version)

@@ -1,26 +1,22 @@
 """What the doors may ask of the engine: protocols and their messages. Composition roots choose who answers.
 
-`Engine` decides and commits · `Queries` reads · `Registry` keeps workflows · `Artifacts` keeps files.
+`Engine` decides and commits · `Queries` reads · `Registry` keeps workflows · `Schedules` keeps what starts them
+· `Artifacts` keeps files.
 """
 
-from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import Protocol
 from uuid import UUID
 
 from orchestrator.domain.decision import Outcome as Outcome
-from orchestrator.domain.events import Answered as Answered
-from orchestrator.domain.events import CancelRequested as CancelRequested
-from orchestrator.domain.events import CompensateRequested as CompensateRequested
-from orchestrator.domain.events import PauseRequested as PauseRequested
-from orchestrator.domain.events import ResumeRequested as ResumeRequested
-from orchestrator.domain.events import RetryRequested as RetryRequested
-from orchestrator.domain.events import RunWideEvent
-from orchestrator.domain.events import SkipRequested as SkipRequested
 from orchestrator.domain.explain import Explanation
+from orchestrator.domain.fork import ForkPlan
 from orchestrator.domain.run import PRIORITY_DEFAULT as PRIORITY_DEFAULT
 from orchestrator.domain.run import Parent
+from orchestrator.engine.breaker_port import BreakerQueries
+from orchestrator.engine.schedule_views import ScheduleSummary, ScheduleView, Upcoming
 from orchestrator.engine.unit_views import ItemView
+from orchestrator.engine.versions import Versions
 from orchestrator.engine.views import (
     AgentsView,
     EventPage,
@@ -33,6 +29,7 @@ from orchestrator.engine.views import (
     WorkflowSummary,
     WorkflowView,
 )
+from orchestrator.engine.wishes import Answered, RunWish
 from penstock.contracts.errors import Conflict, Problem
 from penstock.contracts.value import Value
 from penstock.contracts.workflow import WorkflowDefinition
@@ -40,6 +37,20 @@ from penstock.contracts.workflow import WorkflowDefinition
 
 class Superseded(Conflict):
     """The workflow has a newer version than the caller took for the latest, or is inactive now."""
+
+
+class ForkPoint(Value, frozen=True):
+    """Go on from this node of that run, and take over what came before."""
+
+    source: UUID
+    node: str
+
+
+class ForkPreview(Value, frozen=True):
+    """What a fork would do, without doing it. `version` is that of the new run."""
+
+    version: int
+    plan: ForkPlan
 
 
 class StartRun(Value, frozen=True, kw_only=True):
@@ -63,6 +74,7 @@ class StartRun(Value, frozen=True, kw_only=True):
     by: str = ""
     traceparent: str | None = None
     parent: Parent | None = None  # the node that starts it as its sub-workflow
+    fork: ForkPoint | None = None
 
 
 class Started(Value, frozen=True):
@@ -77,10 +89,6 @@ class Started(Value, frozen=True):
     nodes_open: int = 0
     created_at: datetime | None = None  # the database's clock; None: the door reads the run
     deadline_at: datetime | None = None
-
-
-RunWish: TypeAlias = RunWideEvent
-"""What a person, or a clock, may want of a whole run."""
 
 
 class Engine(Protocol):
@@ -101,6 +109,10 @@ class Engine(Protocol):
         """A person's answer to a question, whose fields fit its form. Raises NotFound (run, or node with the
         nearest name), InvalidInput with each field's path, and Conflict. REPEATED: it was answered so before.
         """
+        ...
+
+    async def preview_fork(self, project: str, point: ForkPoint, *, version: int | None) -> ForkPreview:
+        """Raises NotFound (run, version, node), Conflict (the node never ran)."""
         ...
 
     async def committed(self, run_id: UUID, *, after: int, timeout_s: float) -> int:
@@ -131,7 +143,7 @@ class RunHead(Value, frozen=True):
     workflow_version: int
 
 
-class Queries(Protocol):
+class Queries(BreakerQueries, Protocol):
     """Reads for people. Every `run_id` is looked up within its project; unknown ones raise NotFound."""
 
     async def head(self, project: str, run_id: UUID) -> RunHead: ...
@@ -209,7 +221,7 @@ class Saved(Value, frozen=True):
     created: bool  # False: unchanged, no new version
 
 
-class Registry(Protocol):
+class Registry(Versions, Protocol):
     """The workflows of every project."""
 
     async def save(self, project: str, text: bytes) -> Saved:
@@ -242,28 +254,29 @@ class Registry(Protocol):
     async def set_active(self, project: str, name: str, active: bool) -> WorkflowView: ...
 
 
-class StoredArtifact(Value, frozen=True):
-    sha256: str
-    size_bytes: int
+class Schedules(Protocol):
+    """The schedules of the latest versions. Unknown ones raise NotFound with the nearest name."""
 
-
-class OpenArtifact(Value, frozen=True):
-    """`chunks` must be read to its end or closed."""
-
-    sha256: str
-    size_bytes: int
-    chunks: AsyncIterator[bytes]
-
-
-class Artifacts(Protocol):
-    """Files, addressed by the SHA-256 of their bytes."""
-
-    async def put(self, chunks: AsyncIterator[bytes]) -> StoredArtifact:
-        """Keep these bytes; storing them again changes nothing. Raises LimitExceeded, Unavailable."""
+    async def list(
+        self, project: str, *, workflow: str | None, limit: int, cursor: str | None
+    ) -> Page[ScheduleSummary]:
+        """By workflow and name."""
         ...
 
-    async def read(self, sha256: str) -> OpenArtifact:
-        """Raises NotFound."""
+    async def view(self, project: str, workflow: str, name: str) -> ScheduleView: ...
+
+    async def set_paused(
+        self, project: str, workflow: str, name: str, *, paused: bool, by: str
+    ) -> ScheduleView:
+        """What came due while it was paused is not made up for."""
+        ...
+
+    async def run_now(self, project: str, workflow: str, name: str, *, by: str) -> UUID:
+        """A run out of turn, whatever runs already. Raises InvalidInput (the schedule's), Conflict (not active)."""
+        ...
+
+    async def upcoming(self, text: bytes) -> tuple[Upcoming, ...]:
+        """When the schedules of a valid definition would tick, if it were saved now."""
         ...
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import uuid_utils.compat as uuid_utils
 
-from orchestrator.domain.decide import begin
+from orchestrator.domain.decide import Fork, begin
 from orchestrator.domain.decision import Decision
 from orchestrator.domain.plan import Plan, sub_workflows
 from orchestrator.domain.run import RUN_ENDED, RunState
@@ -17,8 +17,10 @@ from orchestrator.engine.plans import Plans
 from orchestrator.engine.port import Started, StartRun, Superseded
 from orchestrator.engine.rows import event_writes, first_writes, run_detail
 from orchestrator.engine.runs import Runs
+from orchestrator.engine.slots import Line, key_of
+from orchestrator.store.slots import SlotKey, locked_keys, queue_of
 from orchestrator.store.start import Birth, Holder, RunStart, Written, holders, latest_versions, start
-from penstock.contracts.errors import Conflict, Unavailable
+from penstock.contracts.errors import Conflict, NotFound, PenstockError, Unavailable
 from penstock.contracts.template import Evaluate
 from penstock.contracts.wire import encode
 from penstock.telemetry import metrics
@@ -65,21 +67,56 @@ class Starts:
             raise Unavailable(f"the database does not answer: {error!r}") from error
 
     async def _start(self, requests: list[StartRun]) -> list[Started | Exception]:
-        births = [await self._birth(request) for request in requests]
+        keys = [await self._slot_key(request) for request in requests]
+        limited = [key for key in keys if isinstance(key, SlotKey)]
+        if limited:
+            async with locked_keys(self._pool, limited) as connection:
+                line = Line({key: await queue_of(connection, key) for key in limited})
+                births, written = await self._write(connection, requests, keys, line)
+        else:
+            births, written = await self._write(self._pool, requests, keys, Line({}))
         good = [birth for birth in births if isinstance(birth, _Newborn)]
-        written = await start(self._pool, [_written(birth) for birth in good])
         self._commit([birth for birth in good if birth.id in written], written)
         refused = [birth.key for birth in good if birth.id not in written and birth.request.idempotency_key]
         taken = await holders(self._pool, refused) if refused else {}
         return [b if isinstance(b, Exception) else _answer(b, written.get(b.id), taken) for b in births]
 
-    async def _birth(self, request: StartRun) -> _Newborn | Exception:
+    async def _slot_key(self, request: StartRun) -> SlotKey | Exception | None:
         try:
-            plan = await self._plans.get(
-                project=request.project, workflow=request.workflow, version=request.version
-            )
+            plan = await self._plan(request)
+            return key_of(plan, project=request.project, input=request.input, evaluate=self._evaluate)
+        except PenstockError as error:
+            return error
+
+    async def _write(
+        self,
+        connection: asyncpg.Connection | asyncpg.Pool,
+        requests: list[StartRun],
+        keys: list[SlotKey | Exception | None],
+        line: Line,
+    ) -> tuple[list[_Newborn | Exception], dict[UUID, Written]]:
+        known = await holders(connection, line.keys_in(requests))
+        births = [
+            key if isinstance(key, Exception) else await self._birth(request, key, line, known)
+            for request, key in zip(requests, keys, strict=True)
+        ]
+        good = [_written(birth) for birth in births if isinstance(birth, _Newborn)]
+        return births, await start(connection, good)
+
+    async def _plan(self, request: StartRun) -> Plan:
+        return await self._plans.get(
+            project=request.project, workflow=request.workflow, version=request.version
+        )
+
+    async def _birth(
+        self, request: StartRun, key: SlotKey | None, line: Line, known: dict[tuple[str, str], Holder]
+    ) -> _Newborn | Exception:
+        try:
+            plan = await self._plan(request)
+            repeated = (request.project, request.idempotency_key or "") in known
+            id_ = uuid_utils.uuid7()
             decision = begin(
-                id=uuid_utils.uuid7(),
+                id=id_,
                 project=request.project,
                 plan=plan,
                 input=request.input,
@@ -90,12 +127,25 @@ class Starts:
                 priority=request.priority,
                 parent=request.parent,
                 pins=await self._pins(request, plan),
+                concurrency_key=key.key if key else None,
+                fork=await self._fork(request),
+                queued=key is not None and not repeated and line.join(id_, key, plan),
             )
         except DATABASE_AWAY:
             raise
         except Exception as error:
             return error
         return _Newborn(request, decision, number_facts(decision.run, list(decision.facts)))
+
+    async def _fork(self, request: StartRun) -> Fork | None:
+        point = request.fork
+        if point is None:
+            return None
+        found = await self._runs.fetch([point.source])
+        source = found.get(point.source)
+        if source is None or source.project != request.project:
+            raise NotFound("run", str(point.source))
+        return Fork(source, point.node)
 
     async def _pins(self, request: StartRun, plan: Plan) -> dict[str, int]:
         """The versions of its sub-workflows that this run uses from its start to its end."""

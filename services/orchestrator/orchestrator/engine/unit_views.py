@@ -13,6 +13,15 @@ WaitingFor: TypeAlias = Moment | EventAwaited | Question | Child | Lookup | Held
 """What a node without a runner waits for; `is` tells which."""
 
 
+class NodeProgress(msgspec.Struct, frozen=True):
+    """How far the running attempt says it is, in units of its own; `total` is None when it does not know."""
+
+    done: float
+    total: float | None
+    message: str
+    at: datetime
+
+
 class ParentView(msgspec.Struct, frozen=True):
     """The node that started a run as its sub-workflow."""
 

@@ -7,20 +7,18 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestrator.engine.port import (
+from orchestrator.engine.port import Engine, Outcome, Queries
+from orchestrator.engine.views import RunView
+from orchestrator.engine.wishes import (
     Answered,
     CancelRequested,
     CompensateRequested,
-    Engine,
-    Outcome,
     PauseRequested,
-    Queries,
     ResumeRequested,
     RetryRequested,
     RunWish,
     SkipRequested,
 )
-from orchestrator.engine.views import RunView
 from orchestrator.http.endpoint import json_answer
 from orchestrator.http.reading import NoQuery, Person, Words, body_of, project_of, query_of, run_id_of
 from orchestrator.http.starting import STARTED_BY

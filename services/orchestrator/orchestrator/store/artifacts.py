@@ -12,7 +12,7 @@ from typing import IO
 
 from sqlalchemy.dialects.postgresql import insert
 
-from orchestrator.engine.port import OpenArtifact, StoredArtifact
+from orchestrator.engine.artifact_port import OpenArtifact, StoredArtifact
 from orchestrator.store.composed import Database
 from orchestrator.store.tables import artifact
 from penstock.contracts.errors import LimitExceeded, NotFound, Problem, Unavailable

@@ -22,8 +22,8 @@ from orchestrator.domain.detail import (
 from orchestrator.domain.node import NODE_ENDED, NodeState
 from orchestrator.domain.unit import is_undo, undo_name
 from orchestrator.engine.port import Resolved
-from orchestrator.engine.unit_views import CachedView, CompensationView, ItemCounts, WaitingFor
-from orchestrator.engine.views import NodeProgress, NodeView
+from orchestrator.engine.unit_views import CachedView, CompensationView, ItemCounts, NodeProgress, WaitingFor
+from orchestrator.engine.views import NodeView
 from orchestrator.store.tables import node, node_progress, run
 from penstock.contracts.failure import Failure
 from penstock.contracts.workflow import NodeDefinition, NodeKind

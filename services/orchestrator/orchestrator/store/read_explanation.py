@@ -15,8 +15,10 @@ from orchestrator.engine.views import NodeView, RunView
 from orchestrator.store.composed import Database
 from orchestrator.store.node_rows import IS_UNDOING
 from orchestrator.store.read_agents import ALIVE, RUNNERS_MAX, offers_of
+from orchestrator.store.read_breakers import read_held
 from orchestrator.store.read_nodes import read_units
 from orchestrator.store.tables import node, run, runner
+from penstock.contracts.value import replace
 
 PARTS_MAX = 5  # open items of a node that are looked at; the others wait for much the same
 UNDOINGS_MAX = 20
@@ -31,6 +33,7 @@ async def explain_run(database: Database, row: Row[Any], view: RunView, workflow
         _facts_of(node, windows, children, await _open_parts(database, view, node, workflow))
         for node in view.nodes
     ]
+    held = await read_held(database, view.project, view.id)
     undoings = await _undoings(database, view, workflow)
     facts += [_facts_of(unit, windows, children, ()) for unit in undoings]
     return explain(
@@ -44,7 +47,7 @@ async def explain_run(database: Database, row: Row[Any], view: RunView, workflow
             undo=view.undo,
             queue=await _queue(database, row, workflow),
         ),
-        nodes=facts,
+        nodes=[replace(node, held=held.get(node.name)) for node in facts],
         runners=runners,
         now=now,
     )

@@ -72,7 +72,7 @@ class Written(Value, frozen=True):
     number: int | None
 
 
-async def start(pool: asyncpg.Pool, births: Sequence[Birth]) -> dict[UUID, Written]:
+async def start(pool: asyncpg.Pool | asyncpg.Connection, births: Sequence[Birth]) -> dict[UUID, Written]:
     """Write the runs whose key is free; returns those that were written."""
     runs = rows_of([birth.run for birth in births])
     nodes = rows_of([node for birth in births for node in birth.nodes])
@@ -87,7 +87,11 @@ async def latest_versions(pool: asyncpg.Pool, project: str, workflows: Sequence[
     return {row["name"]: row["latest_version"] for row in rows}
 
 
-async def holders(pool: asyncpg.Pool, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Holder]:
+async def holders(
+    pool: asyncpg.Pool | asyncpg.Connection, keys: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], Holder]:
     """Who holds these (project, key) pairs."""
+    if not keys:
+        return {}
     rows = await pool.fetch(_BY_KEY, [project for project, _ in keys], [key for _, key in keys])
     return {(row["project"], row["key"]): Holder(run_id=row["run_id"], digest=row["digest"]) for row in rows}
