@@ -136,3 +136,39 @@ async def test_a_wait_lasts_as_long_as_it_says(api: Api) -> None:
     assert run["state"] == "succeeded"
     assert (node_of(run, "rest")["kind"], node_of(run, "rest")["agent"]) == ("wait", None)
     assert "node.suspended" in [event["kind"] for event in events]
+
+
+async def test_what_cannot_be_undone_waits_for_a_person_who_skips_it(api: Api) -> None:
+    bad = {"agent": "villain", "with": {"deed": "raise"}, "retry": "none"}
+    good = {"agent": "steady", "with": {"value": 0}}
+    await api.define(
+        {
+            "name": "people-undo",
+            "nodes": {
+                "charge": {"agent": "steady", "with": {"value": 1}, "compensate": bad},
+                "ship": {"agent": "steady", "with": {"value": 2}, "needs": ["charge"], "compensate": good},
+            },
+        }
+    )
+    run = await api.start("people-undo")
+    await api.ended(run)
+
+    asked = [await say(api, f"{run}/compensate", by="ada", reason="withdrawn") for _ in range(2)]
+    parked = await api.until_run(run, "paused")
+    explained = await api.get(f"/runs/{run}/explain")
+    resumed = await say(api, f"{run}/resume")
+    wrong = await say(api, f"{run}/skip", node="ship")
+    await say(api, f"{run}/skip", by="ada", node="charge")
+    ended = await api.ended(run)
+    undoing = await api.get(f"/runs/{run}/nodes/charge%3Aundo")
+
+    assert [status for status, _ in asked] == [202, 202]
+    assert parked["pause"]["cause"] == "compensation"
+    assert explained["reason"]["choices"] == ["retry", "skip"]
+    assert [node["node"] for node in explained["nodes"]] == ["charge"]
+    assert (resumed[0], wrong[0]) == (409, 409)
+    assert "those are charge" in wrong[1]["detail"]
+    assert (ended["state"], ended["undo"]) == ("compensated", {"by": "ada", "reason": "withdrawn"})
+    assert states(ended) == {"charge": "compensation_failed", "ship": "compensated"}
+    assert node_of(ended, "charge")["compensation"]["skipped_by"] == "ada"
+    assert (undoing["state"], undoing["agent"]) == ("failed", "villain")

@@ -1,11 +1,14 @@
 """What people do to a run over HTTP: approve, reject, pause, resume, undo, skip; and what they see of its parts."""
 
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import httpx
 import pytest
 
+from orchestrator.domain.run import NodeState, RunState
+from orchestrator.http.runs import StateName
+from orchestrator.http.timeline import NodeStateName
 from tests.http.builders import NOON, START, Rows, as_json, save, seconds
 
 SIGN = """\
@@ -106,6 +109,18 @@ async def test_fields_that_do_not_fit_the_form_are_named(api: httpx.AsyncClient,
     assert problems["fields.risk"].startswith("expected integer")
     assert "did you mean 'window'?" in problems["fields.wndow"]
     assert (await api.get(asked)).json()["nodes"][0]["state"] == "suspended"
+
+
+async def test_an_answer_as_large_as_a_file_is_refused(api: httpx.AsyncClient, asked: str) -> None:
+    large = await api.post(f"{asked}/nodes/ask/approve", json=YES | {"fields": {"window": "x" * 70_000}})
+
+    assert large.status_code == 413
+    assert large.json()["errors"][0]["path"] == "fields"
+
+
+def test_the_filters_take_every_state_there_is() -> None:
+    assert set(get_args(StateName)) == {state.value for state in RunState}
+    assert set(get_args(NodeStateName)) == {state.value for state in NodeState}
 
 
 async def test_only_a_node_that_asks_can_be_answered(api: httpx.AsyncClient, asked: str) -> None:

@@ -2,13 +2,15 @@
 
 from orchestrator.domain.events import Answered
 from orchestrator.domain.plan import Plan
-from penstock.contracts.errors import Conflict, InvalidInput, NotFound, Problem
+from penstock.contracts.errors import Conflict, InvalidInput, LimitExceeded, NotFound, Problem
+from penstock.contracts.limits import ANSWER_BYTES_MAX
+from penstock.contracts.wire import encode
 from penstock.contracts.workflow import ApprovalDefinition, Json, NodeKind
 from penstock.definition.values import check_value
 
 
 def check_answer(plan: Plan, answer: Answered) -> None:
-    """Raises NotFound with the nearest node, Conflict, and InvalidInput with each field's path."""
+    """Raises NotFound with the nearest node, Conflict, LimitExceeded, and InvalidInput with each field's path."""
     planned = plan.nodes.get(answer.node)
     if planned is None:
         raise NotFound("node", answer.node, tuple(plan.nodes))
@@ -28,6 +30,9 @@ def _no_question(plan: Plan, node: str, kind: NodeKind) -> str:
 
 
 def _check_fields(approval: ApprovalDefinition, fields: dict[str, Json]) -> None:
+    size = len(encode(fields))
+    if size > ANSWER_BYTES_MAX:
+        raise LimitExceeded.at("fields", f"{size} bytes, the limit is {ANSWER_BYTES_MAX}")
     if approval.form is None:
         message = "the question has no form: expected no fields"
         problems = tuple(Problem(f"fields.{name}", message) for name in fields)
