@@ -13,6 +13,7 @@ from penstock_cli.commands import (
     demo,
     doctor,
     events,
+    keeping,
     overview,
     run,
     runs,
@@ -41,6 +42,7 @@ for group in (
     events,
     breakers,
     overview,
+    keeping,
     doctor,
 ):
     group.register(app)

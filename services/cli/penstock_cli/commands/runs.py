@@ -40,6 +40,7 @@ def ls(
     state: Annotated[str | None, typer.Option(help="Only in this state, such as running or failed.")] = None,
     label: Annotated[str | None, typer.Option(metavar="KEY:VALUE", help="Only with this label.")] = None,
     parent: Annotated[str | None, typer.Option(help="Only sub-workflows that this run started.")] = None,
+    active: Annotated[bool, typer.Option("--active", help="Only those that have not ended.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many on a page.")] = 20,
     cursor: Annotated[str | None, typer.Option(help="Continue a former page.")] = None,
     output: Output = Format.TEXT,
@@ -50,6 +51,7 @@ def ls(
         "state": state,
         "label": label,
         "parent": parent,
+        "active": "true" if active else None,
         "limit": limit,
         "cursor": cursor,
     }

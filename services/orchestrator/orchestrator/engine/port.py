@@ -15,6 +15,7 @@ from orchestrator.domain.run import PRIORITY_DEFAULT as PRIORITY_DEFAULT
 from orchestrator.domain.run import Parent
 from orchestrator.engine.breaker_port import BreakerQueries
 from orchestrator.engine.schedule_views import ScheduleSummary, ScheduleView, Upcoming
+from orchestrator.engine.statistics_views import Statistics
 from orchestrator.engine.unit_views import ItemView
 from orchestrator.engine.versions import Versions
 from orchestrator.engine.views import (
@@ -25,7 +26,6 @@ from orchestrator.engine.views import (
     Page,
     RunSummary,
     RunView,
-    Statistics,
     WorkflowSummary,
     WorkflowView,
 )
@@ -124,13 +124,14 @@ class Engine(Protocol):
 
 
 class RunFilter(Value, frozen=True, kw_only=True):
-    """Which runs to list. `labels` must all match; `after_time` is exclusive."""
+    """Which runs to list. `labels` must all match; `after_time` is exclusive; `active`: have not ended, or have."""
 
     workflow: str | None = None
     states: tuple[str, ...] = ()
     labels: dict[str, str] = {}
     parent: UUID | None = None
     after_time: datetime | None = None
+    active: bool | None = None
 
 
 class RunHead(Value, frozen=True):

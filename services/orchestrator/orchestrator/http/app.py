@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from orchestrator.engine.artifact_port import Artifacts
 from orchestrator.engine.breaker_port import Breakers
+from orchestrator.engine.keeping import Keeping
 from orchestrator.engine.port import Engine, Queries, Readiness, Registry, Schedules
 from orchestrator.engine.port_inbox import InboundQueries, Inbox
 from orchestrator.http.artifacts import ArtifactDoor
@@ -22,6 +23,7 @@ from orchestrator.http.middleware import RequestScope, request_id_of
 from orchestrator.http.openapi import openapi_document
 from orchestrator.http.operations import OperationsDoor
 from orchestrator.http.problems import problem, problem_of
+from orchestrator.http.retention import RetentionDoor
 from orchestrator.http.runs import RunDoor
 from orchestrator.http.schedules import ScheduleDoor
 from orchestrator.http.starting import StartDoor
@@ -50,6 +52,7 @@ def create_app(
     breakers: Breakers,
     inbox: Inbox,
     inbound: InboundQueries,
+    keeping: Keeping,
     readiness: Readiness,
     settings: HttpSettings,
 ) -> FastAPI:
@@ -67,6 +70,7 @@ def create_app(
             inbox=InboxDoor(inbox, inbound),
             operations=OperationsDoor(queries, readiness),
             breakers=BreakerDoor(breakers, queries),
+            retention=RetentionDoor(keeping),
         )
     )
     # No interactive pages: they would load scripts from other people's servers.

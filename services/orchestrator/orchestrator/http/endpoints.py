@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from orchestrator.domain.explain import Explanation
+from orchestrator.engine.statistics_views import Statistics
 from orchestrator.engine.unit_views import ItemView
 from orchestrator.engine.views import (
     AgentsView,
@@ -12,7 +13,6 @@ from orchestrator.engine.views import (
     Page,
     RunSummary,
     RunView,
-    Statistics,
     WorkflowSummary,
     WorkflowView,
 )
@@ -23,6 +23,7 @@ from orchestrator.http.control_endpoints import control_endpoints
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
 from orchestrator.http.inbox import InboxDoor, inbox_endpoints
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
+from orchestrator.http.retention import RetentionDoor, retention_endpoints
 from orchestrator.http.runs import RunDoor, RunQuery, RunsQuery
 from orchestrator.http.schedules import ScheduleDoor, schedule_endpoints
 from orchestrator.http.starting import StartDoor, StartRunBody
@@ -65,6 +66,7 @@ class Doors:
     inbox: InboxDoor
     operations: OperationsDoor
     breakers: BreakerDoor
+    retention: RetentionDoor
 
 
 def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
@@ -78,6 +80,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *breaker_endpoints(doors.breakers),
         *schedule_endpoints(doors.schedules),
         *inbox_endpoints(doors.inbox),
+        *retention_endpoints(doors.retention),
         *_operation_endpoints(doors.operations, doors.workflows),
     )
 

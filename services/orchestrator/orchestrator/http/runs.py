@@ -40,12 +40,15 @@ StateName = Literal[
 
 class RunsQuery(msgspec.Struct, frozen=True):
     """`state` and `label` (key:value) may be repeated: any of the states, all of the labels. `parent`: runs that
-    this one has started as its sub-workflows."""
+    this one has started as its sub-workflows. `active`: only runs that have not ended, or with false only those
+    that have.
+    """
 
     workflow: str | None = None
     state: tuple[StateName, ...] = ()
     label: tuple[str, ...] = ()
     parent: UUID | None = None
+    active: bool | None = None
     after_time: Moment | None = None
     limit: PageLimit = 50
     cursor: Cursor | None = None
@@ -73,6 +76,7 @@ class RunDoor:
             labels=_labels(query.label),
             parent=query.parent,
             after_time=query.after_time,
+            active=query.active,
         )
         page = await self._queries.runs(project_of(request), which, limit=query.limit, cursor=query.cursor)
         return json_answer(page)

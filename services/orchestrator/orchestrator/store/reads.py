@@ -6,17 +6,9 @@ from uuid import UUID
 from orchestrator.domain.explain import Explanation
 from orchestrator.engine.breaker_views import BreakerDetail, BreakersView
 from orchestrator.engine.port import Registry, RunFilter, RunHead
+from orchestrator.engine.statistics_views import Statistics
 from orchestrator.engine.unit_views import ItemView
-from orchestrator.engine.views import (
-    AgentsView,
-    EventPage,
-    LogPage,
-    NodeDetail,
-    Page,
-    RunSummary,
-    RunView,
-    Statistics,
-)
+from orchestrator.engine.views import AgentsView, EventPage, LogPage, NodeDetail, Page, RunSummary, RunView
 from orchestrator.store.composed import Database
 from orchestrator.store.read_agents import read_agents
 from orchestrator.store.read_breakers import read_breaker, read_breakers

@@ -165,7 +165,7 @@ schedule_tick = _table(
     by=Text,
     at=_moment,
 )
-artifact = _table("artifact", sha256=Text, size_bytes=BigInteger)
+artifact = _table("artifact", sha256=Text, size_bytes=BigInteger, stored_at=_moment)
 breaker = _table(
     "breaker",
     project=Text,
