@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from penstock_cli.commands import (
+    answers,
     breakers,
     definitions,
     demo,
@@ -37,6 +38,7 @@ for group in (
     workflows,
     run,
     runs,
+    answers,
     schedules,
     events,
     breakers,
@@ -62,7 +64,8 @@ def penstock(
 ) -> None:
     """Durable DAG workflows for sandboxed agents, over NATS. To see it work: penstock demo.
 
-    Every command takes -o json. Settings: PENSTOCK_URL (default http://127.0.0.1:9002), PENSTOCK_PROJECT.
+    Every command takes -o json. Settings: PENSTOCK_URL (default http://127.0.0.1:9002), PENSTOCK_PROJECT,
+    PENSTOCK_BY (who asks; default: your login name).
     """
 
 

@@ -1,32 +1,11 @@
 """Why nobody has taken a ready node yet: what its pool's runners offer, and whether they have room."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID
 
+from orchestrator.domain.explain_facts import LimitFacts, Reason, RunnerFacts
 from penstock.contracts.names import nearest
-from penstock.contracts.value import Value
 from penstock.contracts.workflow import Json
-
-
-class RunnerFacts(Value, frozen=True):
-    """A living runner. `agents`: name → why it could not be loaded, or None; `held`: attempts it works on."""
-
-    id: str
-    pool: str
-    slots: int
-    held: int
-    agents: Mapping[str, str | None]
-
-
-class LimitFacts(Value, frozen=True):
-    """How many attempts may run at once. `scope`: project or pool; `holders`: some (run, node) that run now."""
-
-    scope: str
-    name: str
-    maximum: int
-    running: int
-    holders: tuple[tuple[UUID, str], ...]
 
 
 def why_unclaimed(
@@ -37,7 +16,7 @@ def why_unclaimed(
     ready_at: datetime | None,
     runners: Sequence[RunnerFacts],
     limits: Sequence[LimitFacts] = (),
-) -> tuple[str, dict[str, Json]]:
+) -> Reason:
     """The first thing that stands in the way, as a sentence and a reason."""
     in_pool = [runner for runner in runners if runner.pool == pool]
     if not in_pool:
@@ -58,28 +37,28 @@ def why_unclaimed(
     return sentence, {"code": "being_offered", "publication": publication, "ready_at": ready_at}
 
 
-def _nobody_in_pool(pool: str, runners: Sequence[RunnerFacts]) -> tuple[str, dict[str, Json]]:
+def _nobody_in_pool(pool: str, runners: Sequence[RunnerFacts]) -> Reason:
     pools = sorted({runner.pool for runner in runners})
     others = f"; there are runners of {', '.join(repr(name) for name in pools)}" if pools else ""
     sentence = f"no runner of pool '{pool}' is there{others}: start one"
     return sentence, {"code": "no_runner_in_pool", "pool": pool, "pools": pools}
 
 
-def _nobody_offers(agent: str, pool: str, runners: Sequence[RunnerFacts]) -> tuple[str, dict[str, Json]]:
+def _nobody_offers(agent: str, pool: str, runners: Sequence[RunnerFacts]) -> Reason:
     match = nearest(agent, sorted({name for runner in runners for name in runner.agents}))
     hint = f"; did you mean '{match}'?" if match else ""
     sentence = f"no runner of pool '{pool}' offers agent '{agent}'{hint}"
     return sentence, {"code": "no_runner_with_agent", "pool": pool, "agent": agent, "nearest": match}
 
 
-def _broken(agent: str, pool: str, runner: RunnerFacts) -> tuple[str, dict[str, Json]]:
+def _broken(agent: str, pool: str, runner: RunnerFacts) -> Reason:
     error = runner.agents[agent]
     sentence = f"agent '{agent}' cannot be run on runner '{runner.id}': {error}"
     data = {"pool": pool, "agent": agent, "runner": runner.id, "error": error}
     return sentence, {"code": "agent_broken", **data}
 
 
-def _limited(limit: LimitFacts) -> tuple[str, dict[str, Json]]:
+def _limited(limit: LimitFacts) -> Reason:
     sentence = f"waits for the limit of {limit.scope} '{limit.name}': {limit.running} of {limit.maximum} attempts run"
     if limit.holders:
         run, node = limit.holders[0]
@@ -91,7 +70,7 @@ def _limited(limit: LimitFacts) -> tuple[str, dict[str, Json]]:
     return sentence, {"code": "limit_reached", **data}
 
 
-def _busy(agent: str, pool: str, runners: Sequence[RunnerFacts]) -> tuple[str, dict[str, Json]]:
+def _busy(agent: str, pool: str, runners: Sequence[RunnerFacts]) -> Reason:
     slots = sum(runner.slots for runner in runners)
     sentence = (
         f"all {slots} slots of the {len(runners)} runners that offer agent '{agent}' are taken;"
