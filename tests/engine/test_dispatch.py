@@ -36,7 +36,7 @@ async def clean(database: str, own_nats: Nats) -> AsyncIterator[World]:
 
 @pytest.fixture
 async def offered(clean: World, own_nats: Nats) -> AsyncIterator[Offered]:
-    """The next so many offers; there are hardly more then. Those taken before are acknowledged, for they are claimed."""
+    """The next so many offers; hardly more are there. Those taken before are claimed: they are acknowledged."""
     login = own_nats.login(TESTER)
     async with connect(url=own_nats.url, user=login.user, password=login.password, name="taker") as bus:
         jetstream = bus.client.jetstream()
