@@ -6,12 +6,13 @@ from time import process_time
 import pytest
 
 from orchestrator.domain.decide import begin, decide
-from orchestrator.domain.events import AttemptClaimed, AttemptSucceeded
+from orchestrator.domain.events import AttemptClaimed, AttemptSucceeded, CompensateRequested
 from orchestrator.domain.node import Node
 from orchestrator.domain.nodes import NodeMap
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.run import Run, RunState
 from penstock.contracts.value import replace
+from penstock.contracts.workflow import Compensation
 from tests.builders import RUN_ID, evaluate, node, plan, token
 
 
@@ -114,3 +115,20 @@ def test_a_map_takes_in_what_begins_later_and_the_old_map_stays_as_it_was() -> N
     assert dict(new.items()) == {"a": 1, "b": 2}
     assert len(new) == 2
     assert "b" not in old
+
+
+def test_a_step_of_an_undoing_looks_at_a_few_units_of_a_large_run() -> None:
+    run = run_to_the_end(
+        plan(*(node(f"n{index}", compensate=Compensation(agent="undo")) for index in range(500)))
+    )
+    asked = decide(run, CompensateRequested(by="ada", reason="wrong"), evaluate=evaluate).run
+    counted = Counted(dict(asked.nodes.items()))
+    run = replace(asked, nodes=NodeMap(counted))
+
+    claimed = AttemptClaimed(node="n499:undo", attempt=1, token=token("u"), runner="r")
+    run = decide(run, claimed, evaluate=evaluate).run
+    done = AttemptSucceeded(node="n499:undo", attempt=1, token=token("u"), output=b"{}")
+    run = decide(run, done, evaluate=evaluate).run
+
+    assert run.nodes["n498:undo"].attempt == 1
+    assert (counted.walks, counted.reads < 50) == (0, True)

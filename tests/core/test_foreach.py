@@ -5,7 +5,7 @@ import pytest
 from orchestrator.domain.decision import PublishReady
 from orchestrator.domain.events import ResumeRequested, RetryRequested
 from orchestrator.domain.run import RunState
-from penstock.contracts.workflow import ForeachDefinition, Json, OnFailure
+from penstock.contracts.workflow import ForeachDefinition, Json, OnFailure, RepeatDefinition
 from tests.builders import NO_RETRY, SHAKY, Story, node, plan, retrying
 
 
@@ -173,3 +173,15 @@ def _succeed_unchecked(story: Story, name: str) -> None:
     claimed = decide(story.run, AttemptClaimed(name, 1, held, "r1"), evaluate=evaluate)
     story.last = decide(claimed.run, AttemptSucceeded(name, 1, held, b"1"), evaluate=evaluate)
     story.run = story.last.run
+
+
+def test_with_repeat_each_item_repeats_and_not_the_list() -> None:
+    until = RepeatDefinition(until="${{ output.done == 1 }}", max_=3)
+    story = Story(plan(node("patch", foreach=each(["a", "b"]), repeat=until)))
+
+    story.succeed("patch[0]", b'{"done":1}')
+    story.succeed("patch[1]", b'{"done":0}')
+    story.succeed("patch[1]", b'{"done":1}')
+
+    assert story.run.nodes["patch"].output == b'[{"done":1},{"done":1}]'
+    assert story.run.state is RunState.SUCCEEDED

@@ -119,6 +119,7 @@ def test_waiting_for_a_duration_and_a_moment() -> None:
     [
         (WaitDefinition(duration="${{ inputs.time }}"), "NotADuration"),
         (WaitDefinition(until="${{ inputs.time }}"), "NotAMoment"),
+        (WaitDefinition(until="0001-01-01T00:00:00+14:00"), "NotAMoment"),
     ],
 )
 def test_a_time_that_is_none_fails_the_node(wait: WaitDefinition, type: str) -> None:
@@ -127,7 +128,7 @@ def test_a_time_that_is_none_fails_the_node(wait: WaitDefinition, type: str) -> 
     failure = story.run.nodes["pause"].failure
     assert failure is not None
     assert failure.type == type
-    assert "'soon'" in failure.message
+    assert repr(wait.until if wait.until and "{" not in wait.until else "soon") in failure.message
 
 
 def awaiting() -> Story:
@@ -192,6 +193,27 @@ def test_an_unknown_key_runs_the_agent_and_keeps_what_it_answers() -> None:
 
     (kept,) = [command for command in story.last.commands if isinstance(command, KeepOutput)]
     assert (kept.output, kept.ttl_s) == (b'"new"', DAY.total_seconds())
+
+
+def test_a_claim_that_was_refused_asks_the_cache_again_and_keeps_what_the_agent_answers() -> None:
+    story = cached()
+    story.tell(CacheAnswered("a", 0))
+    story.tell(
+        AttemptClaimed("a", 1, token("a"), "r1", refusal=Refusal("breaker_open", "llm", "is open", 1.0))
+    )
+
+    (asked,) = story.wake("a").commands
+    assert isinstance(asked, AskCache)
+    story.tell(CacheAnswered("a", 1))
+
+    assert any(isinstance(command, KeepOutput) for command in story.succeed("a").commands)
+
+
+def test_a_key_may_be_text_with_expressions_or_the_same_for_every_run() -> None:
+    for key in ("v1-${{ inputs.n }}", "constant"):
+        story = Story(plan(node("a", cache=CacheDefinition(key=key, ttl=DAY))), input=b'{"n": 1}')
+
+        assert story.states() == {"a": "suspended"}
 
 
 def repeating(**fields: object) -> Story:

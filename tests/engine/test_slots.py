@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.domain.decision import Outcome
 from orchestrator.domain.events import CancelRequested
+from orchestrator.engine.port import ForkPoint
 from penstock.contracts.errors import Conflict
 from tests.engine.conftest import World, chain
 
@@ -102,3 +103,21 @@ async def test_a_queued_run_can_be_cancelled(world: World) -> None:
 
     assert outcome is Outcome.APPLIED
     assert await state_of(world, second.run_id) == "cancelled"
+
+
+async def test_a_queued_fork_begins_where_it_forks_also_when_another_orchestrator_begins_it(
+    world: World, second_world: World
+) -> None:
+    await world.define({**chain("guard", length=2), "concurrency": 1})
+    first = await world.start("guard")
+    await world.succeed(first.run_id, "n0")
+    await world.succeed(first.run_id, "n1")
+    other = await world.start("guard")
+    fork = await world.start("guard", fork=ForkPoint(first.run_id, "n1"))
+    assert fork.state == "queued"
+
+    await second_world.succeed(other.run_id, "n0")
+    await second_world.succeed(other.run_id, "n1")
+    await until(world, fork.run_id, "running")
+
+    assert (await world.node(fork.run_id, "n1"))["state"] == "ready"

@@ -1,6 +1,7 @@
 """Sub-workflows through the real engine: started once, told back, cancelled and undone with their parent."""
 
 import asyncio
+import json
 from uuid import UUID
 
 from orchestrator.domain.decision import Outcome
@@ -117,3 +118,27 @@ async def test_the_version_is_that_of_the_parents_start(world: World) -> None:
 
     assert (await world.run(parent))["detail"] == '{"pins":{"child":1}}'
     assert (await world.run(child))["workflow_version"] == 1
+
+
+async def test_a_child_that_takes_longer_than_its_node_allows_is_cancelled_and_that_is_a_timeout(
+    world: World,
+) -> None:
+    await world.define(CHILD)
+    retry = {"attempts": 2, "delay": "0s"}
+    await world.define(
+        {"name": "strict", "nodes": {"call": {"workflow": "child", "timeout": "3s", "retry": retry}}}
+    )
+    parent = (await world.start("strict")).run_id
+    await world.engine.effects.idle()
+    (child,) = await children(world, parent)
+    row = await world.node(parent, "call")
+    assert (row["deadline_at"] - row["started_at"]).total_seconds() < 5
+    assert row["wake_at"] == row["deadline_at"]
+
+    await world.pool.execute("update node set deadline_at = now(), wake_at = now() where run_id = $1", parent)
+    await world.sweep()
+    await world.engine.effects.idle()
+
+    assert await state_of(world, child) == "cancelled"
+    row = await world.node(parent, "call")
+    assert (row["state"], json.loads(row["failure"])["error_class"]) == ("backoff", "timeout")

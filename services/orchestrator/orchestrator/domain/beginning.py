@@ -6,13 +6,13 @@ from hashlib import sha256
 
 from orchestrator.domain.children import start_child, undo_child
 from orchestrator.domain.decision import AskCache
-from orchestrator.domain.detail import Lookup
+from orchestrator.domain.detail import Held, Lookup
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.items import items_of
 from orchestrator.domain.node import Node, NodeState
 from orchestrator.domain.offering import offer
 from orchestrator.domain.plan import PlanNode
-from orchestrator.domain.resolve import NO_SCOPE, Scope, node_input, value_of
+from orchestrator.domain.resolve import NO_SCOPE, Scope, node_input, rendered
 from orchestrator.domain.suspension import ask_people, begin_wait
 from orchestrator.domain.unit import index_of, is_item, is_undo, node_of
 from penstock.contracts.timeline import Kind
@@ -43,8 +43,10 @@ def start_unit(draft: Draft, name: str) -> None:
 
 def begin_again(draft: Draft, name: str) -> None:
     """The next attempt, with the input of the one before."""
-    node = draft.node(name)
-    if draft.plan.work(name).agent is not None:
+    node, planned = draft.node(name), draft.plan.planned(name)
+    if isinstance(node.detail, Held) and planned.compiled.cache_key is not None and not is_undo(name):
+        _ask_cache(draft, name, planned, node.input or b"{}")  # somebody may have put it there meanwhile
+    elif draft.plan.work(name).agent is not None:
         offer(draft, name, input=node.input)
     elif is_undo(name):
         undo_child(draft, name)
@@ -77,10 +79,10 @@ def item_scope(draft: Draft, name: str) -> Mapping[str, Json]:
 
 
 def _ask_cache(draft: Draft, name: str, planned: PlanNode, input: bytes) -> None:
-    expression, agent = planned.compiled.cache_key, planned.work.agent
-    assert expression is not None, "only an agent's output is cached"
+    template, agent = planned.compiled.cache_key, planned.work.agent
+    assert template is not None, "only an agent's output is cached"
     assert agent is not None, "only an agent's output is cached"
-    value = value_of(draft, expression, scope_of(draft, name), key="cache.key")
+    value = rendered(draft, template, scope_of(draft, name), key="cache.key")
     key = sha256(encode(value)).hexdigest()
     node = draft.unit(name) or Node()
     asking = replace(

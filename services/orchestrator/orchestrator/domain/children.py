@@ -6,6 +6,7 @@ from orchestrator.domain.decision import CompensateChild, StartChild
 from orchestrator.domain.detail import Child
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.node import Node, NodeState
+from orchestrator.domain.run import RunState
 from orchestrator.domain.unit import undone_by
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
@@ -35,7 +36,16 @@ def start_child(draft: Draft, name: str, *, input: bytes) -> None:
     )
     draft.put(name, started)
     draft.tell_of(Kind.NODE_STARTED, name, started.attempt, workflow=workflow, version=version)
-    draft.order(StartChild(name, started.attempt, workflow, version, input))
+    order_child(draft, name)
+
+
+def order_child(draft: Draft, name: str) -> None:
+    """Have the run started, or found that was started before. In a paused run that waits until it goes on."""
+    node = draft.node(name)
+    assert isinstance(node.detail, Child), "only a sub-workflow is started"
+    assert node.input is not None, "a sub-workflow has an input"
+    if draft.state is not RunState.PAUSED or node.detail.run is not None:
+        draft.order(StartChild(name, node.attempt, node.detail.workflow, node.detail.version, node.input))
 
 
 def undo_child(draft: Draft, undo: str) -> None:

@@ -3,6 +3,8 @@
 from collections import deque
 
 from orchestrator.domain import undo
+from orchestrator.domain.children import order_child
+from orchestrator.domain.detail import Child
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.ending import cancel_all, hold_offers
 from orchestrator.domain.events import (
@@ -72,6 +74,7 @@ def cancel(draft: Draft, event: CancelRequested) -> None:
     draft.move(RunState.CANCELLING)
     draft.pause = None
     draft.cancel_reason = event.reason
+    draft.failure = draft.failure or event.failure
     draft.tell(Kind.RUN_CANCELLING, by=event.by, reason=event.reason)
     cancel_all(draft, reason=event.reason)
 
@@ -163,6 +166,8 @@ def _go_on(draft: Draft) -> None:
     for name, node in draft.units():
         if node.state is NodeState.READY:
             publish(draft, name, replace(node, publication=node.publication + 1))
+        elif isinstance(node.detail, Child) and node.state is NodeState.RUNNING and not node.detail.run:
+            order_child(draft, name)
         elif draft.plan.planned(name).definition.foreach is not None and name in draft.plan.nodes:
             carry_on(draft, name)
     for name in beginners:

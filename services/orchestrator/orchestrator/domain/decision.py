@@ -42,6 +42,7 @@ class CancelChild(Value, frozen=True):
     node: str
     run: UUID
     reason: str
+    timed_out: bool = False  # it took longer than its node allows
 
 
 class CompensateChild(Value, frozen=True):

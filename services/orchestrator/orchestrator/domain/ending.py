@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from orchestrator.domain.decision import CancelChild, StopAttempt
-from orchestrator.domain.detail import Child
+from orchestrator.domain.detail import Child, Spread
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.node import NODE_ENDED, Node, NodeState
 from orchestrator.domain.run import Pause, PauseCause, RunState
@@ -65,10 +65,15 @@ def cancel_node(draft: Draft, name: str, *, reason: str) -> None:
 def cancel_all(draft: Draft, *, reason: str) -> None:
     """Cancel whatever does not run, and ask what runs to stop. O(units), once in a run."""
     for name, node in draft.units():
-        if node.state is NodeState.RUNNING:
+        if node.state is NodeState.RUNNING and not _rests(node):
             _ask_to_stop(draft, name, node, reason)
         elif node.state not in NODE_ENDED:
             cancel_node(draft, name, reason=reason)
+
+
+def _rests(node: Node) -> bool:
+    """A node between two of its items: the run was paused, and no end of an item will end it."""
+    return isinstance(node.detail, Spread) and node.detail.open == 0
 
 
 def _ask_to_stop(draft: Draft, name: str, node: Node, reason: str) -> None:

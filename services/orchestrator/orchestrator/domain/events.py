@@ -143,6 +143,7 @@ class SlotGranted(Value, frozen=True):
 class CancelRequested(Value, frozen=True):
     by: str
     reason: str
+    failure: Failure | None = None  # what the run fails of in the eyes of the node that started it
 
 
 class PauseRequested(Value, frozen=True):

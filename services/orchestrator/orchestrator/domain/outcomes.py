@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from orchestrator.domain.beginning import scope_of, start_unit
 from orchestrator.domain.decision import KeepOutput
-from orchestrator.domain.detail import Lookup
+from orchestrator.domain.detail import Lookup, Spread
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.ending import NOTHING_TOLD, cancel_node, fail_node, may_start
 from orchestrator.domain.node import Node, NodeState
@@ -21,9 +21,9 @@ from penstock.contracts.workflow import Json, OnMax
 
 
 def succeed_unit(draft: Draft, name: str, output: bytes, *, told: Mapping[str, Json] = NOTHING_TOLD) -> None:
-    """The unit's work succeeded: it ends, unless `repeat` wants it again."""
+    """The unit's work succeeded: it ends, unless `repeat` wants it again. With `foreach` each item repeats."""
     node, planned = draft.node(name), draft.plan.planned(name)
-    if planned.definition.repeat is None or is_undo(name):
+    if planned.definition.repeat is None or is_undo(name) or isinstance(node.detail, Spread):
         _end_well(draft, name, node, planned, output, told)
         return
     try:

@@ -21,6 +21,7 @@ __all__ = [
     "Run",
     "RunState",
     "Undo",
+    "UndoOrder",
 ]
 
 PRIORITY_DEFAULT = 5
@@ -74,6 +75,13 @@ class Undo(Value, frozen=True):
     reason: str
 
 
+class UndoOrder(Value, frozen=True):
+    """What is to be undone, the last first; `next` is how far it is. Kept so that a step need not look at all units."""
+
+    names: tuple[str, ...]
+    next: int = 0
+
+
 class Run(Value, frozen=True):
     """One execution of one version of a workflow.
 
@@ -107,3 +115,4 @@ class Run(Value, frozen=True):
     undo: Undo | None = None
     source: UUID | None = None  # the run that this one is a fork of
     concurrency_key: str | None = None
+    undo_order: UndoOrder | None = None  # in memory only; None: to be worked out again

@@ -3,8 +3,8 @@
 from typing import assert_never
 
 from orchestrator.domain.beginning import begin_again
-from orchestrator.domain.children import CHILD_LOOKED_AT
-from orchestrator.domain.decision import AskCache, CancelChild, CompensateChild, LookBack, StartChild
+from orchestrator.domain.children import CHILD_LOOKED_AT, order_child
+from orchestrator.domain.decision import AskCache, CancelChild, CompensateChild, LookBack
 from orchestrator.domain.detail import (
     Cached,
     Child,
@@ -177,9 +177,9 @@ def _look_after_child(draft: Draft, name: str, node: Node, child: Child, *, over
         draft.order(CompensateChild(name, child.run, "its undoing is asked for again"))
     elif overdue and child.run is not None:
         timeout_s = draft.plan.work(name).timeout.total_seconds()
-        draft.order(CancelChild(name, child.run, f"node '{name}' allows it {timeout_s:g} s"))
+        reason = f"node '{name}' allows it {timeout_s:g} s"
+        draft.order(CancelChild(name, child.run, reason, timed_out=True))
     elif stopping and child.run is not None:
         draft.order(CancelChild(name, child.run, draft.cancel_reason or "the run took too long"))
     else:
-        assert node.input is not None, "a sub-workflow has an input"
-        draft.order(StartChild(name, node.attempt, child.workflow, child.version, node.input))
+        order_child(draft, name)

@@ -150,7 +150,7 @@ class Effects:
             case StartChild():
                 await self._start_child(run, effect)
             case CancelChild():
-                await self._tell(effect.run, CancelRequested(by=f"run {run.id}", reason=effect.reason))
+                await self._tell(effect.run, _cancel(run, effect))
             case CompensateChild():
                 await self._compensate_child(run, effect)
             case TellParent(parent=parent):
@@ -231,6 +231,11 @@ def _request(run: Run, order: StartChild, parent: Parent) -> StartRun:
         traceparent=run.traceparent,
         parent=parent,
     )
+
+
+def _cancel(run: Run, order: CancelChild) -> CancelRequested:
+    failure = Failure("Timeout", order.reason, ErrorClass.TIMEOUT) if order.timed_out else None
+    return CancelRequested(by=f"run {run.id}", reason=order.reason, failure=failure)
 
 
 def _child_ended(parent: Parent, child: UUID, ended: EndedRun) -> ChildEnded:

@@ -45,7 +45,7 @@ with due as materialized (
   order by wake_at limit $1
   for update skip locked
 )
-update node n set wake_at = now() + $2::interval
+update node n set wake_at = least(now() + $2::interval, case when n.deadline_at > now() then n.deadline_at end)
 from due d where n.run_id = d.run_id and n.name = d.name
 returning n.run_id, n.name, n.state, n.attempt, n.token, n.publication,
   coalesce(n.deadline_at <= now(), false) as overdue

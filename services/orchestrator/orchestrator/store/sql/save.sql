@@ -64,8 +64,9 @@ updated as (
       when x.state in ('compensating', 'compensated', 'compensation_failed') then n.ended_at end,
     wake_at = least(
       coalesce(x.wake_until, now() + x.wake_in),
-      case when x.state = 'suspended' then coalesce(
-        now() + x.deadline_in, case when n.state = 'suspended' then n.deadline_at end) end
+      case when x.state in ('suspended', 'running') and x.token is null then coalesce(
+        now() + x.deadline_in,
+        case when n.state = x.state and n.attempt = x.attempt then n.deadline_at end) end
     ),
     deadline_at = coalesce(
       now() + x.deadline_in,
@@ -91,7 +92,7 @@ inserted as (
     case when x.state in ('ready', 'suspended') then now() end,
     case when x.state = 'running' then now() end,
     case when x.state in ('succeeded', 'failed', 'skipped', 'cancelled') then now() end,
-    least(coalesce(x.wake_until, now() + x.wake_in), case when x.state = 'suspended' then now() + x.deadline_in end),
+    least(coalesce(x.wake_until, now() + x.wake_in), now() + x.deadline_in),
     now() + x.deadline_in
   from unnest($2::node_write_2[]) as x
   where x.attempt_expected is null and (select ok from guard)

@@ -55,7 +55,7 @@ nodes as (
     case when x.state in ('ready', 'suspended') then now() end,
     case when x.state = 'running' then now() end,
     case when x.state in ('succeeded', 'failed', 'skipped', 'cancelled') then now() end,
-    least(coalesce(x.wake_until, now() + x.wake_in), case when x.state = 'suspended' then now() + x.deadline_in end),
+    least(coalesce(x.wake_until, now() + x.wake_in), now() + x.deadline_in),
     now() + x.deadline_in
   from unnest($2::node_write_2[]) as x
   where x.run_id in (select id from runs)
