@@ -126,7 +126,10 @@ async def test_a_child_that_takes_longer_than_its_node_allows_is_cancelled_and_t
     await world.define(CHILD)
     retry = {"attempts": 2, "delay": "0s"}
     await world.define(
-        {"name": "strict", "nodes": {"call": {"workflow": "child", "timeout": "3s", "retry": retry}}}
+        {
+            "name": "strict",
+            "nodes": {"call": {"workflow": "child", "with": {"value": 1}, "timeout": "3s", "retry": retry}},
+        }
     )
     parent = (await world.start("strict")).run_id
     await world.engine.effects.idle()
