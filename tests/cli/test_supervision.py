@@ -58,13 +58,29 @@ def test_a_child_that_dies_is_started_again_and_said_so(
     former = service.pid
 
     service.kill()
-    wait_until(lambda: supervisor.tend() is None and service.alive())
+    wait_until(lambda: supervisor.tend() is None and "runs again" in messages[-1])
 
     assert service.pid != former
     assert [message.split(";")[0].split(" (")[0] for message in messages] == [
         "sleeper ended unexpectedly",
         "sleeper runs again",
     ]
+
+
+def test_a_child_that_needs_another_one_does_not_keep_it_from_being_started_again(
+    supervisor: Supervisor, messages: list[str], tmp_path: Path
+) -> None:
+    first, second = sleeper(tmp_path, "first"), sleeper(tmp_path, "second")
+    supervisor.start(first)
+    supervisor.start(second)
+    second.probe = first.alive
+
+    second.kill()
+    supervisor.tend()
+    first.kill()
+    wait_until(lambda: supervisor.tend() is None and "second runs again" in messages[-1])
+
+    assert first.alive()
 
 
 def test_a_child_that_keeps_dying_is_started_later_and_later(
@@ -75,7 +91,7 @@ def test_a_child_that_keeps_dying_is_started_later_and_later(
 
     for deaths in (1, 2):
         service.kill()
-        wait_until(lambda: supervisor.tend() is None and service.alive())
+        wait_until(lambda: supervisor.tend() is None and "runs again" in messages[-1])
         assert len([message for message in messages if "unexpectedly" in message]) == deaths
 
     assert "in 0.5 s" in messages[0]

@@ -72,12 +72,14 @@ class Service:
 
 @dataclass
 class _Kept:
-    """A server with its history of deaths. `due` is when the next start may be tried."""
+    """A server with its history of deaths. `due` is when the next start may be tried; `awaited`: that was, and the
+    server is not ready yet."""
 
     server: Server
     started: float = 0.0
     deaths: int = 0
     due: float | None = None
+    awaited: bool = False
 
 
 @dataclass
@@ -107,6 +109,8 @@ class Supervisor:
                 self._note_death(kept, now)
             if kept.due is not None and now >= kept.due:
                 self._restart(kept)
+            elif kept.awaited:
+                self._look_after(kept, now)
 
     def forget(self, server: Server) -> None:
         """No longer keep `server` running."""
@@ -120,16 +124,32 @@ class Supervisor:
     def _note_death(self, kept: _Kept, now: float) -> None:
         kept.deaths = 1 if now - kept.started > STABLE_S else kept.deaths + 1
         pause = min(RESTART_S_MIN * 2 ** (kept.deaths - 1), RESTART_S_MAX)
-        kept.due = now + pause
+        kept.due, kept.awaited = now + pause, False
         self.report(f"{kept.server.name} ended unexpectedly; it is started again in {pause:g} s")
 
     def _restart(self, kept: _Kept) -> None:
         kept.due = None
         kept.started = time.monotonic()
         try:
+            if isinstance(kept.server, Service):
+                kept.server.begin()  # nobody waits here: it may become ready only after another that died with it
+                kept.awaited = True
+                return
             kept.server.start()
         except CommandError as error:
             self.report(str(error))
             kept.server.stop()
             return
         self.report(f"{kept.server.name} runs again (process {kept.server.pid})")
+
+    def _look_after(self, kept: _Kept, now: float) -> None:
+        """Whether a service that was started again is ready; one that is not in time is killed, and dies as others do."""
+        assert isinstance(kept.server, Service), "only services are not waited for"
+        if kept.server.probe():
+            kept.awaited = False
+            self.report(f"{kept.server.name} runs again (process {kept.server.pid})")
+        elif now - kept.started > kept.server.patience_s:
+            self.report(
+                f"{kept.server.name} was not ready after {kept.server.patience_s:.0f} s {kept.server.why()}"
+            )
+            kept.server.kill()
