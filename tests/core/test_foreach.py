@@ -1,5 +1,7 @@
 """`foreach`: a node once for each item, in a window, its output the list in order."""
 
+from datetime import timedelta
+
 import pytest
 
 from orchestrator.domain.decision import PublishReady
@@ -185,3 +187,26 @@ def test_with_repeat_each_item_repeats_and_not_the_list() -> None:
 
     assert story.run.nodes["patch"].output == b'[{"done":1},{"done":1}]'
     assert story.run.state is RunState.SUCCEEDED
+
+
+def test_items_that_fail_as_they_begin_are_gone_through_a_thousand_at_a_time() -> None:
+    items = each([0] * 2_500, failures_max=2_500, max_parallel=10)
+    story = Story(plan(node("patch", foreach=items, with_="${{ inputs.missing }}")))
+    assert story.kinds().count("node.failed patch[999]") == 1
+    assert "patch[1000]" not in story.run.nodes
+    assert story.run.nodes["patch"].wake_in == timedelta(0)
+
+    story.wake("patch")
+    story.wake("patch")
+
+    assert story.run.state is RunState.SUCCEEDED
+    assert story.run.nodes["patch"].output == b"[" + b",".join([b"null"] * 2_500) + b"]"
+
+
+def test_a_run_that_is_cancelled_between_two_thousands_of_items_ends() -> None:
+    items = each([0] * 2_500, failures_max=2_500)
+    story = Story(plan(node("patch", foreach=items, with_="${{ inputs.missing }}")))
+
+    story.cancel()
+
+    assert story.run.state is RunState.CANCELLED

@@ -143,7 +143,7 @@ class Supervisor:
         self.report(f"{kept.server.name} runs again (process {kept.server.pid})")
 
     def _look_after(self, kept: _Kept, now: float) -> None:
-        """Whether a service that was started again is ready; one that is not in time is killed, and dies as others do."""
+        """Whether a service that was started again is ready; one that is not in time is killed."""
         assert isinstance(kept.server, Service), "only services are not waited for"
         if kept.server.probe():
             kept.awaited = False

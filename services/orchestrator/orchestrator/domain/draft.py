@@ -27,6 +27,7 @@ class Draft:
         "evaluate",
         "failed_nodes",
         "failure",
+        "items_begun",
         "open_nodes",
         "output",
         "pause",
@@ -51,6 +52,7 @@ class Draft:
         self.pause = run.pause
         self.undo = run.undo
         self.undo_order = run.undo_order
+        self.items_begun = 0
         self.ended: deque[str] = deque()  # units whose end has not been followed up yet
         self.decoded: dict[str, Json] = {}  # outputs that expressions asked for, decoded once
         self._changes: dict[str, Node] = {}

@@ -4,6 +4,8 @@ Items are units of their own (`patch[17]`) and come into being when the window r
 costs does not depend on how many items there are.
 """
 
+from datetime import timedelta
+
 from orchestrator.domain.beginning import start_unit
 from orchestrator.domain.detail import Spread
 from orchestrator.domain.draft import Draft
@@ -15,11 +17,15 @@ from orchestrator.domain.resolve import Unresolvable, rendered
 from orchestrator.domain.run import RunState
 from orchestrator.domain.unit import item_name, node_of
 from penstock.contracts.failure import ErrorClass, Failure
-from penstock.contracts.limits import FOREACH_BYTES_MAX, FOREACH_ITEMS_MAX
+from penstock.contracts.limits import FOREACH_BYTES_MAX, FOREACH_ITEMS_MAX, FOREACH_PARALLEL_MAX
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
 from penstock.contracts.wire import encode
 from penstock.contracts.workflow import ForeachDefinition
+
+# Items that cannot even begin end at once, and make room: without a bound one decision could go through all of them.
+ITEMS_PER_DECISION_MAX = FOREACH_PARALLEL_MAX
+AT_ONCE = timedelta(0)
 
 
 def expand(draft: Draft, name: str, planned: PlanNode) -> None:
@@ -50,9 +56,19 @@ def carry_on(draft: Draft, name: str) -> None:
     going_on = draft.state is RunState.RUNNING and may_start(draft, name)
     if going_on and not _failed_too_often(foreach, spread):
         spread = _fill(draft, name, foreach, spread)
-        draft.put(name, replace(node, detail=spread))
+        put_off = spread.open < foreach.max_parallel and spread.next < spread.total
+        draft.put(name, replace(node, detail=spread, wake_in=AT_ONCE if put_off else None))
+        if put_off:
+            return
     if spread.open == 0:
         _end(draft, name, foreach, spread)
+
+
+def carry_on_later(draft: Draft, name: str) -> bool:
+    """Whether there was anything to do for a node that had begun as many items as one decision may."""
+    before = draft.next_version
+    carry_on(draft, name)
+    return draft.next_version > before
 
 
 def item_ended(draft: Draft, item: str) -> None:
@@ -66,7 +82,7 @@ def item_ended(draft: Draft, item: str) -> None:
         failed=before.failed + (state is NodeState.FAILED),
         cancelled=before.cancelled + (state in (NodeState.CANCELLED, NodeState.SKIPPED)),
     )
-    draft.put(name, replace(node, detail=spread))
+    draft.put(name, replace(node, detail=spread, wake_in=None))
     foreach = _foreach(draft, name)
     if _failed_too_often(foreach, spread) and not _failed_too_often(foreach, before):
         _cancel_open(draft, name, spread, reason="too many items have failed")
@@ -75,7 +91,9 @@ def item_ended(draft: Draft, item: str) -> None:
 
 def _fill(draft: Draft, name: str, foreach: ForeachDefinition, spread: Spread) -> Spread:
     opened, kept, place = spread.open, spread.succeeded, spread.next
-    while opened < foreach.max_parallel and place < spread.total:
+    while (
+        opened < foreach.max_parallel and place < spread.total and draft.items_begun < ITEMS_PER_DECISION_MAX
+    ):
         item = item_name(name, place)
         place += 1
         known = draft.unit(item)
@@ -83,6 +101,7 @@ def _fill(draft: Draft, name: str, foreach: ForeachDefinition, spread: Spread) -
             kept += 1  # of an earlier try of the run: it keeps its result
             continue
         opened += 1
+        draft.items_begun += 1
         try:
             start_unit(draft, item)
         except Unresolvable as error:

@@ -26,6 +26,7 @@ from orchestrator.domain.events import (
     EventArrived,
     TimerWentOff,
 )
+from orchestrator.domain.foreach import carry_on_later
 from orchestrator.domain.node import Node
 from orchestrator.domain.offering import offer
 from orchestrator.domain.outcomes import fail_attempt, succeed_unit
@@ -50,6 +51,8 @@ def timer(draft: Draft, event: TimerWentOff) -> bool:
             _time_is_over(draft, name, node)
         case Held():
             begin_again(draft, name)
+        case Spread():
+            return carry_on_later(draft, name)
         case _:
             _ask_again(draft, name, node, overdue=event.overdue)
             return False
