@@ -1,9 +1,12 @@
 """Compensation: what succeeded is undone, the last first, each once; what keeps failing waits for a person (V4)."""
 
+from datetime import timedelta
+
 import pytest
 
 from orchestrator.domain.decision import CompensateChild, Outcome
 from orchestrator.domain.events import (
+    CacheAnswered,
     ChildEnded,
     ChildStarted,
     CompensateRequested,
@@ -11,7 +14,13 @@ from orchestrator.domain.events import (
     SkipRequested,
 )
 from orchestrator.domain.run import RunState
-from penstock.contracts.workflow import Compensation, CompensationPolicy, ForeachDefinition, OnFailure
+from penstock.contracts.workflow import (
+    CacheDefinition,
+    Compensation,
+    CompensationPolicy,
+    ForeachDefinition,
+    OnFailure,
+)
 from tests.builders import NO_RETRY, RUN_ID, SHAKY, Story, node, plan, retrying, token
 
 UNDO = Compensation(agent="undoer", retry=NO_RETRY)
@@ -257,3 +266,17 @@ def test_only_an_ended_run_is_undone_on_request(state: str) -> None:
         story.cancel()
 
     assert story.tell(ASKED).outcome is Outcome.REFUSED
+
+
+def test_what_came_from_the_cache_is_not_undone_for_another_run_did_it() -> None:
+    cache = CacheDefinition(key="v1", ttl=timedelta(days=1))
+    nodes = [node("a", compensate=UNDO, cache=cache), node("b", "a", compensate=UNDO)]
+    story = Story(plan(*nodes))
+    story.tell(CacheAnswered("a", 0, output=b"1", run=RUN_ID))
+    story.succeed("b")
+
+    story.tell(ASKED)
+    story.succeed("b:undo")
+
+    assert undone(story) == ["b"]
+    assert story.run.state is RunState.COMPENSATED

@@ -6,7 +6,7 @@ time; the order is that in which the nodes and items succeeded, backwards.
 
 from orchestrator.domain.beginning import item_scope
 from orchestrator.domain.children import undo_child
-from orchestrator.domain.detail import Child, UndoSkipped
+from orchestrator.domain.detail import Cached, Child, UndoSkipped
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.ending import fail_node
 from orchestrator.domain.events import RetryRequested, SkipRequested
@@ -160,8 +160,8 @@ def _is_left(draft: Draft, name: str, node: Node) -> bool:
 def can_be_undone(plan: Plan, name: str, node: Node) -> bool:
     """Whether there is a way to undo what this unit did here. Of a node with `foreach` the items are undone."""
     planned = plan.planned(name)
-    if node.output_run is not None:
-        return False  # another run did it, and this fork only took it over
+    if node.output_run is not None or isinstance(node.detail, Cached):
+        return False  # another run did it, and this one only took over what came of it
     if planned.definition.foreach is not None and name in plan.nodes:
         return False
     return planned.undo is not None or (planned.can_be_undone and isinstance(node.detail, Child))
