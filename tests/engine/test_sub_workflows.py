@@ -110,7 +110,9 @@ async def test_a_child_that_cannot_be_started_fails_its_node_with_the_reason(wor
     await world.engine.effects.idle()
 
     failure = (await world.node(parent, "call"))["failure"]
-    assert "workflow 'child': it did not exist, or was inactive, when this run was started" in failure
+    assert json.loads(failure)["message"].startswith(
+        "workflow 'child': it did not exist, or was inactive, when this run was started"
+    )
 
 
 async def test_the_version_is_that_of_the_parents_start(world: World) -> None:

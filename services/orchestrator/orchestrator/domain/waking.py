@@ -147,6 +147,8 @@ def child_ended(draft: Draft, event: ChildEnded) -> bool:
 
 
 def _failure_of(event: ChildEnded) -> Failure:
+    if event.run is None and event.failure is not None:
+        return event.failure
     if event.failure is not None:
         message = f"run {event.run} {event.state}: {event.failure.message}"
         return replace(event.failure, message=message, stack=None).cut()

@@ -45,7 +45,7 @@ from orchestrator.engine.slots import Slots
 from orchestrator.store.cache import cached_output, keep_output
 from orchestrator.store.heads import EndedRun, ended_run
 from orchestrator.store.slots import SlotKey
-from penstock.contracts.errors import Conflict, LimitExceeded, PenstockError, Unavailable
+from penstock.contracts.errors import Conflict, InvalidInput, LimitExceeded, PenstockError, Unavailable
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.limits import SUB_WORKFLOW_DEPTH_MAX
 from penstock.contracts.value import replace
@@ -183,9 +183,8 @@ class Effects:
         except Unavailable:
             raise
         except PenstockError as error:
-            failure = Failure(
-                type(error).__name__, f"workflow '{order.workflow}': {error}", ErrorClass.VALIDATION
-            )
+            message = f"workflow '{order.workflow}': {_in_full(error)}"
+            failure = Failure(type(error).__name__, message, ErrorClass.VALIDATION)
             await self._tell(
                 run.id, ChildEnded(order.node, order.attempt, None, "failed", failure=failure.cut())
             )
@@ -231,6 +230,13 @@ def _request(run: Run, order: StartChild, parent: Parent) -> StartRun:
         traceparent=run.traceparent,
         parent=parent,
     )
+
+
+def _in_full(error: PenstockError) -> str:
+    """With what is wrong in which field, where it is about the input."""
+    problems = error.problems if isinstance(error, InvalidInput) else ()
+    told = [f"{problem.path}: {problem.message}" for problem in problems]
+    return "; ".join([str(error), *(each for each in told if each not in str(error))])
 
 
 def _cancel(run: Run, order: CancelChild) -> CancelRequested:
