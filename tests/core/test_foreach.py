@@ -210,3 +210,30 @@ def test_a_run_that_is_cancelled_between_two_thousands_of_items_ends() -> None:
     story.cancel()
 
     assert story.run.state is RunState.CANCELLED
+
+
+def test_a_retried_run_may_stop_again_before_its_items_begin_again() -> None:
+    breaks = node("breaks", "gate", with_="${{ inputs.missing }}")
+    patch = node("patch", foreach=each(["a"]), retry=NO_RETRY)
+    story = Story(plan(node("gate"), breaks, patch))
+    story.succeed("gate")
+    assert story.states()["patch[0]"] == "cancelled"
+
+    story.tell(RetryRequested(by="ada"))
+
+    assert story.run.state is RunState.FAILED
+    assert story.states()["patch[0]"] == "cancelled"
+
+
+def test_cancel_waits_for_the_item_that_runs_also_when_a_retry_left_others_to_come() -> None:
+    story = patching(["a", "b"], failures_max=1, max_parallel=1)
+    story.fail("patch[0]")
+    story.fail("patch[1]")
+    story.tell(RetryRequested(by="ada"))
+    story.claim("patch[0]")
+
+    story.cancel()
+    assert story.states()["patch"] == "running"
+    story.fail("patch[0]")
+
+    assert story.run.state is RunState.CANCELLED

@@ -15,7 +15,7 @@ from orchestrator.domain.outcomes import succeed_unit
 from orchestrator.domain.plan import PlanNode
 from orchestrator.domain.resolve import Unresolvable, rendered
 from orchestrator.domain.run import RunState
-from orchestrator.domain.unit import item_name, node_of
+from orchestrator.domain.unit import index_of, item_name, node_of
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.limits import FOREACH_BYTES_MAX, FOREACH_ITEMS_MAX, FOREACH_PARALLEL_MAX
 from penstock.contracts.timeline import Kind
@@ -74,6 +74,8 @@ def carry_on_later(draft: Draft, name: str) -> bool:
 def item_ended(draft: Draft, item: str) -> None:
     name = node_of(item)
     node = draft.node(name)
+    if node.state is not NodeState.RUNNING or (index_of(item) or 0) >= _spread(node).next:
+        return  # the run was retried and stopped again before the item's turn came
     before, state = _spread(node), draft.node(item).state
     spread = replace(
         before,
