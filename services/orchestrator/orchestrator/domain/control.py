@@ -3,6 +3,7 @@
 from collections import deque
 
 from orchestrator.domain import undo
+from orchestrator.domain.beginning import begin_again
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.ending import cancel_all, hold_offers
 from orchestrator.domain.events import (
@@ -15,11 +16,10 @@ from orchestrator.domain.events import (
 )
 from orchestrator.domain.foreach import carry_on
 from orchestrator.domain.fork import ForkPlan, taken_over
-from orchestrator.domain.node import NODE_ENDED, Node, NodeState
+from orchestrator.domain.node import NODE_ENDED, NodeState, reset
 from orchestrator.domain.offering import publish
 from orchestrator.domain.readiness import start_or_skip
 from orchestrator.domain.run import Pause, PauseCause, Run, RunState
-from orchestrator.domain.unit import is_item, node_of
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
@@ -103,8 +103,7 @@ def retry(draft: Draft, event: RetryRequested) -> None:
     draft.cancel_reason = None
     draft.tell(Kind.RUN_RETRIED, by=event.by, nodes=list(names)[:RETRIED_NAMES_MAX], nodes_total=len(names))
     for name in names:
-        draft.put(name, _reset(draft.node(name)))
-    _reset_items(draft, names)
+        draft.put(name, reset(draft.node(name)))
     _go_on(draft)
 
 
@@ -125,27 +124,6 @@ def nodes_to_reset(draft: Draft) -> dict[str, None]:
     return names
 
 
-def _reset_items(draft: Draft, names: dict[str, None]) -> None:
-    for name, node in draft.units():
-        to_do = node.state in NODE_ENDED and node.state is not NodeState.SUCCEEDED
-        if to_do and is_item(name) and node_of(name) in names:
-            draft.put(name, _reset(node))
-
-
-def _reset(node: Node) -> Node:
-    return replace(
-        node,
-        state=NodeState.WAITING,
-        publication=0,
-        first_attempt=node.attempt + 1,
-        iteration=1,
-        previous=None,
-        failure=None,
-        detail=None,
-        was_reset=True,
-    )
-
-
 def _go_on(draft: Draft) -> None:
     """Count anew what each node waits for, begin those that wait for nothing, and offer again what is ready.
 
@@ -161,7 +139,9 @@ def _go_on(draft: Draft) -> None:
         if unresolved == 0:
             beginners.append(name)
     for name, node in draft.units():
-        if node.state is NodeState.READY:
+        if node.state is NodeState.READY and draft.plan.work(name).agent is None:
+            begin_again(draft, name)
+        elif node.state is NodeState.READY:
             publish(draft, name, replace(node, publication=node.publication + 1))
         elif draft.plan.planned(name).definition.foreach is not None and name in draft.plan.nodes:
             carry_on(draft, name)

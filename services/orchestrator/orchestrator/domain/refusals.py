@@ -4,6 +4,7 @@ from orchestrator.domain.detail import Question, UndoSkipped
 from orchestrator.domain.events import (
     Answered,
     AttemptClaimed,
+    CancelRequested,
     CompensateRequested,
     ResumeRequested,
     RetryRequested,
@@ -26,7 +27,8 @@ def why_refused(run: Run, event: RunEvent) -> str | None:
             return None if allowed else "it is for runners of another pool"
         case Answered():
             return _why_no_answer(run, event)
-        case ResumeRequested():
+        case ResumeRequested() | CancelRequested():
+            # Half undone, a run can neither go on nor end as cancelled: only retry and skip lead out of it.
             return f"{run.pause.reason}" if run.pause and is_parked(run) else None
         case RetryRequested():
             return _why_no_retry(run)

@@ -127,6 +127,7 @@ def stored_run(plan: Plan, row: RunRow, nodes: Iterable[NodeRow]) -> Run:
         pins=detail.pins,
         pause=detail.pause,
         undo=detail.undo,
+        source=row.source_run,
         concurrency_key=row.concurrency_key,
     )
     return rebuild(run, {node.name: _stored_node(node) for node in nodes})
