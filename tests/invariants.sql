@@ -47,13 +47,13 @@ where r.state = 'succeeded' and n.state in ('failed', 'cancelled');
 select e.run_id, e.node, count(*) from run_event e
 where e.kind = 'node.succeeded' group by e.run_id, e.node having count(*) > 1;
 
--- name: a_result_belongs_to_a_started_attempt
+-- name: a_result_belongs_to_a_started_or_suspended_attempt
 select s.run_id, s.node, s.attempt, s.kind from run_event s
 where s.kind in ('node.succeeded', 'node.attempt_failed')
   and not exists (
     select 1 from run_event b
     where b.run_id = s.run_id and b.node = s.node and b.attempt = s.attempt
-      and b.kind = 'node.started' and b.seq < s.seq
+      and b.kind in ('node.started', 'node.suspended') and b.seq < s.seq
   );
 
 -- name: an_attempt_starts_at_most_once
@@ -78,3 +78,11 @@ having count(*) filter (where kind in ('run.succeeded', 'run.failed', 'run.cance
 
 -- name: an_idempotency_key_has_its_run
 select k.project, k.key, k.run_id from idempotency k left join run r on r.id = k.run_id where r.id is null;
+
+-- name: a_run_belongs_to_one_tick
+select run_id, count(*) from schedule_tick where run_id is not null group by run_id having count(*) > 1;
+
+-- name: schedules_are_of_the_latest_version
+select s.project, s.workflow, s.name, s.workflow_version, w.latest_version
+from schedule s join workflow w on w.project = s.project and w.name = s.workflow
+where s.workflow_version <> w.latest_version;

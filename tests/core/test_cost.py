@@ -1,7 +1,7 @@
 """What a step costs: the out-degree of the node that ended, never the size of the run."""
 
 from collections.abc import Iterator, Mapping
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -79,9 +79,9 @@ def test_a_run_of_5000_nodes_costs_no_more_a_node_than_one_of_500() -> None:
         of = layered(size)
         best = float("inf")
         for _ in range(2):
-            began = perf_counter()
+            began = process_time()
             assert run_to_the_end(of).state is RunState.SUCCEEDED
-            best = min(best, perf_counter() - began)
+            best = min(best, process_time() - began)
         return best / size
 
     small, large = seconds_a_node(500), seconds_a_node(5_000)

@@ -284,7 +284,7 @@ def test_an_undoing_that_waits_for_a_person_cannot_be_cancelled() -> None:
     decision = story.cancel()
 
     assert decision.outcome is Outcome.REFUSED
-    assert decision.reason == "could not undo a: retry or skip"
+    assert decision.reason == "it is being undone: retry or skip the steps that failed"
     assert story.run.state is RunState.PAUSED
 
 

@@ -77,7 +77,9 @@ parameters = one_of_fields(
     workflow=texts,
     active=texts,
 )
-segments = st.sampled_from(["runs", "workflows", "artifacts", "events", "nodes", "logs", "versions", "greet"])
+segments = st.sampled_from(
+    ["runs", "workflows", "schedules", "artifacts", "events", "nodes", "logs", "versions", "greet"]
+)
 paths = st.lists(segments | texts.map(lambda text: quote(text, safe="")), min_size=1, max_size=5)
 methods = st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"])
 lines = GREET.splitlines()
@@ -105,7 +107,15 @@ async def test_no_bytes_break_the_start_of_a_run(greet: httpx.AsyncClient) -> No
 
 async def test_no_query_breaks_a_read(greet: httpx.AsyncClient) -> None:
     run = f"/runs/{(await greet.post('/runs', json=START)).json()['id']}"
-    readers = ("/runs", run, f"{run}/events", f"{run}/nodes/hello/logs", "/workflows", "/statistics")
+    readers = (
+        "/runs",
+        run,
+        f"{run}/events",
+        f"{run}/nodes/hello/logs",
+        "/workflows",
+        "/schedules",
+        "/statistics",
+    )
 
     async def send(parameter: tuple[str, str]) -> None:
         query = f"{parameter[0]}={quote(parameter[1], safe='')}"

@@ -61,6 +61,19 @@ def draw(random: Random) -> Faults:
     )
 
 
+def stormy(random: Random) -> Faults:
+    """Much fails, and people meddle all the time."""
+    return draw(random)._replace(
+        attempt_fails=random.choice([0.0, 0.1, 0.4]),
+        undo_fails=random.choice([0.0, 0.4, 0.8]),
+        permanently=random.choice([0.0, 0.5]),
+        cancel=random.choice([0.0, 1.0]),
+        retry=random.choice([0.0, 1.0]),
+        compensate=random.choice([0.0, 0.5, 1.0]),
+        meddling=random.choice([0, 10, 40]),
+    )
+
+
 def none() -> Faults:
     """A world in which nothing goes wrong."""
     return Faults(

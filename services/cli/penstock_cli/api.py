@@ -14,6 +14,7 @@ from penstock_cli.errors import Refused, Unreachable
 
 URL_DEFAULT = "http://127.0.0.1:9002"
 TIMEOUT_S = 30.0
+PRUNE_S_MAX = 600.0  # looking for what is named reads every run
 WAIT_S_MAX = 60.0  # what the server allows one long poll
 CHUNK_BYTES = 256 * 1024
 
@@ -42,6 +43,19 @@ class Api:
         tail = f"/versions/{version}" if version else ""
         return self._get(f"/workflows/{_segment(name)}{tail}")
 
+    def workflows(self, filters: Mapping[str, Json]) -> Document:
+        return self._get("/workflows", params=_given(filters))
+
+    def versions(self, name: str, filters: Mapping[str, Json]) -> Document:
+        return self._get(f"/workflows/{_segment(name)}/versions", params=_given(filters))
+
+    def diff(self, name: str, before: int | None, after: int | None) -> Document:
+        return self._get(f"/workflows/{_segment(name)}/diff", params=_given({"from": before, "to": after}))
+
+    def switch_workflow(self, name: str, *, active: bool) -> Document:
+        verb = "activate" if active else "deactivate"
+        return self._document("POST", f"/workflows/{_segment(name)}/{verb}", json={})
+
     def start_run(self, body: Document) -> Document:
         return self._document("POST", "/runs", json=body)
 
@@ -53,7 +67,7 @@ class Api:
         return self._get(f"/runs/{_segment(run)}", params=asked, timeout=TIMEOUT_S + wait_s)
 
     def runs(self, filters: Mapping[str, Json]) -> Document:
-        return self._get("/runs", params={key: value for key, value in filters.items() if value is not None})
+        return self._get("/runs", params=_given(filters))
 
     def events(self, run: str, *, after: int = 0, wait_s: float = 0) -> Document:
         asked: Document = {"after": after}
@@ -79,11 +93,54 @@ class Api:
     def retry(self, run: str) -> Document:
         return self._document("POST", f"/runs/{_segment(run)}/retry", json={})
 
+    def send_event(self, event: Document) -> Document:
+        """How many are new, and how many were sent before."""
+        headers = {"content-type": "application/cloudevents+json"}
+        return self._document("POST", "/events", json=event, headers=headers)
+
+    def inbound_events(self, filters: Mapping[str, Json]) -> Document:
+        return self._get(
+            "/events", params={key: value for key, value in filters.items() if value is not None}
+        )
+
+    def schedules(self, filters: Mapping[str, Json]) -> Document:
+        asked = {key: value for key, value in filters.items() if value is not None}
+        return self._get("/schedules", params=asked)
+
+    def schedule(self, workflow: str, name: str) -> Document:
+        return self._get(_schedule(workflow, name))
+
+    def steer_schedule(self, workflow: str, name: str, verb: str) -> Document:
+        """`pause` and `resume` give the schedule, `run` the run that was started."""
+        return self._document("POST", f"{_schedule(workflow, name)}/{verb}", json={})
+
     def agents(self) -> Document:
         return self._get("/agents")
 
-    def statistics(self) -> Document:
-        return self._get("/statistics")
+    def breakers(self, *, state: str | None) -> Document:
+        return self._get("/breakers", params={"state": state} if state else None)
+
+    def breaker(self, key: str) -> Document:
+        return self._get(f"/breakers/{_segment(key)}")
+
+    def change_breaker(self, key: str, verb: str, body: Document) -> Document:
+        """`verb`: open, close, reset, or policy."""
+        method = "PUT" if verb == "policy" else "POST"
+        return self._document(method, f"/breakers/{_segment(key)}/{verb}", json=body)
+
+    def statistics(self, *, workflow: str | None = None) -> Document:
+        return self._get("/statistics", params={"workflow": workflow} if workflow else None)
+
+    def retention(self) -> Document:
+        return self._get("/retention")
+
+    def set_retention(self, duration: str) -> Document:
+        return self._document("PUT", "/retention", json={"retention": duration})
+
+    def prune(self, *, older_than: str | None, dry_run: bool) -> Document:
+        """One order; with `more` in the answer it has to be given again."""
+        body = {"dry_run": dry_run, **({"older_than": older_than} if older_than else {})}
+        return self._document("POST", "/prune", json=body, timeout=PRUNE_S_MAX)
 
     def upload(self, file: IO[bytes], *, size_bytes: int) -> str:
         """Store the bytes; returns their SHA-256. Neither side holds them in memory."""
@@ -129,6 +186,10 @@ class Api:
             raise Unreachable(self.url, str(error) or type(error).__name__) from error
 
 
+def _given(filters: Mapping[str, Json]) -> Document:
+    return {key: value for key, value in filters.items() if value is not None}
+
+
 def _accepted(answer: httpx.Response) -> httpx.Response:
     """`answer`, unless it is a refusal."""
     if not answer.is_error:
@@ -142,6 +203,10 @@ def _accepted(answer: httpx.Response) -> httpx.Response:
             "title": f"the answer was {answer.status_code} {answer.reason_phrase}: {answer.text[:200]}"
         }
     raise Refused({"status": answer.status_code, **problem})
+
+
+def _schedule(workflow: str, name: str) -> str:
+    return f"/schedules/{_segment(workflow)}/{_segment(name)}"
 
 
 def _segment(name: str) -> str:

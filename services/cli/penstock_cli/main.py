@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from penstock_cli.commands import definitions, demo, doctor, overview, run, runs, up
+from penstock_cli.commands import (
+    breakers,
+    definitions,
+    demo,
+    doctor,
+    events,
+    keeping,
+    overview,
+    run,
+    runs,
+    schedules,
+    up,
+    workflows,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,7 +29,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for group in (up, demo, definitions, run, runs, overview, doctor):
+for group in (
+    up,
+    demo,
+    definitions,
+    workflows,
+    run,
+    runs,
+    schedules,
+    events,
+    breakers,
+    overview,
+    keeping,
+    doctor,
+):
     group.register(app)
 
 

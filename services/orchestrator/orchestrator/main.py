@@ -13,23 +13,31 @@ import uvicorn
 import uvloop
 
 from orchestrator.bus.control import ControlDoor
+from orchestrator.bus.inbox import InboxDoor
 from orchestrator.bus.logs import LogsDoor
 from orchestrator.bus.requests import Requests
 from orchestrator.bus.results import ResultsDoor
 from orchestrator.bus.rpc import RpcDoor
-from orchestrator.clock import run_clock
+from orchestrator.clock import FORGET_EVERY_S, RETENTION_EVERY_S, run_clock
 from orchestrator.engine.engine import RunEngine
+from orchestrator.engine.inbox import Inbox
+from orchestrator.engine.matching import Looks, Matching
 from orchestrator.engine.registry import RunnerRegistry
 from orchestrator.engine.relay import Relay
+from orchestrator.engine.retention import Retention
+from orchestrator.engine.schedule_control import ScheduleControl
+from orchestrator.engine.schedules import ScheduleSweep
 from orchestrator.engine.sweep import Sweep
+from orchestrator.engine.ticks import TickRuns
 from orchestrator.http.app import HttpSettings, create_app
 from orchestrator.listening import listen
 from orchestrator.readiness import Readiness
 from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactFolder
-from orchestrator.store.composed import open_database
+from orchestrator.store.composed import Database, open_database
 from orchestrator.store.database import open_pool
 from orchestrator.store.migrate import migrate
+from orchestrator.store.read_inbound import InboundReads
 from orchestrator.store.reads import Reads
 from orchestrator.store.registry import WorkflowRegistry
 from penstock.bus.connection import Bus, connect
@@ -58,6 +66,9 @@ class Parts:
     engine: RunEngine
     relay: Relay
     sweep: Sweep
+    retention: Retention
+    schedules: ScheduleSweep
+    inbox: Inbox
     requests: Requests
     control: ControlDoor
     registry: RunnerRegistry
@@ -77,13 +88,15 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
     async with AsyncExitStack() as stack:
         parts = await compose(settings, stack)
         engine = asyncio.create_task(parts.engine.run())
+        inbox = asyncio.create_task(parts.inbox.run())
         doors = await _open_doors(parts, settings, listener)
         calm_garbage_collection()
         stop = asyncio.create_task(until_told_to_stop())
         log.info("orchestrator.started", host=settings.http_host, port=listener.getsockname()[1])
-        ended, _ = await asyncio.wait([engine, stop, *doors], return_when=asyncio.FIRST_COMPLETED)
+        ended, _ = await asyncio.wait([engine, inbox, stop, *doors], return_when=asyncio.FIRST_COMPLETED)
         log.info("orchestrator.stopping")
         await _close_doors(parts, doors)
+        await end(inbox)  # what it has kept and not offered, another's sweep offers
         await _drain(parts, engine)
         for task in ended - {stop}:
             task.result()  # a loop that ended by itself ended by an error
@@ -111,26 +124,53 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     relay = Relay(bus, publisher, pool)
     expressions = Expressions()
     stack.callback(expressions.close)
-    engine = RunEngine(pool, relay, expressions.evaluate, lease=timedelta(seconds=settings.lease_s))
-    registry = RunnerRegistry(pool)
-    sweep = Sweep(pool, engine, relay, lease_s=settings.lease_s, bus_is_up=lambda: bus.is_connected)
-    server = _http_server(settings, stack, engine, Readiness(bus, pool))
-    requests = Requests(bus, registry)
-    control = ControlDoor(bus, requests, registry)
-    return Parts(bus, engine, relay, sweep, requests, control, registry, server)
-
-
-def _http_server(
-    settings: Settings, stack: AsyncExitStack, engine: RunEngine, readiness: Readiness
-) -> uvicorn.Server:
     database = open_database(settings.database_url)
     stack.push_async_callback(database.dispose)
     workflows = WorkflowRegistry(database)
+    engine = RunEngine(
+        pool,
+        relay,
+        expressions.evaluate,
+        lease=timedelta(seconds=settings.lease_s),
+        find_events=Looks(pool),
+        check_input=workflows.check_input,
+    )
+    registry = RunnerRegistry(pool)
+    sweep = Sweep(pool, engine, relay, lease_s=settings.lease_s, bus_is_up=lambda: bus.is_connected)
+    artifacts = ArtifactFolder(settings.artifacts_folder, database)
+    retention = Retention(pool, artifacts, default=timedelta(days=settings.retention_days))
+    await retention.make_room()
+    ticks = TickRuns(pool, engine, workflows, expressions.evaluate)
+    schedules = ScheduleControl(database, pool, workflows, ticks)
+    inbox = Inbox(pool, Matching(pool, engine.handle))
+    readiness = Readiness(bus, pool)
+    server = _http_server(database, workflows, engine, schedules, inbox, artifacts, retention, readiness)
+    requests = Requests(bus, registry)
+    control = ControlDoor(bus, requests, registry)
+    firing = ScheduleSweep(pool, engine, ticks)
+    return Parts(bus, engine, relay, sweep, retention, firing, inbox, requests, control, registry, server)
+
+
+def _http_server(
+    database: Database,
+    workflows: WorkflowRegistry,
+    engine: RunEngine,
+    schedules: ScheduleControl,
+    inbox: Inbox,
+    artifacts: ArtifactFolder,
+    retention: Retention,
+    readiness: Readiness,
+) -> uvicorn.Server:
     app = create_app(
         engine=engine,
         queries=Reads(database, workflows),
         registry=workflows,
-        artifacts=ArtifactFolder(settings.artifacts_folder, database),
+        schedules=schedules,
+        artifacts=artifacts,
+        keeping=retention,
+        breakers=engine.breakers,
+        inbox=inbox,
+        inbound=InboundReads(database),
         readiness=readiness,
         settings=HttpSettings(),
     )
@@ -153,12 +193,17 @@ async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket)
     results = ResultsDoor(parts.bus, parts.engine, parts.registry)
     logs = LogsDoor(parts.bus, parts.registry)
     await results.declare()
+    inbox = InboxDoor(parts.bus, parts.inbox, parts.registry)
     await logs.declare()
+    await inbox.declare()
     await RpcDoor(parts.requests, parts.engine).open()
     await parts.control.open()
-    clock = run_clock(parts.sweep, every_s=settings.sweep_every_s)
+    sweeps = (parts.sweep, parts.schedules, parts.inbox.repeat)
+    clocks = [run_clock(sweep, every_s=settings.sweep_every_s) for sweep in sweeps]
+    clocks.append(run_clock(parts.inbox.forget, every_s=FORGET_EVERY_S))
+    clocks.append(run_clock(parts.retention, every_s=RETENTION_EVERY_S))
     http = parts.server.serve(sockets=[listener])
-    return [asyncio.create_task(door) for door in (results.run(), logs.run(), clock, http)]
+    return [asyncio.create_task(door) for door in (results.run(), logs.run(), inbox.run(), *clocks, http)]
 
 
 async def _close_doors(parts: Parts, doors: list[asyncio.Task[None]]) -> None:

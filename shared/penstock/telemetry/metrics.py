@@ -16,15 +16,21 @@ ENGINE_REFUSED = Counter("penstock_engine_refused_batches_total", "Batches that 
 ENGINE_RUNS_CACHED = Gauge("penstock_engine_cached_runs", "Runs held in memory")
 RUNS_STARTED = Counter("penstock_runs_started_total", "Runs accepted", ["workflow"])
 RUNS_ENDED = Counter("penstock_runs_ended_total", "Runs that ended", ["workflow", "outcome"])
+BREAKER_CHANGES = Counter("penstock_breaker_changes_total", "Breakers that opened, closed …", ["state"])
+BREAKER_REFUSALS = Counter("penstock_breaker_refusals_total", "Claims that had to wait for a breaker")
 
 # The relay and the bus
 RELAY_MESSAGES = Counter("penstock_relay_messages_total", "Messages that the bus acknowledged")
 RELAY_REPEATED = Counter("penstock_relay_repeated_runs_total", "Runs whose events had to be published again")
 DEAD_LETTERS = Counter("penstock_dead_letters_total", "Messages that nothing could be done with", ["reason"])
+INBOX_EVENTS = Counter("penstock_inbox_events_total", "Events from other systems", ["outcome"])
 
 # The clock
 SWEEP_SECONDS = Histogram("penstock_sweep_seconds", "Time of one sweep", buckets=_FAST)
 SWEEP_REPAIRED = Counter("penstock_sweep_repairs_total", "What sweeps found due", ["what"])
+SCHEDULE_TICKS = Counter(
+    "penstock_schedule_ticks_total", "Ticks of schedules, by what became of them", ["outcome"]
+)
 
 # The agent runner
 RUNNER_SLOTS = Gauge("penstock_runner_slots", "Attempts that this runner can run at once")

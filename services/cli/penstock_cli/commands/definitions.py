@@ -1,5 +1,8 @@
 """`penstock validate|graph|schema`, which need no server, and `penstock apply`."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,9 +16,9 @@ from penstock.definition.schema import agent_schema, workflow_schema
 from penstock_cli import drawing
 from penstock_cli.api import Api
 from penstock_cli.drawing import GraphFormat
-from penstock_cli.errors import CommandError
 from penstock_cli.output import Format, Output, command, data, print_json, say
-from penstock_cli.saving import problem_line, read_file, save_file
+from penstock_cli.saving import invalid_file, is_file, problem_line, read_file, save_file
+from penstock_cli.upcoming import show_upcoming, upcoming
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="YAML or JSON; - is standard input.")]
 
@@ -23,6 +26,19 @@ Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="YAML or JS
 class Schema(StrEnum):
     WORKFLOW = "workflow"
     AGENT = "agent"
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A file, what is wrong with it, and when its schedules would tick."""
+
+    path: Path
+    problems: list[Problem]
+    schedules: Sequence[dict[str, Any]] = ()
+
+    @property
+    def is_valid(self) -> bool:
+        return all(problem.severity != "error" for problem in self.problems)
 
 
 def register(app: typer.Typer) -> None:
@@ -33,16 +49,21 @@ def register(app: typer.Typer) -> None:
 
 
 def validate(files: Files, output: Output = Format.TEXT) -> None:
-    """Check workflow files; exit 1 if one has an error. Needs no server."""
-    found = [(path, check(read_file(path))) for path in files]
+    """Check workflow files; exit 1 if one has an error. Needs no server.
+
+    Of a valid one with schedules, the next ten times of each are printed.
+    """
+    found = [_check(path) for path in files]
     if output is Format.JSON:
-        print_json([_verdict(path, problems) for path, problems in found])
-    for path, problems in found:
-        for problem in problems:
-            say(problem_line(path, _document(problem)))
-        if _is_valid(problems):
-            say(f"{path}: valid")
-    if not all(_is_valid(problems) for _, problems in found):
+        print_json([_verdict(each) for each in found])
+    for each in found:
+        for problem in each.problems:
+            say(problem_line(each.path, _document(problem)))
+        if each.is_valid:
+            say(f"{each.path}: valid")
+        if output is Format.TEXT:
+            show_upcoming(each.schedules)
+    if not all(each.is_valid for each in found):
         raise typer.Exit(1)
 
 
@@ -84,26 +105,29 @@ def schema(
 
 
 def _definition(name: str) -> WorkflowDefinition:
-    path = Path(name)
-    if name == "-" or path.suffix in (".yaml", ".yml", ".json") or path.exists():
+    if is_file(name):
         try:
-            return load(read_file(path)).definition
+            return load(read_file(Path(name))).definition
         except InvalidInput as error:
-            lines = [problem_line(path, _document(problem)) for problem in error.problems] or [str(error)]
-            raise CommandError("\n".join([f"{path} is not a valid workflow", *lines])) from error
+            raise invalid_file(Path(name), error) from error
     return from_document(Api().workflow(name)["definition"])
 
 
-def _verdict(path: Path, problems: list[Problem]) -> dict[str, Any]:
+def _check(path: Path) -> _Checked:
+    text = read_file(path)
+    checked = _Checked(path, check(text))
+    if not checked.is_valid:
+        return checked
+    return replace(checked, schedules=upcoming(load(text).definition, after=datetime.now(UTC)))
+
+
+def _verdict(checked: _Checked) -> dict[str, Any]:
     return {
-        "file": str(path),
-        "valid": _is_valid(problems),
-        "problems": [_document(problem) for problem in problems],
+        "file": str(checked.path),
+        "valid": checked.is_valid,
+        "problems": [_document(problem) for problem in checked.problems],
+        "schedules": checked.schedules,
     }
-
-
-def _is_valid(problems: list[Problem]) -> bool:
-    return all(problem.severity != "error" for problem in problems)
 
 
 def _document(problem: Problem) -> dict[str, Any]:

@@ -27,8 +27,9 @@ def why_refused(run: Run, event: RunEvent) -> str | None:
             return None if allowed else "it is for runners of another pool"
         case Answered():
             return _why_no_answer(run, event)
-        case ResumeRequested() | CancelRequested():
-            # Half undone, a run can neither go on nor end as cancelled: only retry and skip lead out of it.
+        case CancelRequested():
+            return "it is being undone: retry or skip the steps that failed" if is_parked(run) else None
+        case ResumeRequested():
             return f"{run.pause.reason}" if run.pause and is_parked(run) else None
         case RetryRequested():
             return _why_no_retry(run)

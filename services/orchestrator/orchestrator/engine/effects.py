@@ -6,7 +6,7 @@ and whoever does it finds what was done before. The answer goes back into the co
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol, assert_never
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from orchestrator.domain.decision import (
     GrantSlots,
     KeepOutput,
     LookBack,
+    Outcome,
     PublishReady,
     StartChild,
     StopAttempt,
@@ -44,9 +45,10 @@ from orchestrator.engine.slots import Slots
 from orchestrator.store.cache import cached_output, keep_output
 from orchestrator.store.heads import EndedRun, ended_run
 from orchestrator.store.slots import SlotKey
-from penstock.contracts.errors import LimitExceeded, PenstockError, Unavailable
+from penstock.contracts.errors import Conflict, LimitExceeded, PenstockError, Unavailable
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.limits import SUB_WORKFLOW_DEPTH_MAX
+from penstock.contracts.value import replace
 from penstock.contracts.workflow import Json
 from penstock.service import end
 
@@ -55,13 +57,24 @@ WORKERS = 16  # effects wait for the database most of the time
 
 log = structlog.get_logger(__name__)
 
-FindEvents = Callable[[str, str, float], Awaitable[Sequence[dict[str, Json]]]]
-"""(project, type, look_back_s) → the events from outside that came since, the oldest first."""
+FindEvents = Callable[[UUID, LookBack], AsyncIterator[Sequence[dict[str, Json]]]]
+"""Of a run: lists of the events from outside that came since, the oldest first."""
 
 
-async def no_events(project: str, type: str, look_back_s: float) -> Sequence[dict[str, Json]]:
+async def no_events(run_id: UUID, order: LookBack) -> AsyncIterator[Sequence[dict[str, Json]]]:
     """Where nothing takes events from outside."""
-    return ()
+    nothing: tuple[Sequence[dict[str, Json]], ...] = ()
+    for events in nothing:
+        yield events
+
+
+CheckInput = Callable[[StartRun], Awaitable[bytes]]
+"""The input of a run that is to be started, with defaults filled in. Raises InvalidInput, NotFound."""
+
+
+async def any_input(request: StartRun) -> bytes:
+    """Where nothing knows the schemas of workflows."""
+    return request.input
 
 
 class Engine(Protocol):
@@ -75,8 +88,17 @@ class Engine(Protocol):
 class Effects:
     """Does what was ordered, in no particular order. `run` must be running."""
 
-    def __init__(self, pool: asyncpg.Pool, engine: Engine, slots: Slots, find_events: FindEvents) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        engine: Engine,
+        slots: Slots,
+        *,
+        find_events: FindEvents,
+        check_input: CheckInput,
+    ) -> None:
         self._pool = pool
+        self._check_input = check_input
         self._slots = slots
         self._engine = engine
         self._find_events = find_events
@@ -99,6 +121,10 @@ class Effects:
         finally:
             await end(*workers)
 
+    async def idle(self) -> None:
+        """Wait until all that was ordered has been tried."""
+        await self._queue.join()
+
     async def _work(self) -> None:
         while True:
             run, effect = await self._queue.get()
@@ -116,6 +142,8 @@ class Effects:
                 )
             except Exception:
                 log.exception("effects.failed", effect=type(effect).__name__, run=str(run.id))
+            finally:
+                self._queue.task_done()
 
     async def _do(self, run: Run, effect: Effect) -> None:
         match effect:
@@ -149,7 +177,9 @@ class Effects:
     async def _start_child(self, run: Run, order: StartChild) -> None:
         parent = Parent(run.id, order.node, order.attempt, depth=1 + (run.parent.depth if run.parent else 0))
         try:
-            started = await self._engine.start(_request(run, order, parent))
+            request = _request(run, order, parent)
+            request = replace(request, input=await self._check_input(request))
+            started = await self._engine.start(request)
         except Unavailable:
             raise
         except PenstockError as error:
@@ -184,11 +214,15 @@ class Effects:
             await self._tell(run.id, ChildEnded(order.node, attempt, order.run, RunState.COMPENSATED))
 
     async def _look_back(self, run: Run, order: LookBack) -> None:
-        for event in await self._find_events(run.project, order.type, order.look_back_s):
-            await self._tell(run.id, EventArrived(order.node, order.attempt, event))
+        async for events in self._find_events(run.id, order):
+            shown = [(run.id, EventArrived(order.node, order.attempt, event)) for event in events]
+            if Outcome.APPLIED in await self._engine.handle(shown):
+                return
 
 
 def _request(run: Run, order: StartChild, parent: Parent) -> StartRun:
+    if order.version == 0:
+        raise Conflict("it did not exist, or was inactive, when this run was started")
     if parent.depth > SUB_WORKFLOW_DEPTH_MAX:
         message = f"sub-workflows are nested {parent.depth} deep, the limit is {SUB_WORKFLOW_DEPTH_MAX}"
         raise LimitExceeded.at(f"nodes.{order.node}.workflow", message)

@@ -1,6 +1,7 @@
 """The engine: the one opener of transactions that change runs. Doors ask, it batches, decides, commits and relays."""
 
 import asyncio
+import random
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
@@ -11,10 +12,13 @@ from orchestrator.domain.decision import Outcome
 from orchestrator.domain.events import CancelRequested, RetryRequested, RunEvent
 from orchestrator.domain.fork import plan_fork
 from orchestrator.domain.run import RUN_ENDED
-from orchestrator.engine.apply import Answer, Apply, Item
+from orchestrator.engine.admission import Admission, Item
+from orchestrator.engine.apply import Answer, Apply
 from orchestrator.engine.batch import Batcher
+from orchestrator.engine.breaker_gate import BreakerGate
+from orchestrator.engine.breakers import BreakerControl
 from orchestrator.engine.committed import Committed
-from orchestrator.engine.effects import Effects, FindEvents, no_events
+from orchestrator.engine.effects import CheckInput, Effects, FindEvents, any_input, no_events
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.port import ForkPoint, ForkPreview, Started, StartRun
 from orchestrator.engine.relay import Relay
@@ -43,6 +47,7 @@ class RunEngine:
         *,
         lease: timedelta,
         find_events: FindEvents = no_events,
+        check_input: CheckInput = any_input,
     ) -> None:
         self.lease = lease
         self._pool = pool
@@ -50,9 +55,13 @@ class RunEngine:
         self._plans = plans = Plans(pool)
         self.runs = Runs(pool, plans)
         self._watch = Watch(self._look)
+        self.breakers = BreakerControl(pool)
+        admission = Admission(pool, [BreakerGate(pool, spread=random.random)])
         self.slots = Slots(pool, self.handle, plans.plan_of)
-        self.effects = Effects(pool, self, self.slots, find_events)
-        apply = Apply(pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease)
+        self.effects = Effects(pool, self, self.slots, find_events=find_events, check_input=check_input)
+        apply = Apply(
+            pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease, admission=admission
+        )
         starts = Starts(pool, plans, self.runs, evaluate, self._on_commit)
         self._events: Batcher[Item, Answer] = Batcher(apply, items_max=EVENTS_PER_BATCH_MAX)
         self._starts: Batcher[StartRun, Started] = Batcher(starts, items_max=STARTS_PER_BATCH_MAX)

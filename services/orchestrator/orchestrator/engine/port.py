@@ -1,6 +1,7 @@
 """What the doors may ask of the engine: protocols and their messages. Composition roots choose who answers.
 
-`Engine` decides and commits · `Queries` reads · `Registry` keeps workflows · `Artifacts` keeps files.
+`Engine` decides and commits · `Queries` reads · `Registry` keeps workflows · `Schedules` keeps what starts them
+· `Artifacts` keeps files.
 """
 
 from collections.abc import AsyncIterator
@@ -13,6 +14,9 @@ from orchestrator.domain.explain import Explanation
 from orchestrator.domain.fork import ForkPlan
 from orchestrator.domain.run import PRIORITY_DEFAULT as PRIORITY_DEFAULT
 from orchestrator.domain.run import Parent
+from orchestrator.engine.breaker_port import BreakerQueries
+from orchestrator.engine.schedule_views import ScheduleSummary, ScheduleView, Upcoming
+from orchestrator.engine.versions import Versions
 from orchestrator.engine.views import (
     AgentsView,
     EventPage,
@@ -114,12 +118,13 @@ class Engine(Protocol):
 
 
 class RunFilter(Value, frozen=True, kw_only=True):
-    """Which runs to list. `labels` must all match; `after_time` is exclusive."""
+    """Which runs to list. `labels` must all match; `after_time` is exclusive; `active`: have not ended, or have."""
 
     workflow: str | None = None
     states: tuple[str, ...] = ()
     labels: dict[str, str] = {}
     after_time: datetime | None = None
+    active: bool | None = None
 
 
 class RunHead(Value, frozen=True):
@@ -132,7 +137,7 @@ class RunHead(Value, frozen=True):
     workflow_version: int
 
 
-class Queries(Protocol):
+class Queries(BreakerQueries, Protocol):
     """Reads for people. Every `run_id` is looked up within its project; unknown ones raise NotFound."""
 
     async def head(self, project: str, run_id: UUID) -> RunHead: ...
@@ -197,7 +202,7 @@ class Saved(Value, frozen=True):
     created: bool  # False: unchanged, no new version
 
 
-class Registry(Protocol):
+class Registry(Versions, Protocol):
     """The workflows of every project."""
 
     async def save(self, project: str, text: bytes) -> Saved:
@@ -228,6 +233,32 @@ class Registry(Protocol):
         ...
 
     async def set_active(self, project: str, name: str, active: bool) -> WorkflowView: ...
+
+
+class Schedules(Protocol):
+    """The schedules of the latest versions. Unknown ones raise NotFound with the nearest name."""
+
+    async def list(
+        self, project: str, *, workflow: str | None, limit: int, cursor: str | None
+    ) -> Page[ScheduleSummary]:
+        """By workflow and name."""
+        ...
+
+    async def view(self, project: str, workflow: str, name: str) -> ScheduleView: ...
+
+    async def set_paused(
+        self, project: str, workflow: str, name: str, *, paused: bool, by: str
+    ) -> ScheduleView:
+        """What came due while it was paused is not made up for."""
+        ...
+
+    async def run_now(self, project: str, workflow: str, name: str, *, by: str) -> UUID:
+        """A run out of turn, whatever runs already. Raises InvalidInput (the schedule's), Conflict (not active)."""
+        ...
+
+    async def upcoming(self, text: bytes) -> tuple[Upcoming, ...]:
+        """When the schedules of a valid definition would tick, if it were saved now."""
+        ...
 
 
 class StoredArtifact(Value, frozen=True):

@@ -7,14 +7,16 @@ from uuid import UUID
 import msgspec
 
 from orchestrator.domain.detail import Detail, EventAwaited
+from orchestrator.domain.node import NODE_DONE
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.rebuild import rebuild
+from orchestrator.domain.rebuild import catch_up, rebuild
 from orchestrator.domain.run import Node, NodeState, Parent, Pause, Run, RunState, Undo
 from orchestrator.domain.unit import node_of
 from orchestrator.engine.committed import NumberedFact
 from orchestrator.store.load import NodeRow, RunRow
 from orchestrator.store.save import EventWrite, NodeWrite, RunWrite, deadline_of
 from penstock.contracts.failure import Failure
+from penstock.contracts.inbound import topic_of
 from penstock.contracts.value import Value
 from penstock.contracts.wire import decode, encode
 
@@ -95,7 +97,9 @@ def _node_write(run: Run, name: str, node: Node, before: Node | None, lease: tim
 def _topic(run: Run, node: Node) -> str | None:
     """Under which events from outside find the unit."""
     waits = node.state is NodeState.SUSPENDED and isinstance(node.detail, EventAwaited)
-    return f"{run.project}/{node.detail.type}" if waits and isinstance(node.detail, EventAwaited) else None
+    return (
+        topic_of(run.project, node.detail.type) if waits and isinstance(node.detail, EventAwaited) else None
+    )
 
 
 def event_writes(run: UUID, facts: Iterable[NumberedFact]) -> list[EventWrite]:
@@ -104,8 +108,18 @@ def event_writes(run: UUID, facts: Iterable[NumberedFact]) -> list[EventWrite]:
 
 def stored_run(plan: Plan, row: RunRow, nodes: Iterable[NodeRow]) -> Run:
     """The run that these rows hold."""
+    return rebuild(_stored_run(plan, row), {node.name: _stored_node(node) for node in nodes})
+
+
+def caught_up_run(known: Run, row: RunRow, changed: Iterable[NodeRow]) -> Run:
+    """The run that these rows hold, of whose units only those are given that changed since `known`."""
+    return catch_up(_stored_run(known.plan, row), known, {node.name: _stored_node(node) for node in changed})
+
+
+def _stored_run(plan: Plan, row: RunRow) -> Run:
+    """The run's own row; nodes and counters are still those of its beginning."""
     detail = _NO_DETAIL if row.detail is None else decode(row.detail.encode(), RunDetail)
-    run = Run(
+    return Run(
         id=row.id,
         project=row.project,
         plan=plan,
@@ -130,10 +144,10 @@ def stored_run(plan: Plan, row: RunRow, nodes: Iterable[NodeRow]) -> Run:
         source=row.source_run,
         concurrency_key=row.concurrency_key,
     )
-    return rebuild(run, {node.name: _stored_node(node) for node in nodes})
 
 
 def _stored_node(row: NodeRow) -> Node:
+    done = row.state in NODE_DONE
     return Node(
         state=NodeState(row.state),
         attempt=row.attempt,
@@ -148,7 +162,7 @@ def _stored_node(row: NodeRow) -> Node:
         previous=_bytes(row.previous),
         failure=_stored_failure(row.failure),
         detail=None if row.detail is None else _details.decode(row.detail),
-        completed=row.completed_version,
+        completed=row.completed_version or (0 if done else None),  # the former version wrote no place
     )
 
 

@@ -13,6 +13,7 @@ from penstock.contracts.agent import Reuse
 from penstock.contracts.errors import Problem
 from penstock.contracts.failure import Failure
 from penstock.contracts.workflow import Json
+from penstock.definition.diff import Change
 
 T = TypeVar("T")
 
@@ -41,6 +42,29 @@ class WorkflowView(WorkflowSummary, frozen=True, kw_only=True):
 
     definition: msgspec.Raw
     warnings: tuple[Problem, ...] = ()
+
+
+class VersionSummary(msgspec.Struct, frozen=True):
+    """One of a workflow's versions. `latest`: what a run is started with that names none; `active` is the
+    workflow's. `runs_open` counts runs of this version that have not ended."""
+
+    version: int
+    latest: bool
+    active: bool
+    description: str
+    digest: str
+    created_at: datetime
+    runs_open: int
+
+
+class WorkflowDiff(msgspec.Struct, frozen=True):
+    """What differs between two versions. `nodes` are those whose own definition does, also new and gone ones."""
+
+    name: str
+    from_: int = msgspec.field(name="from")
+    to: int
+    changes: tuple[Change, ...]
+    nodes: tuple[str, ...]
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -221,14 +245,21 @@ class Seconds(msgspec.Struct, frozen=True):
 
 
 class RunStatistics(msgspec.Struct, frozen=True):
-    """`success_rate` is succeeded of all ended, between 0 and 1; None before the first end."""
+    """`active` have not ended; `states` counts all by their state, without those that none is in.
+
+    `success_rate` and `compensation_rate` are shares of all that have ended, between 0 and 1; None before the
+    first end.
+    """
 
     total: int
     active: int
     succeeded: int
     failed: int
     cancelled: int
+    compensated: int
+    states: dict[str, int]
     success_rate: float | None
+    compensation_rate: float | None
     seconds: Seconds
 
 
@@ -237,17 +268,32 @@ class WorkflowStatistics(RunStatistics, frozen=True, kw_only=True):
 
 
 class NodeStatistics(msgspec.Struct, frozen=True):
-    """`runs` counts runs in which the node was started; `retries` attempts beyond the first."""
+    """`runs` counts runs in which the node was started; `retries` attempts beyond the first.
+
+    Attempts and retries are also those of its items and of its undoing; `compensations` succeeded and were
+    undone, or are being undone. `seconds` is of one success from its last start to its end.
+    """
 
     workflow: str
     node: str
     runs: int
+    attempts: int
     retries: int
     failures: int
+    compensations: int
     seconds: Seconds
+
+
+class TrippedBreaker(msgspec.Struct, frozen=True):
+    """A breaker that is not closed. `open_until` is when a probe may go; None while open: until a person closes it."""
+
+    key: str
+    state: str
+    open_until: datetime | None
 
 
 class Statistics(msgspec.Struct, frozen=True):
     runs: RunStatistics
     workflows: tuple[WorkflowStatistics, ...]
     nodes: tuple[NodeStatistics, ...]
+    breakers: tuple[TrippedBreaker, ...] = ()

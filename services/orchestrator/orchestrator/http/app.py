@@ -9,16 +9,24 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from orchestrator.engine.port import Artifacts, Engine, Queries, Readiness, Registry
+from orchestrator.engine.breaker_port import Breakers
+from orchestrator.engine.keeping import Keeping
+from orchestrator.engine.port import Artifacts, Engine, Queries, Readiness, Registry, Schedules
+from orchestrator.engine.port_inbox import InboundQueries, Inbox
 from orchestrator.http.artifacts import ArtifactDoor
+from orchestrator.http.breakers import BreakerDoor
 from orchestrator.http.endpoints import Doors, endpoints_of
+from orchestrator.http.inbox import InboxDoor
 from orchestrator.http.middleware import RequestScope, request_id_of
 from orchestrator.http.openapi import openapi_document
 from orchestrator.http.operations import OperationsDoor
 from orchestrator.http.problems import problem, problem_of
+from orchestrator.http.retention import RetentionDoor
 from orchestrator.http.runs import RunDoor
+from orchestrator.http.schedules import ScheduleDoor
 from orchestrator.http.starting import StartDoor
 from orchestrator.http.timeline import TimelineDoor
+from orchestrator.http.versions import VersionDoor
 from orchestrator.http.workflows import WorkflowDoor
 from penstock.contracts.errors import PenstockError
 from penstock.contracts.limits import ARTIFACT_BYTES_MAX
@@ -37,19 +45,29 @@ def create_app(
     engine: Engine,
     queries: Queries,
     registry: Registry,
+    schedules: Schedules,
     artifacts: Artifacts,
+    breakers: Breakers,
+    inbox: Inbox,
+    inbound: InboundQueries,
+    keeping: Keeping,
     readiness: Readiness,
     settings: HttpSettings,
 ) -> FastAPI:
     """The application; `readiness` answers every dependency with its state."""
     endpoints = endpoints_of(
         Doors(
-            workflows=WorkflowDoor(registry),
+            workflows=WorkflowDoor(registry, schedules),
+            versions=VersionDoor(registry),
             starting=StartDoor(engine, queries, registry),
             runs=RunDoor(engine, queries),
+            schedules=ScheduleDoor(schedules, queries),
             timeline=TimelineDoor(engine, queries),
             artifacts=ArtifactDoor(artifacts, bytes_max=settings.artifact_bytes_max),
+            inbox=InboxDoor(inbox, inbound),
             operations=OperationsDoor(queries, readiness),
+            breakers=BreakerDoor(breakers, queries),
+            retention=RetentionDoor(keeping),
         )
     )
     # No interactive pages: they would load scripts from other people's servers.

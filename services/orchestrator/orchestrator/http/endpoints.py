@@ -15,12 +15,17 @@ from orchestrator.engine.views import (
     WorkflowSummary,
     WorkflowView,
 )
-from orchestrator.http.artifacts import ArtifactDoor, ArtifactView
+from orchestrator.http.artifacts import ArtifactDoor, artifact_endpoints
+from orchestrator.http.breakers import BreakerDoor, breaker_endpoints
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
+from orchestrator.http.inbox import InboxDoor, inbox_endpoints
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
+from orchestrator.http.retention import RetentionDoor, retention_endpoints
 from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
+from orchestrator.http.schedules import ScheduleDoor, schedule_endpoints
 from orchestrator.http.starting import StartDoor, StartRunBody
 from orchestrator.http.timeline import EventsQuery, LogsQuery, TimelineDoor
+from orchestrator.http.versions import VersionDoor, version_endpoints
 from orchestrator.http.workflows import JSON, YAML, Validation, WorkflowDoor, WorkflowsQuery
 
 _DEFINITION_EXAMPLE = """\
@@ -48,19 +53,29 @@ class Doors:
     """Who answers."""
 
     workflows: WorkflowDoor
+    versions: VersionDoor
     starting: StartDoor
     runs: RunDoor
+    schedules: ScheduleDoor
     timeline: TimelineDoor
     artifacts: ArtifactDoor
+    inbox: InboxDoor
     operations: OperationsDoor
+    breakers: BreakerDoor
+    retention: RetentionDoor
 
 
 def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
     return (
         *_workflow_endpoints(doors.workflows),
+        *version_endpoints(doors.versions),
         *_run_endpoints(doors.starting, doors.runs),
         *_timeline_endpoints(doors.timeline),
-        *_artifact_endpoints(doors.artifacts),
+        *artifact_endpoints(doors.artifacts),
+        *breaker_endpoints(doors.breakers),
+        *schedule_endpoints(doors.schedules),
+        *inbox_endpoints(doors.inbox),
+        *retention_endpoints(doors.retention),
         *_operation_endpoints(doors.operations, doors.workflows),
     )
 
@@ -87,7 +102,7 @@ def _workflow_endpoints(door: WorkflowDoor) -> tuple[Endpoint, ...]:
             "validate_workflow",
             "Check a definition",
             {200: Answer("What was found", Validation)},
-            "Lists all problems at once, each with its line. Nothing is saved.",
+            "Lists all problems at once, each with its line, and when its schedules would tick. Nothing is saved.",
             body=_DEFINITION,
         ),
         Endpoint(
@@ -218,29 +233,6 @@ def _timeline_endpoints(door: TimelineDoor) -> tuple[Endpoint, ...]:
             "explain_run",
             "Why each unfinished node is not running",
             {200: Answer("A sentence for the run and for each unfinished node", Explanation)},
-        ),
-    )
-
-
-def _artifact_endpoints(door: ArtifactDoor) -> tuple[Endpoint, ...]:
-    return (
-        Endpoint(
-            "POST",
-            "/api/v1/artifacts",
-            door.put,
-            "put_artifact",
-            "Keep a file",
-            {201: Answer("It is kept under this name; again: nothing changes", ArtifactView)},
-            "The body is the file's bytes, streamed, at most 1 GiB. A directory is a tar archive.",
-            body=Body({"type": "string", "format": "binary"}, ("application/octet-stream",)),
-        ),
-        Endpoint(
-            "GET",
-            "/api/v1/artifacts/{sha256}",
-            door.get,
-            "get_artifact",
-            "The bytes of a file, streamed",
-            {200: Answer("The bytes", media_type="application/octet-stream")},
         ),
     )
 

@@ -32,6 +32,7 @@ from orchestrator.http.reading import (
 )
 from penstock.contracts.errors import Conflict, InvalidInput, NotFound, Unavailable
 from penstock.contracts.limits import REQUEST_BODY_BYTES_MAX
+from penstock.contracts.names import RESERVED_KEY_PREFIX
 
 LABELS_MAX = 50  # they are searched and shown, not a place for data
 SUPERSEDED_TRIES_MAX = (
@@ -74,6 +75,7 @@ class StartDoor:
         query_of(request, NoQuery)
         expect_media_type(request, "application/json")
         body = decode_body(await read_body(request, bytes_max=REQUEST_BODY_BYTES_MAX), _body)
+        _refuse_reserved(body.idempotency_key)
         digest = _digest(body) if body.idempotency_key else ""
         try:
             wish, started = await self._start(project, body, digest, _traceparent(request))
@@ -118,6 +120,15 @@ class StartDoor:
             return None
         run_id = await self._queries.started(project, body.idempotency_key, digest)
         return None if run_id is None else await self._queries.run(project, run_id)
+
+
+def _refuse_reserved(key: str | None) -> None:
+    """A client that took the key of a schedule's tick would keep the tick from its run."""
+    if key is not None and key.startswith(RESERVED_KEY_PREFIX):
+        message = (
+            f"begins with '{RESERVED_KEY_PREFIX}', as only Penstock's own keys do; expected another beginning"
+        )
+        raise InvalidInput.at("idempotency_key", message)
 
 
 def _wish(

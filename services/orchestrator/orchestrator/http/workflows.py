@@ -4,7 +4,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestrator.engine.port import Registry
+from orchestrator.engine.port import Registry, Schedules
+from orchestrator.engine.schedule_views import Upcoming
 from orchestrator.http.endpoint import json_answer
 from orchestrator.http.problems import Malformed
 from orchestrator.http.reading import (
@@ -38,10 +39,11 @@ class NoBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Validation(msgspec.Struct, frozen=True):
-    """`valid`: no problem is an error; warnings do not refuse."""
+    """`valid`: no problem is an error; warnings do not refuse. `schedules`: when those of a valid one would tick."""
 
     valid: bool
     problems: tuple[Problem, ...]
+    schedules: tuple[Upcoming, ...] = ()
 
 
 _no_body = msgspec.json.Decoder(NoBody)
@@ -50,8 +52,9 @@ _no_body = msgspec.json.Decoder(NoBody)
 class WorkflowDoor:
     """Asks the registry."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, schedules: Schedules) -> None:
         self._registry = registry
+        self._schedules = schedules
 
     async def save(self, request: Request) -> Response:
         query_of(request, NoQuery)
@@ -67,9 +70,11 @@ class WorkflowDoor:
     async def validate(self, request: Request) -> Response:
         query_of(request, NoQuery)
         project_of(request)
-        problems = await self._registry.check(await _definition_text(request))
+        text = await _definition_text(request)
+        problems = await self._registry.check(text)
         valid = not any(problem.severity == "error" for problem in problems)
-        return json_answer(Validation(valid=valid, problems=problems))
+        schedules = await self._schedules.upcoming(text) if valid else ()
+        return json_answer(Validation(valid=valid, problems=problems, schedules=schedules))
 
     async def list(self, request: Request) -> Response:
         query = query_of(request, WorkflowsQuery)
