@@ -67,7 +67,7 @@ def stormy(random: Random) -> Faults:
         attempt_fails=random.choice([0.0, 0.1, 0.4]),
         undo_fails=random.choice([0.0, 0.4, 0.8]),
         permanently=random.choice([0.0, 0.5]),
-        cancel=random.choice([0.0, 1.0]),
+        cancel=random.choice([0.0, 0.3]),
         retry=random.choice([0.0, 1.0]),
         compensate=random.choice([0.0, 0.5, 1.0]),
         meddling=random.choice([0, 10, 40]),

@@ -33,6 +33,9 @@ class SimulatedPeople:
         self._tended_at = 0.0
         for _ in range(world.faults.meddling):
             world.after(world.random.uniform(0, BUSY_S), self._meddle)
+        if world.random.random() < world.faults.cancel:
+            cancel = CancelRequested("ada", "enough")
+            world.after(world.random.uniform(0, BUSY_S / 2), lambda: world.take(cancel))
 
     def tend(self) -> None:
         world = self._world

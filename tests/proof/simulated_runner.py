@@ -44,8 +44,9 @@ class SimulatedRunner:
         world.after(CLAIM_TIMEOUT_S, lambda: self._claiming.discard(token))
 
     def stop(self, token: UUID) -> None:
-        """The hint that the attempt is cancelled; its agent dies, and that is reported as a failure."""
-        self._held.discard(token)
+        """The hint that the attempt is cancelled: its agent dies, or ends by itself before it does."""
+        if token in self._held and self._world.random.random() < 0.5:
+            self._held.discard(token)
 
     def _answered(self, event: AttemptClaimed, is_granted: bool) -> None:
         if event.token not in self._claiming:

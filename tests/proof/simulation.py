@@ -203,6 +203,11 @@ class Simulation:
             holder = (rows[event.node].attempt, rows[event.node].token)
             was_held = holder == (event.attempt, event.token)
             assert was_held, f"a result of '{event.node}' was recorded for one who does not hold it"
+        kinds = {fact.kind for fact in decision.facts if fact.node == getattr(event, "node", None)}
+        if isinstance(event, AttemptSucceeded):
+            assert Kind.NODE_CANCELLED not in kinds, f"the success of '{event.node}' was thrown away"
+        if isinstance(event, AttemptClaimed) and event.refusal is not None:
+            assert Kind.NODE_STARTED not in kinds, f"'{event.node}' started though its breaker is open"
         self._check(decision)
 
     def _committed(self, which: int, decision: Decision) -> Decision | None:

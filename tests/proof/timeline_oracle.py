@@ -34,6 +34,7 @@ STEPS = {
     "node.compensation_failed": ({"compensating"}, "compensation_failed"),
     "node.compensation_skipped": ({"compensation_failed"}, "compensation_failed"),
 }
+WORTH_A_RETRY = {"Shaky", "LeaseLapsed"}
 BEGINS = {"node.ready", "node.started", "node.expanded", "node.suspended"}
 RUN_STEPS = {
     "run.started": ({"none"}, "running"),
@@ -170,12 +171,21 @@ class Timeline:
             assert self._iterations[name] < node.repeat.max_, f"'{name}' was repeated too often"
         elif kind in ("node.succeeded", "node.failed") and "by" in fact.data:
             self._judge_answer(name, fact.data["by"])
+        if kind == "node.failed" and fact.data["failure"].type in WORTH_A_RETRY and self._may_retry(name):
+            spent, most = self._spent[name], self._attempts_max(name)
+            assert spent == most, f"'{name}' gave up after {spent} of {most} attempts"
         if fact.data.get("cached"):
             self._cached.add(name)
         if name in self._nodes:
             self._has_failed |= kind == "node.failed"
             if node.foreach is not None and kind == "node.succeeded":
                 self._judge_failures(name)
+
+    def _may_retry(self, name: str) -> bool:
+        if self.run_state == "cancelling":
+            return False
+        stops = self._has_failed and self._definition.on_failure in (OnFailure.STOP, OnFailure.COMPENSATE)
+        return name.endswith(UNDO) or not stops or self._nodes[_node_of(name)].run_if is RunIf.ALL_DONE
 
     def _judge_answer(self, name: str, by: str) -> None:
         approval = self._nodes[name].approval
