@@ -5,7 +5,9 @@ import os
 import random
 import shutil
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
@@ -25,23 +27,27 @@ class World:
 
     stack: Stack
     chance: random.Random
+    defined: Sequence[dict[str, Any]] = SHAPES
+    started: Sequence[dict[str, Any]] = SHAPES
     accepted: dict[str, str] = field(default_factory=dict)  # idempotency key → run
+    workflow_of: dict[str, str] = field(default_factory=dict)  # run → workflow
     blows: list[str] = field(default_factory=list)
 
     async def apply_workflows(self) -> None:
         async with httpx.AsyncClient(base_url=self.stack.url, timeout=5) as client:
-            for shape in SHAPES:
+            for shape in self.defined:
                 (await client.post("/api/v1/workflows", json=shape)).raise_for_status()
 
     async def submit(self, numbers: range) -> None:
         """Start a run of some shape for each number, with a key that makes repeating it harmless."""
         async with httpx.AsyncClient(base_url=self.stack.url, timeout=5) as client:
             for number in numbers:
-                shape = SHAPES[number % len(SHAPES)]
+                shape = self.started[number % len(self.started)]
                 given = {"value": number, "seconds": round(self.chance.uniform(0.05, 0.6), 2)}
                 key = f"chaos-{number}"
                 body = {"workflow": shape["name"], "input": given, "idempotency_key": key}
-                self.accepted[key] = await insist(client, body)
+                run = self.accepted[key] = await insist(client, body)
+                self.workflow_of[run] = shape["name"]
                 await asyncio.sleep(self.chance.uniform(*START_PAUSE_S))
 
     async def strike(self, until: asyncio.Event) -> None:
