@@ -52,7 +52,7 @@ async def test_what_succeeded_is_undone_once_and_the_last_first_whatever_dies(tm
 async def break_things_while_runs_undo(world: World) -> None:
     quiet = asyncio.Event()
     striker = asyncio.create_task(world.strike(quiet))
-    pause = asyncio.create_task(world.pause_a_runner(seconds=3 * LEASE_S))
+    pause = asyncio.create_task(world.pause_runners(quiet, seconds=2 * LEASE_S))
     try:
         await world.submit(range(RUNS))
         await asyncio.sleep(5)

@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,14 +77,24 @@ class World:
         shutil.rmtree(self.stack.nats.store)
         self.stack.nats.start()
 
-    async def pause_a_runner(self, *, seconds: float) -> None:
-        """A runner that thinks it still holds its leases."""
-        pid = self.stack.services["runner-0"].pid
-        assert pid is not None
-        self.blows.append(f"pause runner-0 for {seconds:g} s")
-        os.kill(pid, signal.SIGSTOP)
-        await asyncio.sleep(seconds)
-        os.kill(pid, signal.SIGCONT)
+    async def pause_a_runner(self, *, seconds: float, name: str = "runner-0") -> None:
+        """A runner that thinks it still holds its leases. It may be killed meanwhile."""
+        pid = self.stack.services[name].pid
+        if pid is None:
+            return  # it was killed already
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            self.blows.append(f"pause {name} for {seconds:g} s")
+            await asyncio.sleep(seconds)
+            os.kill(pid, signal.SIGCONT)
+
+    async def pause_runners(self, until: asyncio.Event, *, seconds: float) -> None:
+        """One after the other, until told to stop."""
+        while not until.is_set():
+            await self.pause_a_runner(
+                seconds=seconds, name=f"runner-{self.chance.randrange(self.stack.runners)}"
+            )
+            await asyncio.sleep(self.chance.uniform(*PAUSE_S))
 
     async def until_all_ended(self) -> dict[str, str]:
         """Run → final state; a run that never ends shows its state and explanation."""
