@@ -85,13 +85,19 @@ class Api:
     def explain(self, run: str) -> Document:
         return self._get(f"/runs/{_segment(run)}/explain")
 
-    def cancel(self, run: str, *, reason: str | None) -> Document:
-        return self._document(
-            "POST", f"/runs/{_segment(run)}/cancel", json={"reason": reason} if reason else {}
-        )
+    def items(self, run: str, node: str, filters: Mapping[str, Json]) -> Document:
+        asked = {key: value for key, value in filters.items() if value is not None}
+        return self._get(f"/runs/{_segment(run)}/nodes/{_segment(node)}/items", params=asked)
 
-    def retry(self, run: str) -> Document:
-        return self._document("POST", f"/runs/{_segment(run)}/retry", json={})
+    def steer(self, run: str, verb: str, **said: Json) -> Document:
+        """`verb`: cancel, pause, resume, retry, compensate or skip. Returns the run."""
+        body = {key: value for key, value in said.items() if value is not None}
+        return self._document("POST", f"/runs/{_segment(run)}/{verb}", json=body)
+
+    def answer(self, run: str, node: str, verb: str, **said: Json) -> Document:
+        """`verb`: approve or reject. Returns the run."""
+        body = {key: value for key, value in said.items() if value is not None}
+        return self._document("POST", f"/runs/{_segment(run)}/nodes/{_segment(node)}/{verb}", json=body)
 
     def send_event(self, event: Document) -> Document:
         """How many are new, and how many were sent before."""
@@ -141,6 +147,15 @@ class Api:
         """One order; with `more` in the answer it has to be given again."""
         body = {"dry_run": dry_run, **({"older_than": older_than} if older_than else {})}
         return self._document("POST", "/prune", json=body, timeout=PRUNE_S_MAX)
+
+    def limits(self) -> Document:
+        return self._get("/limits")
+
+    def set_limit(self, scope: str, name: str, maximum: int) -> Document:
+        return self._document("PUT", f"/limits/{_segment(scope)}/{_segment(name)}", json={"maximum": maximum})
+
+    def unset_limit(self, scope: str, name: str) -> None:
+        self._send("DELETE", f"/limits/{_segment(scope)}/{_segment(name)}")
 
     def upload(self, file: IO[bytes], *, size_bytes: int) -> str:
         """Store the bytes; returns their SHA-256. Neither side holds them in memory."""

@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from penstock_cli.commands import (
+    answers,
     breakers,
     definitions,
     demo,
     doctor,
     events,
     keeping,
+    limits,
     overview,
     run,
     runs,
@@ -36,10 +38,12 @@ for group in (
     workflows,
     run,
     runs,
+    answers,
     schedules,
     events,
     breakers,
     overview,
+    limits,
     keeping,
     doctor,
 ):
@@ -60,7 +64,8 @@ def penstock(
 ) -> None:
     """Durable DAG workflows for sandboxed agents, over NATS. To see it work: penstock demo.
 
-    Every command takes -o json. Settings: PENSTOCK_URL (default http://127.0.0.1:9002), PENSTOCK_PROJECT.
+    Every command takes -o json. Settings: PENSTOCK_URL (default http://127.0.0.1:9002), PENSTOCK_PROJECT,
+    PENSTOCK_BY (who asks; default: your login name).
     """
 
 

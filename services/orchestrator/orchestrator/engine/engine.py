@@ -9,15 +9,19 @@ from uuid import UUID
 import asyncpg
 
 from orchestrator.domain.decision import Outcome
-from orchestrator.domain.events import CancelRequested, RetryRequested, RunEvent
+from orchestrator.domain.events import Answered, RunEvent
 from orchestrator.domain.fork import plan_fork
 from orchestrator.domain.run import RUN_ENDED
 from orchestrator.engine.admission import Admission, Item
+from orchestrator.engine.answers import check_answer
 from orchestrator.engine.apply import Answer, Apply
 from orchestrator.engine.batch import Batcher
 from orchestrator.engine.breaker_gate import BreakerGate
 from orchestrator.engine.breakers import BreakerControl
+from orchestrator.engine.capacity import Capacity
+from orchestrator.engine.claim_limits import LimitGate
 from orchestrator.engine.committed import Committed
+from orchestrator.engine.dispatch import Dispatcher
 from orchestrator.engine.effects import CheckInput, Effects, FindEvents, any_input, no_events
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.port import ForkPoint, ForkPreview, Started, StartRun
@@ -26,6 +30,7 @@ from orchestrator.engine.runs import Runs
 from orchestrator.engine.slots import Slots
 from orchestrator.engine.starts import Starts
 from orchestrator.engine.watch import Progress, Watch
+from orchestrator.engine.wishes import RunWish
 from orchestrator.store.heads import run_head
 from orchestrator.store.leases import Renewed, renew
 from penstock.contracts.errors import NotFound
@@ -56,18 +61,26 @@ class RunEngine:
         self.runs = Runs(pool, plans)
         self._watch = Watch(self._look)
         self.breakers = BreakerControl(pool)
-        admission = Admission(pool, [BreakerGate(pool, spread=random.random)])
         self.slots = Slots(pool, self.handle, plans.plan_of)
         self.effects = Effects(pool, self, self.slots, find_events=find_events, check_input=check_input)
+        self.capacity = Capacity(pool)
+        self.dispatcher = Dispatcher(self.runs, self.capacity, unclaimed=relay.unclaimed)
+        relay.connect(self.dispatcher)
+        # A claim that a limit refuses is not shown to a breaker: it would spend the one probe of a half-open one.
+        limits = LimitGate(self.capacity, on_refused=self.dispatcher.refused)
+        admission = Admission(pool, [limits, BreakerGate(pool, spread=random.random)])
         apply = Apply(
             pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease, admission=admission
         )
         starts = Starts(pool, plans, self.runs, evaluate, self._on_commit)
         self._events: Batcher[Item, Answer] = Batcher(apply, items_max=EVENTS_PER_BATCH_MAX)
-        self._starts: Batcher[StartRun, Started] = Batcher(starts, items_max=STARTS_PER_BATCH_MAX)
+        self._starts: Batcher[StartRun, Started] = Batcher(
+            starts, items_max=STARTS_PER_BATCH_MAX, key=lambda request: request.project
+        )
 
     async def run(self) -> None:
         """Work until cancelled."""
+        await self.capacity.refresh()  # before the first claim is granted
         parts = (self._events, self._starts, self._relay, self.effects)
         loops = [asyncio.create_task(part.run()) for part in parts]
         try:
@@ -87,16 +100,20 @@ class RunEngine:
             raise answer
         return answer
 
-    async def cancel(self, project: str, run_id: UUID, *, by: str, reason: str) -> Outcome:
-        return await self._control(project, run_id, CancelRequested(by=by, reason=reason))
-
-    async def retry(self, project: str, run_id: UUID, *, by: str) -> Outcome:
-        return await self._control(project, run_id, RetryRequested(by=by))
-
-    async def _control(self, project: str, run_id: UUID, event: RunEvent) -> Outcome:
+    async def control(self, project: str, run_id: UUID, wish: RunWish) -> Outcome:
         head = await run_head(self._pool, run_id)
         if head is None or head.project != project:
             raise NotFound("run", str(run_id))
+        return await self._ask(run_id, wish)
+
+    async def answer(self, project: str, run_id: UUID, answer: Answered) -> Outcome:
+        run = (await self.runs.fetch([run_id])).get(run_id)
+        if run is None or run.project != project:
+            raise NotFound("run", str(run_id))
+        check_answer(run.plan, answer)
+        return await self._ask(run_id, answer)
+
+    async def _ask(self, run_id: UUID, event: RunEvent) -> Outcome:
         (answer,) = await self.handle([(run_id, event)])
         if isinstance(answer, Exception):
             raise answer

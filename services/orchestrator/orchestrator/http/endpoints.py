@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from orchestrator.domain.explain import Explanation
+from orchestrator.engine.statistics_views import Statistics
+from orchestrator.engine.unit_views import ItemView
 from orchestrator.engine.views import (
     AgentsView,
     EventPage,
@@ -11,20 +13,22 @@ from orchestrator.engine.views import (
     Page,
     RunSummary,
     RunView,
-    Statistics,
     WorkflowSummary,
     WorkflowView,
 )
 from orchestrator.http.artifacts import ArtifactDoor, artifact_endpoints
 from orchestrator.http.breakers import BreakerDoor, breaker_endpoints
+from orchestrator.http.control import ControlDoor
+from orchestrator.http.control_endpoints import control_endpoints
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
 from orchestrator.http.inbox import InboxDoor, inbox_endpoints
+from orchestrator.http.limits import LimitDoor, limit_endpoints
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
 from orchestrator.http.retention import RetentionDoor, retention_endpoints
-from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
+from orchestrator.http.runs import RunDoor, RunQuery, RunsQuery
 from orchestrator.http.schedules import ScheduleDoor, schedule_endpoints
 from orchestrator.http.starting import StartDoor, StartRunBody
-from orchestrator.http.timeline import EventsQuery, LogsQuery, TimelineDoor
+from orchestrator.http.timeline import EventsQuery, ItemsQuery, LogsQuery, TimelineDoor
 from orchestrator.http.versions import VersionDoor, version_endpoints
 from orchestrator.http.workflows import JSON, YAML, Validation, WorkflowDoor, WorkflowsQuery
 
@@ -56,11 +60,13 @@ class Doors:
     versions: VersionDoor
     starting: StartDoor
     runs: RunDoor
+    control: ControlDoor
     schedules: ScheduleDoor
     timeline: TimelineDoor
     artifacts: ArtifactDoor
     inbox: InboxDoor
     operations: OperationsDoor
+    limits: LimitDoor
     breakers: BreakerDoor
     retention: RetentionDoor
 
@@ -70,6 +76,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *_workflow_endpoints(doors.workflows),
         *version_endpoints(doors.versions),
         *_run_endpoints(doors.starting, doors.runs),
+        *control_endpoints(doors.control),
         *_timeline_endpoints(doors.timeline),
         *artifact_endpoints(doors.artifacts),
         *breaker_endpoints(doors.breakers),
@@ -77,6 +84,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *inbox_endpoints(doors.inbox),
         *retention_endpoints(doors.retention),
         *_operation_endpoints(doors.operations, doors.workflows),
+        *limit_endpoints(doors.limits),
     )
 
 
@@ -140,6 +148,7 @@ def _run_endpoints(starting: StartDoor, door: RunDoor) -> tuple[Endpoint, ...]:
             },
             "With an `idempotency_key` the same request can be repeated safely: it starts one run.",
             body=Body(StartRunBody, example=_START_EXAMPLE),
+            is_rated=True,
             conflicts="The key has started a run with another body, or the workflow is not active",
         ),
         Endpoint(
@@ -164,34 +173,6 @@ def _run_endpoints(starting: StartDoor, door: RunDoor) -> tuple[Endpoint, ...]:
             " tells its size); the node's own page has it.",
             query=RunQuery,
         ),
-        *_control_endpoints(door),
-    )
-
-
-def _control_endpoints(door: RunDoor) -> tuple[Endpoint, ...]:
-    return (
-        Endpoint(
-            "POST",
-            "/api/v1/runs/{run_id}/cancel",
-            door.cancel,
-            "cancel_run",
-            "Cancel a run",
-            {202: Answer("It is being cancelled, or is cancelled", RunView)},
-            "Nothing new starts; what runs is stopped and waited for. Asking again changes nothing.",
-            body=Body(CancelBody, example={"reason": "wrong repository"}, required=False),
-            conflicts="The run has ended",
-        ),
-        Endpoint(
-            "POST",
-            "/api/v1/runs/{run_id}/retry",
-            door.retry,
-            "retry_run",
-            "Run again what failed or was cancelled",
-            {202: Answer("It runs again", RunView)},
-            "Succeeded nodes keep their results. Asking again while it runs changes nothing.",
-            body=Body(RetryBody, required=False),
-            conflicts="The run has not failed and was not cancelled",
-        ),
     )
 
 
@@ -215,6 +196,16 @@ def _timeline_endpoints(door: TimelineDoor) -> tuple[Endpoint, ...]:
             "get_node",
             "One node with its input, output and attempts",
             {200: Answer("The node", NodeDetail)},
+        ),
+        Endpoint(
+            "GET",
+            f"{run}/nodes/{{node}}/items",
+            door.items,
+            "list_items",
+            "The items of a node with `foreach`, in order",
+            {200: Answer("Items that have begun; the node's view counts them all", Page[ItemView])},
+            "The page of one item is that of node `patch[17]`, that of its undoing `patch[17]:undo`.",
+            query=ItemsQuery,
         ),
         Endpoint(
             "GET",

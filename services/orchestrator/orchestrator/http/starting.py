@@ -20,43 +20,51 @@ from orchestrator.engine.port import (
     StartRun,
     Superseded,
 )
+from orchestrator.engine.start_rate import StartRate
 from orchestrator.engine.views import Progress, RunSummary, RunView
 from orchestrator.http.endpoint import json_answer
 from orchestrator.http.reading import (
     NoQuery,
+    Person,
     decode_body,
     expect_media_type,
     project_of,
     query_of,
     read_body,
 )
-from penstock.contracts.errors import Conflict, InvalidInput, NotFound, Unavailable
+from penstock.contracts.errors import Conflict, InvalidInput, NotFound, RateExceeded, Unavailable
 from penstock.contracts.limits import REQUEST_BODY_BYTES_MAX
-from penstock.contracts.names import RESERVED_KEY_PREFIX
+from penstock.contracts.names import RESERVED_KEY_PREFIX, SUBJECT_LABEL
 
 LABELS_MAX = 50  # they are searched and shown, not a place for data
 SUPERSEDED_TRIES_MAX = (
     5  # the workflow was inactive when we started and active when we looked, again and again
 )
-STARTED_BY = "api"
+STARTED_BY = "api"  # who asked, where the request does not say
 
 LabelKey = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\x00:]+$")]
 LabelValue = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^[^\x00]*$")]
 IdempotencyKey = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+Priority = Annotated[
+    int,
+    msgspec.Meta(ge=1, le=9, description="1 is the most urgent, 9 the least; orders the project's own runs"),
+]
 VersionNumber = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class StartRunBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is needed to start a run; `version` is the latest unless given."""
+    """What is needed to start a run; `version` is the latest unless given. `by` says who starts it: a node
+    with `no_self_approval` does not take that person's answer."""
 
     workflow: str
     version: VersionNumber | None = None
     input: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
     idempotency_key: IdempotencyKey | None = None
-    priority: Annotated[int, msgspec.Meta(ge=1, le=9)] = PRIORITY_DEFAULT
+    priority: Priority = PRIORITY_DEFAULT
     labels: Annotated[dict[LabelKey, LabelValue], msgspec.Meta(max_length=LABELS_MAX)] = {}
+    by: Person = STARTED_BY
 
 
 _body = msgspec.json.Decoder(StartRunBody)
@@ -65,7 +73,8 @@ _body = msgspec.json.Decoder(StartRunBody)
 class StartDoor:
     """Starts runs."""
 
-    def __init__(self, engine: Engine, queries: Queries, registry: Registry) -> None:
+    def __init__(self, engine: Engine, queries: Queries, registry: Registry, rate: StartRate) -> None:
+        self._rate = rate
         self._engine = engine
         self._queries = queries
         self._registry = registry
@@ -78,9 +87,11 @@ class StartDoor:
         _refuse_reserved(body.idempotency_key)
         digest = _digest(body) if body.idempotency_key else ""
         try:
+            self._keep_rate(project)
             wish, started = await self._start(project, body, digest, _traceparent(request))
-        except (NotFound, Conflict, InvalidInput):
-            # The workflow may have changed since this key started its run: the run is what counts.
+        except (NotFound, Conflict, InvalidInput, RateExceeded):
+            # The workflow may have changed since this key started its run: the run is what counts. And to ask
+            # for what was started before, is to start nothing.
             if not (view := await self._started_before(project, body, digest)):
                 raise
             return json_answer(_without_nodes(view))
@@ -89,6 +100,13 @@ class StartDoor:
             return json_answer(_summary(wish, started, started.created_at), status=201, headers=location)
         view = await self._queries.run(project, started.run_id)
         return json_answer(_without_nodes(view), status=201 if started.created else 200, headers=location)
+
+    def _keep_rate(self, project: str) -> None:
+        wait_s = self._rate.seconds_to_wait(project)
+        if wait_s > 0:
+            rate = self._rate.per_second(project)
+            message = f"project '{project}' may start {rate} runs a second: again in {wait_s:.2g} s"
+            raise RateExceeded(message, retry_after_s=wait_s)
 
     async def _start(
         self, project: str, body: StartRunBody, digest: str, traceparent: str | None
@@ -150,7 +168,7 @@ def _wish(
         idempotency_key=body.idempotency_key,
         priority=body.priority,
         labels=body.labels,
-        by=STARTED_BY,
+        by=body.by,
         traceparent=traceparent,
     )
 
@@ -188,6 +206,9 @@ def _summary(wish: StartRun, started: Started, created_at: datetime) -> RunSumma
         deadline_at=started.deadline_at,
         seq=started.seq,
         progress=Progress.of(total=started.nodes_total, open_nodes=started.nodes_open),
+        started_by=wish.by,
+        subject=wish.labels.get(SUBJECT_LABEL) or None,
+        number=started.number,
     )
 
 
