@@ -165,15 +165,13 @@ from node i left join node p on p.run_id = i.run_id and p.name = i.part_of
 where i.part_of is not null and i.name like '%]'
   and i.state in ('ready', 'running', 'backoff', 'suspended') and p.state is distinct from 'running';
 
--- A run that was retried or undone after its end comes back without asking for a slot.
+-- A run that is undone after its end comes back without asking for a slot.
 -- name: concurrency_limits_hold
 select r.project, r.workflow, r.concurrency_key, count(*) as open
 from run r
 join workflow_version v on v.project = r.project and v.name = r.workflow and v.version = r.workflow_version
 where r.concurrency_key is not null and r.ended_at is null and r.state <> 'queued'
-  and not exists (
-    select 1 from run_event e where e.run_id = r.id and e.kind in ('run.succeeded', 'run.failed', 'run.cancelled')
-  )
+  and not exists (select 1 from run_event e where e.run_id = r.id and e.kind = 'run.compensating')
 group by r.project, r.workflow, r.concurrency_key
 having count(*) > max(coalesce((v.source -> 'concurrency' ->> 'limit')::int, 1));
 

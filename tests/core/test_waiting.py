@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orchestrator.domain.decision import AskCache, KeepOutput, LookBack, Outcome, PublishReady
+from orchestrator.domain.decision import AskCache, GrantSlots, KeepOutput, LookBack, Outcome, PublishReady
 from orchestrator.domain.detail import Cached
 from orchestrator.domain.events import (
     Answered,
@@ -15,6 +15,7 @@ from orchestrator.domain.events import (
     Refusal,
     ResumeRequested,
     RetryRequested,
+    SlotGranted,
 )
 from orchestrator.domain.run import PauseCause, RunState
 from penstock.contracts.workflow import (
@@ -305,8 +306,6 @@ def test_cancel_of_a_paused_run_ends_it() -> None:
 
 
 def test_a_queued_run_begins_when_it_has_its_slot() -> None:
-    from orchestrator.domain.events import SlotGranted
-
     story = Story(plan(node("a")), queued=True)
     assert story.run.state is RunState.QUEUED
     assert story.states() == {"a": "waiting"}
@@ -322,3 +321,19 @@ def test_a_queued_run_can_be_cancelled() -> None:
     story.cancel()
 
     assert story.run.state is RunState.CANCELLED
+
+
+def test_a_retried_run_queues_for_a_slot_again_and_keeps_what_succeeded() -> None:
+    first, second = node("first"), node("second", "first", retry=NO_RETRY)
+    story = Story(plan(first, second), concurrency_key="a")
+    story.succeed("first")
+    story.fail("second")
+
+    decision = story.tell(RetryRequested(by="ada"))
+    assert story.run.state is RunState.QUEUED
+    assert decision.commands == (GrantSlots("a"),)
+    assert story.tell(RetryRequested(by="ada")).outcome is Outcome.REPEATED
+    story.tell(SlotGranted())
+
+    assert story.run.state is RunState.RUNNING
+    assert story.states() == {"first": "succeeded", "second": "ready"}

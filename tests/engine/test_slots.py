@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from orchestrator.domain.decision import Outcome
-from orchestrator.domain.events import CancelRequested
+from orchestrator.domain.events import CancelRequested, RetryRequested
 from penstock.contracts.errors import Conflict
 from tests.engine.conftest import World, chain
 
@@ -102,3 +102,19 @@ async def test_a_queued_run_can_be_cancelled(world: World) -> None:
 
     assert outcome is Outcome.APPLIED
     assert await state_of(world, second.run_id) == "cancelled"
+
+
+async def test_a_retried_run_queues_for_a_slot_like_a_new_one(world: World) -> None:
+    await world.define(limited("guard"))
+    given = b'{"value": 1, "repository": "a"}'
+    first = (await world.start("guard", input=given)).run_id
+    await world.engine.handle([(first, CancelRequested("ada", "not now"))])
+    second = (await world.start("guard", input=given)).run_id
+
+    await world.engine.handle([(first, RetryRequested("ada"))])
+    assert await state_of(world, first) == "queued"
+    await world.succeed(second, "n0")
+    await until(world, first, "running")
+
+    await world.succeed(first, "n0", attempt=2)
+    assert await state_of(world, first) == "succeeded"

@@ -38,7 +38,7 @@ WORTH_A_RETRY = {"Shaky", "LeaseLapsed"}
 BEGINS = {"node.ready", "node.started", "node.expanded", "node.suspended"}
 RUN_STEPS = {
     "run.started": ({"none"}, "running"),
-    "run.queued": ({"running"}, "queued"),
+    "run.queued": ({"running"}, "queued"),  # right after it was started or retried
     "run.dequeued": ({"queued"}, "running"),
     "run.paused": ({"running", "compensating"}, "paused"),
     "run.cancelling": ({"queued", "running", "paused"}, "cancelling"),

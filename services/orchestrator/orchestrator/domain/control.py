@@ -4,6 +4,7 @@ from collections import deque
 
 from orchestrator.domain import undo
 from orchestrator.domain.beginning import begin_again
+from orchestrator.domain.decision import GrantSlots
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.ending import cancel_all, hold_offers
 from orchestrator.domain.events import (
@@ -19,7 +20,7 @@ from orchestrator.domain.fork import ForkPlan, taken_over
 from orchestrator.domain.node import NODE_ENDED, NodeState, reset
 from orchestrator.domain.offering import publish
 from orchestrator.domain.readiness import start_or_skip
-from orchestrator.domain.run import Pause, PauseCause, Run, RunState
+from orchestrator.domain.run import RUN_ENDED, Pause, PauseCause, Run, RunState
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
@@ -46,10 +47,10 @@ def take_over(draft: Draft, source: Run, plan: ForkPlan) -> None:
 
 
 def grant_slot(draft: Draft) -> None:
-    """The run leaves the queue of its concurrency key."""
+    """The run leaves the queue of its concurrency key, as a new one or to be retried."""
     draft.move(RunState.RUNNING)
     draft.tell(Kind.RUN_DEQUEUED)
-    begin_nodes(draft)
+    _go_on(draft)
 
 
 def pause(draft: Draft, event: PauseRequested) -> None:
@@ -92,18 +93,26 @@ def compensate(draft: Draft, event: CompensateRequested) -> None:
 
 
 def retry(draft: Draft, event: RetryRequested) -> None:
-    """Everything that did not succeed begins afresh; what succeeded keeps its result (requirement V11)."""
+    """Everything that did not succeed begins afresh; what succeeded keeps its result (requirement V11).
+
+    A run that had ended has left its slot to others, and queues for one again.
+    """
     if draft.pause is not None and draft.pause.cause is PauseCause.COMPENSATION:
         undo.retry_steps(draft, event)
         return
-    names = nodes_to_reset(draft)
-    draft.move(RunState.RUNNING)
+    names, key = nodes_to_reset(draft), draft.run.concurrency_key
+    queues = key is not None and draft.state in RUN_ENDED and len(names) > 0
+    draft.move(RunState.QUEUED if queues else RunState.RUNNING)
     draft.pause = None
     draft.failure = None
     draft.cancel_reason = None
     draft.tell(Kind.RUN_RETRIED, by=event.by, nodes=list(names)[:RETRIED_NAMES_MAX], nodes_total=len(names))
     for name in names:
         draft.put(name, reset(draft.node(name)))
+    if key is not None and queues:
+        draft.tell(Kind.RUN_QUEUED, key=key)
+        draft.order(GrantSlots(key))
+        return
     _go_on(draft)
 
 
