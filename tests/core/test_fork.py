@@ -10,7 +10,7 @@ from orchestrator.domain.plan import Plan, make_plan
 from orchestrator.domain.run import Run, RunState
 from penstock.contracts.errors import Conflict, NotFound
 from penstock.contracts.value import replace
-from penstock.contracts.workflow import Compensation
+from penstock.contracts.workflow import Compensation, ForeachDefinition, OnFailure
 from tests.builders import NO_RETRY, RUN_ID, Story, evaluate, node, plan, token, workflow
 
 NODES = (node("a"), node("b", "a", with_="${{ nodes.a.output }}"), node("c", "b"), node("side", "a"))
@@ -105,3 +105,19 @@ def test_undoing_a_fork_leaves_alone_what_the_source_did() -> None:
     assert "a:undo" not in fork.run.nodes
     assert fork.states()["b:undo"] == "ready"
     assert RUN_ID != FORK_ID
+
+
+def test_what_was_undone_is_done_again() -> None:
+    undo = Compensation(agent="undoer", retry=NO_RETRY)
+    patch = node("patch", foreach=ForeachDefinition(items=["x"]), compensate=undo)
+    last = node("last", "charge", "patch", retry=NO_RETRY)
+    nodes = (node("charge", compensate=undo), patch, node("look"), last)
+    story = Story(plan(*nodes, on_failure=OnFailure.COMPENSATE))
+    for name in ("charge", "patch[0]", "look"):
+        story.succeed(name)
+    story.fail("last")
+    for name in ("patch[0]:undo", "charge:undo"):
+        story.succeed(name)
+    assert story.run.state is RunState.COMPENSATED
+
+    assert plan_fork(story.run, story.run.plan, from_="last").reused == ("look",)
