@@ -10,7 +10,7 @@ from orchestrator.domain.plan import Plan, make_plan
 from orchestrator.domain.run import Run, RunState
 from penstock.contracts.errors import Conflict, NotFound
 from penstock.contracts.value import replace
-from penstock.contracts.workflow import Compensation
+from penstock.contracts.workflow import Compensation, ForeachDefinition
 from tests.builders import NO_RETRY, RUN_ID, Story, evaluate, node, plan, token, workflow
 
 NODES = (node("a"), node("b", "a", with_="${{ nodes.a.output }}"), node("c", "b"), node("side", "a"))
@@ -89,6 +89,21 @@ def test_a_fork_from_a_node_that_never_ran_or_does_not_exist_is_refused() -> Non
         plan_fork(story.run, story.run.plan, from_="c")
     with pytest.raises(NotFound, match="did you mean 'side'"):
         plan_fork(story.run, story.run.plan, from_="sides")
+
+
+def test_what_was_undone_is_run_again() -> None:
+    undo = Compensation(agent="undoer")
+    each = ForeachDefinition(items=[1, 2])
+    story = Story(plan(node("a"), node("b", "a", compensate=undo), node("c", "a", foreach=each, compensate=undo)))
+    for name in ("a", "b", "c[0]", "c[1]"):
+        story.succeed(name)
+    story.tell(CompensateRequested(by="ada", reason="wrong"))
+    while story.run.state is RunState.COMPENSATING:
+        story.succeed(next(name for name, state in story.states().items() if state == "ready"))
+
+    what = plan_fork(story.run, story.run.plan, from_="b")
+
+    assert (what.reused, what.run_again) == (("a",), ("b", "c"))
 
 
 def test_undoing_a_fork_leaves_alone_what_the_source_did() -> None:
