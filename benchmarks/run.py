@@ -22,12 +22,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("workloads", nargs="*", metavar="W1 … W7", help="all, when none is named")
     parser.add_argument("--runners", type=int, default=1)
+    parser.add_argument("--orchestrators", type=int, default=1)
     chosen = parser.parse_args()
     unknown = set(chosen.workloads) - set(WORKLOADS)
     if unknown:
         parser.error(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}")
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
-        stack = Stack(folder=Path(folder), agents=(AGENTS,), slots=SLOTS, runners=chosen.runners)
+        stack = Stack(
+            folder=Path(folder),
+            agents=(AGENTS,),
+            slots=SLOTS,
+            runners=chosen.runners,
+            orchestrators=chosen.orchestrators,
+        )
         with stack:
             asyncio.run(measure(stack, chosen.workloads or list(WORKLOADS)))
 

@@ -20,10 +20,13 @@ from orchestrator.domain.events import (
     TimerWentOff,
 )
 from orchestrator.domain.invariants import check
+from orchestrator.domain.node import Node
 from orchestrator.domain.plan import Plan, make_plan
+from orchestrator.domain.rebuild import catch_up, rebuild, tell_all, units_named
 from orchestrator.domain.run import Run
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.template import ExpressionFailed
+from penstock.contracts.value import replace
 from penstock.contracts.workflow import (
     RETRY_PROFILES,
     Json,
@@ -95,6 +98,26 @@ def token(of: str) -> UUID:
     return uuid5(RUN_ID, of)
 
 
+def rows_of(run: Run) -> dict[str, Node]:
+    """What the store keeps: units that left `waiting`, without what follows from the plan or is a timer."""
+    derived = {"unresolved": 0, "was_reset": False, "wake_in": None, "wake_until": None, "deadline_in": None}
+    return {name: replace(unit, **derived) for name, unit in run.nodes.items() if unit.has_row}
+
+
+def check_catching_up(before: Run, decision: Decision) -> None:
+    """Who knew the run before and reads the units that the new facts name gets the run that all rows make."""
+    run, facts = decision.run, decision.facts
+    if not facts or not tell_all(run.state, [fact.kind for fact in facts]):
+        return
+    rows, row = rows_of(run), replace(run, nodes=run.plan.beginning)
+    names = units_named(fact.node for fact in facts if fact.node is not None)
+    whole = rebuild(row, rows)
+    caught_up = catch_up(row, before, {name: rows[name] for name in names if name in rows})
+    assert rows_of(caught_up) == rows_of(whole)
+    assert all(caught_up.nodes[name].unresolved == node.unresolved for name, node in whole.nodes.items())
+    assert replace(caught_up, nodes=whole.nodes) == whole
+
+
 class Story:
     """A run that is told what happens to it, step by step; remembers every decision."""
 
@@ -106,9 +129,11 @@ class Story:
         self.decisions: list[Decision] = [first]
 
     def tell(self, event: RunEvent) -> Decision:
-        self.last = decide(self.run, event, evaluate=evaluate)
+        before = self.run
+        self.last = decide(before, event, evaluate=evaluate)
         self.run = self.last.run
         check(self.run)
+        check_catching_up(before, self.last)
         self.decisions.append(self.last)
         return self.last
 

@@ -277,3 +277,17 @@ def poll(look: Callable[[], str], *, until: str, patience_s: float = 10.0) -> st
         if until in seen or time.monotonic() > deadline:
             return seen
         time.sleep(0.1)
+
+
+def test_a_breaker_is_opened_with_a_reason_and_closed_again(penstock: Shell) -> None:
+    opened = penstock("breakers", "open", "dependency/llm", "--for", "10m", "--reason", "maintenance")
+    listed = penstock("breakers", "ls", "-o", "json")
+    closed = penstock("breakers", "close", "dependency/llm", "-o", "json")
+    wrong = penstock("breakers", "get", "dependency/lml")
+
+    assert (opened.code, closed.code, wrong.code) == (0, 0, 1)
+    assert "open until" in opened.out
+    assert "maintenance" in opened.out
+    assert [(each["key"], each["state"]) for each in listed.document["items"]] == [("dependency/llm", "open")]
+    assert closed.document["events"][0]["by"]
+    assert "did you mean 'dependency/llm'" in wrong.err

@@ -110,7 +110,7 @@ async def test_every_route_is_described_with_its_parameters(api: httpx.AsyncClie
     document = (await api.get("/openapi.json")).json()
 
     routed = {
-        (method, route.path)
+        (method, route.path.replace(":path}", "}"))
         for route in app.routes
         for method in getattr(route, "methods", None) or ()
         if method != "HEAD" and getattr(route, "include_in_schema", True) is False

@@ -21,7 +21,7 @@ def problems_of(answer: httpx.Response) -> str:
     [
         ("GET", "/workflows/gret", "did you mean 'greet'?"),
         ("GET", "/workflows/gret/versions/1", "did you mean 'greet'?"),
-        ("GET", "/workflows/greet/versions/2", "greet/1"),
+        ("GET", "/workflows/greet/versions/2", "there is only version 1"),
         ("GET", "/workflows/greet/versions/latest", "greet/latest"),
         ("GET", "/workflows/greet/versions/99999999999999999999", ""),
         ("POST", "/workflows/gret/activate", "did you mean 'greet'?"),

@@ -6,7 +6,7 @@ from uuid import UUID
 from orchestrator.domain.decision import Decision, Fact
 from orchestrator.domain.node import Node
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.rebuild import rebuild
+from orchestrator.domain.rebuild import catch_up, rebuild, tell_all, units_named
 from orchestrator.domain.run import Run, RunState
 from penstock.contracts.limits import LEASE
 from penstock.contracts.value import replace
@@ -46,6 +46,15 @@ class SimulatedStore:
         """A new value from rows only: nothing of what the core had in memory comes back."""
         blank = replace(self._run, nodes=self._plan.beginning)
         return rebuild(blank, {name: row.node for name, row in self.rows.items()})
+
+    def load_since(self, known: Run) -> Run:
+        """As store/load.py does it: only the nodes that the events since `known` name, unless they name the run."""
+        news = self.events[known.version :]
+        if not tell_all(self._run.state, [fact.kind for fact in news]):
+            return self.load()
+        names = units_named(fact.node for fact in news if fact.node is not None)
+        blank = replace(self._run, nodes=self._plan.beginning)
+        return catch_up(blank, known, {name: self.rows[name].node for name in names if name in self.rows})
 
     def save(self, before: Run, decision: Decision, *, now: float) -> None:
         """As sql/save.sql does it: refused unless the run and every node are what the decision was made on."""

@@ -66,6 +66,7 @@ class Simulation:
         self.timeline = Timeline(definition, graph.edges(definition))
         self.store = SimulatedStore(plan, begun, now=0.0)
         self._memories: list[Run | None] = [None] * faults.orchestrators
+        self._is_stale = [False] * faults.orchestrators
         self._runners = [SimulatedRunner(self, f"r{index}") for index in range(faults.runners)]
         self._check(begun)
         self._publish(begun)
@@ -115,12 +116,12 @@ class Simulation:
         """One orchestrator handles one event; None if it died before it could tell anybody."""
         which = self.random.randrange(len(self._memories))
         for _ in range(SAVE_TRIES_MAX):
-            run = self._memories[which] or self.store.load()
+            run = self._recall(which)
             decision = core.decide(run, event, evaluate=evaluate)
             if decision.outcome is not Outcome.APPLIED:
                 assert decision.run is run, "an event without effect changed the run"
                 if run.version != self.store.version:
-                    self._memories[which] = None  # turned down by a memory that is old: look again
+                    self._is_stale[which] = True  # turned down by a memory that is old: look again
                     continue
                 self._memories[which] = run
                 return decision
@@ -130,10 +131,24 @@ class Simulation:
             try:
                 self._save(run, event, decision)
             except Stale:
-                self._memories[which] = None
+                self._is_stale[which] = True
                 continue
             return self._committed(which, decision)
         raise AssertionError("a fresh read is stale")
+
+    def _recall(self, which: int) -> Run:
+        """The run as this orchestrator remembers it; when that is old, caught up with what happened since."""
+        known = self._memories[which]
+        if known is None:
+            return self.store.load()
+        if not self._is_stale[which]:
+            return known
+        run, whole = self.store.load_since(known), self.store.load()
+        for name, node in run.nodes.items():
+            assert _stored(node) == whole.nodes[name], f"'{name}' is caught up with as another node"
+        assert replace(run, nodes=whole.nodes) == whole, "the run is caught up with as another run"
+        self._memories[which], self._is_stale[which] = run, False
+        return run
 
     def _save(self, run: Run, event: RunEvent, decision: Decision) -> None:
         """Only who holds the lease in the database may end an attempt."""

@@ -42,6 +42,19 @@ class Api:
         tail = f"/versions/{version}" if version else ""
         return self._get(f"/workflows/{_segment(name)}{tail}")
 
+    def workflows(self, filters: Mapping[str, Json]) -> Document:
+        return self._get("/workflows", params=_given(filters))
+
+    def versions(self, name: str, filters: Mapping[str, Json]) -> Document:
+        return self._get(f"/workflows/{_segment(name)}/versions", params=_given(filters))
+
+    def diff(self, name: str, before: int | None, after: int | None) -> Document:
+        return self._get(f"/workflows/{_segment(name)}/diff", params=_given({"from": before, "to": after}))
+
+    def switch_workflow(self, name: str, *, active: bool) -> Document:
+        verb = "activate" if active else "deactivate"
+        return self._document("POST", f"/workflows/{_segment(name)}/{verb}", json={})
+
     def start_run(self, body: Document) -> Document:
         return self._document("POST", "/runs", json=body)
 
@@ -53,7 +66,7 @@ class Api:
         return self._get(f"/runs/{_segment(run)}", params=asked, timeout=TIMEOUT_S + wait_s)
 
     def runs(self, filters: Mapping[str, Json]) -> Document:
-        return self._get("/runs", params={key: value for key, value in filters.items() if value is not None})
+        return self._get("/runs", params=_given(filters))
 
     def events(self, run: str, *, after: int = 0, wait_s: float = 0) -> Document:
         asked: Document = {"after": after}
@@ -92,6 +105,17 @@ class Api:
 
     def agents(self) -> Document:
         return self._get("/agents")
+
+    def breakers(self, *, state: str | None) -> Document:
+        return self._get("/breakers", params={"state": state} if state else None)
+
+    def breaker(self, key: str) -> Document:
+        return self._get(f"/breakers/{_segment(key)}")
+
+    def change_breaker(self, key: str, verb: str, body: Document) -> Document:
+        """`verb`: open, close, reset, or policy."""
+        method = "PUT" if verb == "policy" else "POST"
+        return self._document(method, f"/breakers/{_segment(key)}/{verb}", json=body)
 
     def statistics(self) -> Document:
         return self._get("/statistics")
@@ -138,6 +162,10 @@ class Api:
             yield
         except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise Unreachable(self.url, str(error) or type(error).__name__) from error
+
+
+def _given(filters: Mapping[str, Json]) -> Document:
+    return {key: value for key, value in filters.items() if value is not None}
 
 
 def _accepted(answer: httpx.Response) -> httpx.Response:

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from penstock_cli.commands import definitions, demo, doctor, overview, run, runs, schedules, up
+from penstock_cli.commands import (
+    breakers,
+    definitions,
+    demo,
+    doctor,
+    overview,
+    run,
+    runs,
+    schedules,
+    up,
+    workflows,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for group in (up, demo, definitions, run, runs, schedules, overview, doctor):
+for group in (up, demo, definitions, workflows, run, runs, schedules, breakers, overview, doctor):
     group.register(app)
 
 

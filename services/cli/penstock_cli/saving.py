@@ -4,6 +4,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import asdict
+
+from penstock.contracts.errors import InvalidInput
 from penstock_cli.api import Api
 from penstock_cli.errors import CommandError, Refused
 from penstock_cli.output import say
@@ -19,6 +22,18 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror or error}") from error
+
+
+def is_file(name: str) -> bool:
+    """Whether a person who typed `name` meant a file rather than a saved workflow."""
+    path = Path(name)
+    return name == STANDARD_INPUT or path.suffix in (".yaml", ".yml", ".json") or path.exists()
+
+
+def invalid_file(path: Path, error: InvalidInput) -> CommandError:
+    """What is wrong with a definition that was checked here."""
+    lines = [problem_line(path, asdict(problem)) for problem in error.problems] or [str(error)]
+    return CommandError("\n".join([f"{path} is not a valid workflow", *lines]))
 
 
 def save_file(api: Api, path: Path) -> tuple[dict[str, Any], bool]:

@@ -144,6 +144,7 @@ def _http_server(
         registry=workflows,
         schedules=schedules,
         artifacts=ArtifactFolder(settings.artifacts_folder, database),
+        breakers=engine.breakers,
         readiness=readiness,
         settings=HttpSettings(),
     )

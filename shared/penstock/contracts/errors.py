@@ -44,10 +44,11 @@ class LimitExceeded(InvalidInput):
 
 
 class NotFound(PenstockError):
-    """No such thing; `kind` says what was looked for."""
+    """No such thing; `kind` says what was looked for. `known` is a clause that tells what there is."""
 
-    def __init__(self, kind: str, name: str, choices: tuple[str, ...] = ()) -> None:
-        super().__init__(f"no {kind} named '{name}'{did_you_mean(name, choices)}")
+    def __init__(self, kind: str, name: str, choices: tuple[str, ...] = (), *, known: str = "") -> None:
+        tail = f"; {known}" if known else did_you_mean(name, choices)
+        super().__init__(f"no {kind} named '{name}'{tail}")
         self.kind = kind
         self.name = name
 

@@ -45,6 +45,8 @@ _TIMEOUT_INSIDE = {
 ONLY_AGENTS = {
     "cache": "cache the nodes inside the sub-workflow instead",
     "pool": "the nodes inside the sub-workflow name their pools",
+    "breaker": "the nodes inside the sub-workflow have breakers",
+    "depends_on": "the nodes inside the sub-workflow name what they depend on",
 }
 NOT_WHILE_WAITING = (
     *("foreach", "repeat", "cache", "compensate", "breaker"),

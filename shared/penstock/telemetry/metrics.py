@@ -16,6 +16,8 @@ ENGINE_REFUSED = Counter("penstock_engine_refused_batches_total", "Batches that 
 ENGINE_RUNS_CACHED = Gauge("penstock_engine_cached_runs", "Runs held in memory")
 RUNS_STARTED = Counter("penstock_runs_started_total", "Runs accepted", ["workflow"])
 RUNS_ENDED = Counter("penstock_runs_ended_total", "Runs that ended", ["workflow", "outcome"])
+BREAKER_CHANGES = Counter("penstock_breaker_changes_total", "Breakers that opened, closed …", ["state"])
+BREAKER_REFUSALS = Counter("penstock_breaker_refusals_total", "Claims that had to wait for a breaker")
 
 # The relay and the bus
 RELAY_MESSAGES = Counter("penstock_relay_messages_total", "Messages that the bus acknowledged")

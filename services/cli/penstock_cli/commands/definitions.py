@@ -16,9 +16,8 @@ from penstock.definition.schema import agent_schema, workflow_schema
 from penstock_cli import drawing
 from penstock_cli.api import Api
 from penstock_cli.drawing import GraphFormat
-from penstock_cli.errors import CommandError
 from penstock_cli.output import Format, Output, command, data, print_json, say
-from penstock_cli.saving import problem_line, read_file, save_file
+from penstock_cli.saving import invalid_file, is_file, problem_line, read_file, save_file
 from penstock_cli.upcoming import show_upcoming, upcoming
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="YAML or JSON; - is standard input.")]
@@ -106,13 +105,11 @@ def schema(
 
 
 def _definition(name: str) -> WorkflowDefinition:
-    path = Path(name)
-    if name == "-" or path.suffix in (".yaml", ".yml", ".json") or path.exists():
+    if is_file(name):
         try:
-            return load(read_file(path)).definition
+            return load(read_file(Path(name))).definition
         except InvalidInput as error:
-            lines = [problem_line(path, _document(problem)) for problem in error.problems] or [str(error)]
-            raise CommandError("\n".join([f"{path} is not a valid workflow", *lines])) from error
+            raise invalid_file(Path(name), error) from error
     return from_document(Api().workflow(name)["definition"])
 
 

@@ -93,6 +93,10 @@ def finish(api: Api, started: dict[str, Any], *, wait: bool, download: Path | No
 def _workflow(api: Api, name: str, version: int | None) -> dict[str, Any]:
     """The saved workflow; what looks like a file is saved first."""
     if name.endswith((".yaml", ".yml", ".json")) or "/" in name:
+        if version is not None:
+            raise CommandError(
+                f"--version {version}: a file is saved and run as it is; name the saved workflow"
+            )
         saved, _ = save_file(api, Path(name))
         return saved
     return api.workflow(name, version)

@@ -71,7 +71,8 @@ class Draft:
 
     def put(self, name: str, node: Node) -> None:
         """Give a unit its new value, and keep the counters."""
-        old, new = (self.unit(name) or _NEW).state, node.state
+        known = self._changes.get(name) or self.run.nodes.get(name)
+        old, new = NodeState.WAITING if known is None else known.state, node.state
         self._changes[name] = node
         if old is new:
             return
@@ -144,6 +145,3 @@ class Draft:
     def _stands(self, command: Command) -> bool:
         """An offer made early in a decision may be void at its end: another node failed and stopped the run."""
         return not isinstance(command, PublishReady) or self.node(command.node).state is NodeState.READY
-
-
-_NEW = Node()

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
+from orchestrator.domain.explain_held import HeldFacts, why_held
 from orchestrator.domain.explain_ready import RunnerFacts, why_unclaimed
 from orchestrator.domain.node import NODE_ENDED, NodeState
 from orchestrator.domain.run import RUN_ENDED, RunState
@@ -26,7 +27,8 @@ class RunFacts(Value, frozen=True):
 
 
 class NodeFacts(Value, frozen=True):
-    """What is known of one node, its times included. `due_at`: of a back-off, when the retry begins."""
+    """What is known of one node, its times included. `due_at`: of a back-off, when the retry begins;
+    `held`: what refused its claim."""
 
     name: str
     state: NodeState
@@ -40,6 +42,7 @@ class NodeFacts(Value, frozen=True):
     due_at: datetime | None = None
     publication: int = 0
     failure: Failure | None = None
+    held: HeldFacts | None = None
 
 
 class NodeExplanation(Value, frozen=True):
@@ -112,6 +115,8 @@ def _of_node(
             sentence, reason = _backing_off(node, now)
         case NodeState.RUNNING:
             sentence, reason = _running(run, node, runners, now)
+        case NodeState.SUSPENDED if node.held is not None:
+            sentence, reason = why_held(node.held, now=now)
         case NodeState.SUSPENDED:
             sentence, reason = "waits without a runner", {"code": "suspended"}
         case (

@@ -13,6 +13,8 @@ from orchestrator.domain.decide import UnknownNode, decide
 from orchestrator.domain.decision import Command, Decision, Fact, Outcome
 from orchestrator.domain.events import RunEvent
 from orchestrator.domain.run import RUN_ENDED, Run
+from orchestrator.engine.admission import Admission, Admitted
+from orchestrator.engine.admission import Item as Item
 from orchestrator.engine.committed import Committed, NumberedFact, dated, number_facts
 from orchestrator.engine.rows import event_writes, node_write, run_write
 from orchestrator.engine.runs import Runs
@@ -22,7 +24,6 @@ from penstock.contracts.errors import Conflict, Unavailable
 from penstock.contracts.template import Evaluate
 from penstock.telemetry import metrics
 
-Item = tuple[UUID, RunEvent]
 Answer = Outcome | None  # None: there is no such run
 _TOOK_EFFECT = (Outcome.APPLIED, Outcome.HELD)
 
@@ -72,6 +73,7 @@ class Apply:
         on_order: Callable[[Run, Sequence[Command]], None],
         *,
         lease: timedelta,
+        admission: Admission,
     ) -> None:
         self._pool = pool
         self._runs = runs
@@ -79,6 +81,7 @@ class Apply:
         self._on_commit = on_commit
         self._on_order = on_order
         self._lease = lease
+        self._admission = admission
 
     async def __call__(self, items: list[Item]) -> list[Answer | Exception]:
         """One outcome for each item. An item that cannot be saved is answered with its exception, alone."""
@@ -97,14 +100,18 @@ class Apply:
     async def _fresh(self, items: list[Item]) -> list[Answer | Exception]:
         """Decide and save; when another orchestrator was faster with a run, look again."""
         for _ in range(STALE_TRIES_MAX):
-            answers, changes = await self._decide(items)
-            if await self._forget_stale(items, answers, changes):
-                continue
-            if not changes:
-                return answers
-            numbered = {id_: number_facts(change.run, change.facts) for id_, change in changes.items()}
+            runs = await self._runs.fetch(dict.fromkeys(run for run, _ in items))
             try:
-                saved = await self._save(changes, numbered)
+                async with self._admission.begin(items, runs) as admitted:
+                    answers, changes = self._decide(items, runs, admitted)
+                    if await self._doubt_stale(items, answers, changes):
+                        continue
+                    if not changes:
+                        return answers
+                    numbered = {
+                        id_: number_facts(change.run, change.facts) for id_, change in changes.items()
+                    }
+                    saved = await self._save(admitted, changes, numbered)
             except asyncpg.PostgresError as error:
                 if not _is_about_data(error):
                     raise
@@ -114,19 +121,20 @@ class Apply:
                 return answers
             metrics.ENGINE_STALE.inc(len(saved.stale))
             for run in saved.stale or changes:
-                self._runs.forget(run)
+                self._runs.doubt(run)
         raise Unavailable(f"{len(items)} events met runs that others kept changing")
 
-    async def _decide(self, items: list[Item]) -> tuple[list[Answer | Exception], dict[UUID, _Change]]:
-        runs = await self._runs.fetch(dict.fromkeys(run for run, _ in items))
+    def _decide(
+        self, items: list[Item], runs: dict[UUID, Run], admitted: Admitted
+    ) -> tuple[list[Answer | Exception], dict[UUID, _Change]]:
         changes: dict[UUID, _Change] = {}
         answers: list[Answer | Exception] = []
         for id_, event in items:
             run = runs.get(id_)
-            answers.append(None if run is None else self._take(changes, run, event))
+            answers.append(None if run is None else self._take(changes, run, event, admitted))
         return answers, changes
 
-    async def _forget_stale(
+    async def _doubt_stale(
         self, items: list[Item], answers: list[Answer | Exception], changes: dict[UUID, _Change]
     ) -> bool:
         """Whether an event was turned down by a memory that is old. What changes a run the save guards anyway."""
@@ -138,20 +146,26 @@ class Apply:
         stale = await stale_runs(self._pool, doubted) if doubted else []
         metrics.ENGINE_STALE.inc(len(stale))
         for run in stale:
-            self._runs.forget(run)
+            self._runs.doubt(run)
         return bool(stale)
 
-    def _take(self, changes: dict[UUID, _Change], before: Run, event: RunEvent) -> Outcome | Exception:
+    def _take(
+        self, changes: dict[UUID, _Change], before: Run, event: RunEvent, admitted: Admitted
+    ) -> Outcome | Exception:
         change = changes.get(before.id)
         run = before if change is None else change.run
+        considered = admitted.consider(run, event)
+        if considered is None:
+            return Outcome.REFUSED
         try:
-            decision = decide(run, event, evaluate=self._evaluate)
+            decision = decide(run, considered, evaluate=self._evaluate)
         except UnknownNode as error:
             return error  # perhaps an item that began after this memory: then it is doubted, and read again
         except Exception as error:
             log.exception("engine.decide_failed", run=str(before.id), event_type=type(event).__name__)
             return error
         metrics.ENGINE_OUTCOMES.labels(type(event).__name__, decision.outcome).inc()
+        admitted.took(run, considered, decision.outcome)
         if decision.run is not run:
             if change is None:
                 change = changes[before.id] = _Change(before, before)
@@ -162,9 +176,12 @@ class Apply:
             return Conflict(decision.reason)
         return decision.outcome
 
-    async def _save(self, changes: dict[UUID, _Change], numbered: dict[UUID, list[NumberedFact]]) -> Saved:
-        return await save(
-            self._pool,
+    async def _save(
+        self, admitted: Admitted, changes: dict[UUID, _Change], numbered: dict[UUID, list[NumberedFact]]
+    ) -> Saved:
+        await admitted.save()
+        saved = await save(
+            admitted.connection,
             [run_write(change.before, change.run) for change in changes.values()],
             [
                 node_write(change.before, change.run, name, lease=self._lease)
@@ -173,6 +190,9 @@ class Apply:
             ],
             [write for id_, facts in numbered.items() for write in event_writes(id_, facts)],
         )
+        if saved.ok:
+            await admitted.after_save()
+        return saved
 
     def _commit(
         self, changes: dict[UUID, _Change], numbered: dict[UUID, list[NumberedFact]], saved: Saved

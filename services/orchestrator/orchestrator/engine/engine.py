@@ -1,6 +1,7 @@
 """The engine: the one opener of transactions that change runs. Doors ask, it batches, decides, commits and relays."""
 
 import asyncio
+import random
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
@@ -11,8 +12,11 @@ from orchestrator.domain.decision import Outcome
 from orchestrator.domain.events import CancelRequested, RetryRequested, RunEvent
 from orchestrator.domain.fork import plan_fork
 from orchestrator.domain.run import RUN_ENDED
-from orchestrator.engine.apply import Answer, Apply, Item
+from orchestrator.engine.admission import Admission, Item
+from orchestrator.engine.apply import Answer, Apply
 from orchestrator.engine.batch import Batcher
+from orchestrator.engine.breaker_gate import BreakerGate
+from orchestrator.engine.breakers import BreakerControl
 from orchestrator.engine.committed import Committed
 from orchestrator.engine.effects import Effects, FindEvents, no_events
 from orchestrator.engine.plans import Plans
@@ -50,9 +54,13 @@ class RunEngine:
         self._plans = plans = Plans(pool)
         self.runs = Runs(pool, plans)
         self._watch = Watch(self._look)
+        self.breakers = BreakerControl(pool)
+        admission = Admission(pool, [BreakerGate(pool, spread=random.random)])
         self.slots = Slots(pool, self.handle, plans.plan_of)
         self.effects = Effects(pool, self, self.slots, find_events)
-        apply = Apply(pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease)
+        apply = Apply(
+            pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease, admission=admission
+        )
         starts = Starts(pool, plans, self.runs, evaluate, self._on_commit)
         self._events: Batcher[Item, Answer] = Batcher(apply, items_max=EVENTS_PER_BATCH_MAX)
         self._starts: Batcher[StartRun, Started] = Batcher(starts, items_max=STARTS_PER_BATCH_MAX)

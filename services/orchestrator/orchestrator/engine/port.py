@@ -14,7 +14,9 @@ from orchestrator.domain.explain import Explanation
 from orchestrator.domain.fork import ForkPlan
 from orchestrator.domain.run import PRIORITY_DEFAULT as PRIORITY_DEFAULT
 from orchestrator.domain.run import Parent
+from orchestrator.engine.breaker_port import BreakerQueries
 from orchestrator.engine.schedule_views import ScheduleSummary, ScheduleView, Upcoming
+from orchestrator.engine.versions import Versions
 from orchestrator.engine.views import (
     AgentsView,
     EventPage,
@@ -134,7 +136,7 @@ class RunHead(Value, frozen=True):
     workflow_version: int
 
 
-class Queries(Protocol):
+class Queries(BreakerQueries, Protocol):
     """Reads for people. Every `run_id` is looked up within its project; unknown ones raise NotFound."""
 
     async def head(self, project: str, run_id: UUID) -> RunHead: ...
@@ -199,7 +201,7 @@ class Saved(Value, frozen=True):
     created: bool  # False: unchanged, no new version
 
 
-class Registry(Protocol):
+class Registry(Versions, Protocol):
     """The workflows of every project."""
 
     async def save(self, project: str, text: bytes) -> Saved:

@@ -7,8 +7,9 @@ from uuid import UUID
 import msgspec
 
 from orchestrator.domain.detail import Detail, EventAwaited
+from orchestrator.domain.node import NODE_DONE
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.rebuild import rebuild
+from orchestrator.domain.rebuild import catch_up, rebuild
 from orchestrator.domain.run import Node, NodeState, Parent, Pause, Run, RunState, Undo
 from orchestrator.domain.unit import node_of
 from orchestrator.engine.committed import NumberedFact
@@ -104,8 +105,18 @@ def event_writes(run: UUID, facts: Iterable[NumberedFact]) -> list[EventWrite]:
 
 def stored_run(plan: Plan, row: RunRow, nodes: Iterable[NodeRow]) -> Run:
     """The run that these rows hold."""
+    return rebuild(_stored_run(plan, row), {node.name: _stored_node(node) for node in nodes})
+
+
+def caught_up_run(known: Run, row: RunRow, changed: Iterable[NodeRow]) -> Run:
+    """The run that these rows hold, of whose units only those are given that changed since `known`."""
+    return catch_up(_stored_run(known.plan, row), known, {node.name: _stored_node(node) for node in changed})
+
+
+def _stored_run(plan: Plan, row: RunRow) -> Run:
+    """The run's own row; nodes and counters are still those of its beginning."""
     detail = _NO_DETAIL if row.detail is None else decode(row.detail.encode(), RunDetail)
-    run = Run(
+    return Run(
         id=row.id,
         project=row.project,
         plan=plan,
@@ -129,10 +140,10 @@ def stored_run(plan: Plan, row: RunRow, nodes: Iterable[NodeRow]) -> Run:
         undo=detail.undo,
         concurrency_key=row.concurrency_key,
     )
-    return rebuild(run, {node.name: _stored_node(node) for node in nodes})
 
 
 def _stored_node(row: NodeRow) -> Node:
+    done = row.state in NODE_DONE
     return Node(
         state=NodeState(row.state),
         attempt=row.attempt,
@@ -147,7 +158,7 @@ def _stored_node(row: NodeRow) -> Node:
         previous=_bytes(row.previous),
         failure=_stored_failure(row.failure),
         detail=None if row.detail is None else _details.decode(row.detail),
-        completed=row.completed_version,
+        completed=row.completed_version or (0 if done else None),  # the former version wrote no place
     )
 
 

@@ -9,8 +9,8 @@ import asyncpg
 
 from orchestrator.domain.run import RUN_ENDED, Run
 from orchestrator.engine.plans import Plans
-from orchestrator.engine.rows import stored_run
-from orchestrator.store.load import NodeRow, RunRow, load_runs
+from orchestrator.engine.rows import caught_up_run, stored_run
+from orchestrator.store.load import Known, LoadedRun, load_runs
 from penstock.telemetry import metrics
 
 CACHE_BYTES_MAX = 96 * 1024 * 1024  # promise R9: 300 MB a process with 10,000 open runs
@@ -19,14 +19,15 @@ NODE_BYTES = 400  # a node's value and its places in maps, about; inputs and out
 
 @dataclass(slots=True)
 class Entry:
-    """A run as committed, and what it weighs."""
+    """A run as committed, and what it weighs. A stale one is only good to catch up from."""
 
     run: Run
     bytes: int
+    is_stale: bool = False
 
 
 class Runs:
-    """The most recently used runs. An entry that proves stale is forgotten and read again."""
+    """The most recently used runs. Of one that proves stale, only what changed is read again."""
 
     def __init__(self, pool: asyncpg.Pool, plans: Plans) -> None:
         self._pool = pool
@@ -35,29 +36,36 @@ class Runs:
         self._bytes = 0
 
     def get(self, run: UUID) -> Run | None:
-        """The run as committed, if it is in memory."""
+        """The run as committed, if it is in memory and nobody doubts it."""
         entry = self._entries.get(run)
-        return None if entry is None else entry.run
+        return None if entry is None or entry.is_stale else entry.run
 
     async def fetch(self, ids: Iterable[UUID]) -> dict[UUID, Run]:
         """All runs among `ids` that exist."""
         found: dict[UUID, Run] = {}
-        missing: list[UUID] = []
+        wanted: dict[UUID, Run | None] = {}  # with what is known of it
         for id_ in ids:
             entry = self._entries.get(id_)
-            if entry is None:
-                missing.append(id_)
+            if entry is None or entry.is_stale:
+                wanted[id_] = None if entry is None else entry.run
             else:
                 self._entries.move_to_end(id_)
                 found[id_] = entry.run
-        for row, nodes in await load_runs(self._pool, missing) if missing else ():
-            found[row.id] = await self._enter(row, nodes)
+        known = {id_: Known(run.version, len(run.nodes)) for id_, run in wanted.items() if run is not None}
+        for loaded in await load_runs(self._pool, wanted, known) if wanted else ():
+            found[loaded.run.id] = await self._enter(loaded, wanted[loaded.run.id])
         return found
 
-    async def _enter(self, row: RunRow, nodes: list[NodeRow]) -> Run:
+    async def _enter(self, loaded: LoadedRun, known: Run | None) -> Run:
+        row = loaded.run
+        if known is not None and loaded.since == known.version:
+            run = caught_up_run(known, row, loaded.nodes)
+            self.keep(run, changed=[node.name for node in loaded.nodes])
+            return run
         plan = await self._plans.get(project=row.project, workflow=row.workflow, version=row.workflow_version)
-        run = stored_run(plan, row, nodes)
-        self.keep(run, changed=run.plan.nodes)
+        run = stored_run(plan, row, loaded.nodes)
+        self.forget(run.id)  # its weight counts anew
+        self.keep(run, changed=run.nodes)
         return run
 
     def keep(self, run: Run, *, changed: Iterable[str]) -> None:
@@ -72,13 +80,20 @@ class Runs:
             added = sum(_payload(run, name) for name in changed)
         else:
             added = sum(_payload(run, name) - _payload(entry.run, name) for name in changed)
-        entry.run, entry.bytes = run, entry.bytes + added
+        entry.run, entry.bytes, entry.is_stale = run, entry.bytes + added, False
         self._bytes += added
         while self._bytes > CACHE_BYTES_MAX and len(self._entries) > 1:
             self.forget(next(iter(self._entries)))
         metrics.ENGINE_RUNS_CACHED.set(len(self._entries))
 
+    def doubt(self, run: UUID) -> None:
+        """Another orchestrator was faster with this run."""
+        entry = self._entries.get(run)
+        if entry is not None:
+            entry.is_stale = True
+
     def forget(self, run: UUID) -> None:
+        """What is in memory may be wrong, or is not needed any more."""
         entry = self._entries.pop(run, None)
         if entry is not None:
             self._bytes -= entry.bytes

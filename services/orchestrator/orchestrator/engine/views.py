@@ -13,6 +13,7 @@ from penstock.contracts.agent import Reuse
 from penstock.contracts.errors import Problem
 from penstock.contracts.failure import Failure
 from penstock.contracts.workflow import Json
+from penstock.definition.diff import Change
 
 T = TypeVar("T")
 
@@ -41,6 +42,29 @@ class WorkflowView(WorkflowSummary, frozen=True, kw_only=True):
 
     definition: msgspec.Raw
     warnings: tuple[Problem, ...] = ()
+
+
+class VersionSummary(msgspec.Struct, frozen=True):
+    """One of a workflow's versions. `latest`: what a run is started with that names none; `active` is the
+    workflow's. `runs_open` counts runs of this version that have not ended."""
+
+    version: int
+    latest: bool
+    active: bool
+    description: str
+    digest: str
+    created_at: datetime
+    runs_open: int
+
+
+class WorkflowDiff(msgspec.Struct, frozen=True):
+    """What differs between two versions. `nodes` are those whose own definition does, also new and gone ones."""
+
+    name: str
+    from_: int = msgspec.field(name="from")
+    to: int
+    changes: tuple[Change, ...]
+    nodes: tuple[str, ...]
 
 
 class Progress(msgspec.Struct, frozen=True):

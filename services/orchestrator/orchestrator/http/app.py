@@ -9,8 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from orchestrator.engine.breaker_port import Breakers
 from orchestrator.engine.port import Artifacts, Engine, Queries, Readiness, Registry, Schedules
 from orchestrator.http.artifacts import ArtifactDoor
+from orchestrator.http.breakers import BreakerDoor
 from orchestrator.http.endpoints import Doors, endpoints_of
 from orchestrator.http.middleware import RequestScope, request_id_of
 from orchestrator.http.openapi import openapi_document
@@ -20,6 +22,7 @@ from orchestrator.http.runs import RunDoor
 from orchestrator.http.schedules import ScheduleDoor
 from orchestrator.http.starting import StartDoor
 from orchestrator.http.timeline import TimelineDoor
+from orchestrator.http.versions import VersionDoor
 from orchestrator.http.workflows import WorkflowDoor
 from penstock.contracts.errors import PenstockError
 from penstock.contracts.limits import ARTIFACT_BYTES_MAX
@@ -40,6 +43,7 @@ def create_app(
     registry: Registry,
     schedules: Schedules,
     artifacts: Artifacts,
+    breakers: Breakers,
     readiness: Readiness,
     settings: HttpSettings,
 ) -> FastAPI:
@@ -47,12 +51,14 @@ def create_app(
     endpoints = endpoints_of(
         Doors(
             workflows=WorkflowDoor(registry, schedules),
+            versions=VersionDoor(registry),
             starting=StartDoor(engine, queries, registry),
             runs=RunDoor(engine, queries),
             schedules=ScheduleDoor(schedules, queries),
             timeline=TimelineDoor(engine, queries),
             artifacts=ArtifactDoor(artifacts, bytes_max=settings.artifact_bytes_max),
             operations=OperationsDoor(queries, readiness),
+            breakers=BreakerDoor(breakers, queries),
         )
     )
     # No interactive pages: they would load scripts from other people's servers.

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from orchestrator.engine.port import Artifacts
-from orchestrator.http.endpoint import json_answer
+from orchestrator.http.endpoint import Answer, Body, Endpoint, json_answer
 from orchestrator.http.reading import NoQuery, query_of, refuse_announced
 
 IMMUTABLE = "public, max-age=31536000, immutable"  # the name is the content
@@ -45,3 +45,26 @@ class ArtifactDoor:
                 "etag": f'"{found.sha256}"',
             },
         )
+
+
+def artifact_endpoints(door: ArtifactDoor) -> tuple[Endpoint, ...]:
+    return (
+        Endpoint(
+            "POST",
+            "/api/v1/artifacts",
+            door.put,
+            "put_artifact",
+            "Keep a file",
+            {201: Answer("It is kept under this name; again: nothing changes", ArtifactView)},
+            "The body is the file's bytes, streamed, at most 1 GiB. A directory is a tar archive.",
+            body=Body({"type": "string", "format": "binary"}, ("application/octet-stream",)),
+        ),
+        Endpoint(
+            "GET",
+            "/api/v1/artifacts/{sha256}",
+            door.get,
+            "get_artifact",
+            "The bytes of a file, streamed",
+            {200: Answer("The bytes", media_type="application/octet-stream")},
+        ),
+    )

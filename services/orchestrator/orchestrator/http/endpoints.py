@@ -15,13 +15,15 @@ from orchestrator.engine.views import (
     WorkflowSummary,
     WorkflowView,
 )
-from orchestrator.http.artifacts import ArtifactDoor, ArtifactView
+from orchestrator.http.artifacts import ArtifactDoor, artifact_endpoints
+from orchestrator.http.breakers import BreakerDoor, breaker_endpoints
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
 from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
 from orchestrator.http.schedules import ScheduleDoor, schedule_endpoints
 from orchestrator.http.starting import StartDoor, StartRunBody
 from orchestrator.http.timeline import EventsQuery, LogsQuery, TimelineDoor
+from orchestrator.http.versions import VersionDoor, version_endpoints
 from orchestrator.http.workflows import JSON, YAML, Validation, WorkflowDoor, WorkflowsQuery
 
 _DEFINITION_EXAMPLE = """\
@@ -49,21 +51,25 @@ class Doors:
     """Who answers."""
 
     workflows: WorkflowDoor
+    versions: VersionDoor
     starting: StartDoor
     runs: RunDoor
     schedules: ScheduleDoor
     timeline: TimelineDoor
     artifacts: ArtifactDoor
     operations: OperationsDoor
+    breakers: BreakerDoor
 
 
 def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
     return (
         *_workflow_endpoints(doors.workflows),
+        *version_endpoints(doors.versions),
         *_run_endpoints(doors.starting, doors.runs),
         *_timeline_endpoints(doors.timeline),
+        *artifact_endpoints(doors.artifacts),
+        *breaker_endpoints(doors.breakers),
         *schedule_endpoints(doors.schedules),
-        *_artifact_endpoints(doors.artifacts),
         *_operation_endpoints(doors.operations, doors.workflows),
     )
 
@@ -221,29 +227,6 @@ def _timeline_endpoints(door: TimelineDoor) -> tuple[Endpoint, ...]:
             "explain_run",
             "Why each unfinished node is not running",
             {200: Answer("A sentence for the run and for each unfinished node", Explanation)},
-        ),
-    )
-
-
-def _artifact_endpoints(door: ArtifactDoor) -> tuple[Endpoint, ...]:
-    return (
-        Endpoint(
-            "POST",
-            "/api/v1/artifacts",
-            door.put,
-            "put_artifact",
-            "Keep a file",
-            {201: Answer("It is kept under this name; again: nothing changes", ArtifactView)},
-            "The body is the file's bytes, streamed, at most 1 GiB. A directory is a tar archive.",
-            body=Body({"type": "string", "format": "binary"}, ("application/octet-stream",)),
-        ),
-        Endpoint(
-            "GET",
-            "/api/v1/artifacts/{sha256}",
-            door.get,
-            "get_artifact",
-            "The bytes of a file, streamed",
-            {200: Answer("The bytes", media_type="application/octet-stream")},
         ),
     )
 

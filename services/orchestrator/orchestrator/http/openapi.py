@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.domain.breaker_keys import KEY_PATTERN
 from orchestrator.http.endpoint import Answer, Body, Endpoint
 from orchestrator.http.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
 from orchestrator.http.problems import ProblemDocument
@@ -41,15 +42,20 @@ _PATH_PARAMETERS = {
     "schedule": ({"type": "string", "pattern": NAME_PATTERN}, "The schedule's name in its workflow"),
     "version": ({"type": "integer", "minimum": 1}, "The version's number"),
     "node": ({"type": "string", "pattern": NAME_PATTERN}, "The node's name, as its author gave it"),
+    "key": ({"type": "string", "pattern": KEY_PATTERN}, "The breaker's key"),
     "sha256": ({"type": "string", "pattern": "[0-9a-f]{64}"}, "The SHA-256 of the bytes, in hex"),
 }
+_TOLD_APART = ("workflows", "schedules", "runs", "timeline")
+_OF_PROJECT = ("/api/v1/statistics", "/api/v1/breakers")
 _REFERENCE = "#/components/schemas/{name}"
 
 
 def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+        paths.setdefault(endpoint.path.replace(":path}", "}"), {})[endpoint.method.lower()] = _operation(
+            endpoint
+        )
     document = {
         "openapi": "3.1.0",
         "info": {"title": "Penstock orchestrator", "version": version, "description": DESCRIPTION},
@@ -86,7 +92,7 @@ def _tag(path: str) -> str:
 
 
 def _path_parameters(endpoint: Endpoint) -> Iterable[dict[str, Any]]:
-    for name in re.findall(r"\{(\w+)\}", endpoint.path):
+    for name in re.findall(r"\{(\w+)(?::path)?\}", endpoint.path):
         schema, description = _PATH_PARAMETERS[name]
         yield {"name": name, "in": "path", "required": True, "schema": schema, "description": description}
 
@@ -101,10 +107,7 @@ def _query_parameters(endpoint: Endpoint) -> Iterable[dict[str, Any]]:
 
 
 def _headers(endpoint: Endpoint) -> Iterable[dict[str, Any]]:
-    if (
-        _tag(endpoint.path) in ("workflows", "schedules", "runs", "timeline")
-        or endpoint.path == "/api/v1/statistics"
-    ):
+    if _tag(endpoint.path) in _TOLD_APART or endpoint.path.startswith(_OF_PROJECT):
         schema = {"type": "string", "pattern": NAME_PATTERN, "default": PROJECT_DEFAULT}
         yield {
             "name": PROJECT_HEADER,

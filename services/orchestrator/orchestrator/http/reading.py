@@ -60,7 +60,8 @@ def query_of(request: Request, kind: type[S]) -> S:
             problems += error.problems
     if problems:
         raise _invalid("the query", problems)
-    return kind(**values)
+    attributes = {field.encode_name: field.name for field in msgspec.structs.fields(kind)}
+    return kind(**{attributes[name]: value for name, value in values.items()})
 
 
 async def body_of(request: Request, decoder: msgspec.json.Decoder[S]) -> S:
@@ -153,7 +154,7 @@ def _wrong_fields(document: dict[str, Any], kind: Any) -> list[Problem]:
 
 
 def _missing_fields(document: dict[str, Any], kind: Any) -> list[Problem]:
-    required = (field.name for field in msgspec.structs.fields(kind) if field.required)
+    required = (field.encode_name for field in msgspec.structs.fields(kind) if field.required)
     return [Problem(path=name, message="is missing") for name in required if name not in document]
 
 
@@ -178,6 +179,6 @@ def _sentence(error: Exception) -> str:
 
 @cache
 def _fields(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """Name → type with its constraints."""
+    """Name, as a client writes it → type with its constraints."""
     hints = get_type_hints(kind, include_extras=True)
-    return {field.name: hints[field.name] for field in msgspec.structs.fields(kind)}
+    return {field.encode_name: hints[field.name] for field in msgspec.structs.fields(kind)}

@@ -2,7 +2,7 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
-from typing import TypeVar
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -19,6 +19,10 @@ class RunKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 class NameKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     name: str
+
+
+class VersionKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    version: Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 
 
 class ScheduleKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

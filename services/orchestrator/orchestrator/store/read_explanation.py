@@ -5,18 +5,21 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from orchestrator.domain.explain import Explanation, NodeFacts, RunFacts, RunnerFacts, explain
+from orchestrator.domain.explain_held import HeldFacts
 from orchestrator.domain.run import NodeState, RunState
 from orchestrator.engine.views import NodeView, RunView
 from orchestrator.store.composed import Database
 from orchestrator.store.read_agents import ALIVE, RUNNERS_MAX, offers_of
+from orchestrator.store.read_breakers import read_held
 from orchestrator.store.tables import node, runner
 
 
 async def explain_run(database: Database, view: RunView, *, cancel_reason: str | None) -> Explanation:
     now, runners = await _living_runners(database)
+    held = await read_held(database, view.project, view.id)
     return explain(
         RunFacts(id=view.id, state=RunState(view.state), failure=view.failure, cancel_reason=cancel_reason),
-        nodes=[_facts_of(node) for node in view.nodes],
+        nodes=[_facts_of(node, held.get(node.name)) for node in view.nodes],
         runners=runners,
         now=now,
     )
@@ -46,6 +49,6 @@ async def _living_runners(database: Database) -> tuple[datetime, list[RunnerFact
     ]
 
 
-def _facts_of(view: NodeView) -> NodeFacts:
-    fields = {name: getattr(view, name) for name in NodeFacts.__struct_fields__}
-    return NodeFacts(**fields | {"state": NodeState(view.state)})
+def _facts_of(view: NodeView, held: HeldFacts | None) -> NodeFacts:
+    fields = {name: getattr(view, name) for name in NodeFacts.__struct_fields__ if name != "held"}
+    return NodeFacts(**fields | {"state": NodeState(view.state), "held": held})

@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from orchestrator.domain.explain import Explanation
+from orchestrator.engine.breaker_views import BreakerDetail, BreakersView
 from orchestrator.engine.port import Registry, RunFilter, RunHead
 from orchestrator.engine.views import (
     AgentsView,
@@ -17,6 +18,7 @@ from orchestrator.engine.views import (
 )
 from orchestrator.store.composed import Database
 from orchestrator.store.read_agents import read_agents
+from orchestrator.store.read_breakers import read_breaker, read_breakers
 from orchestrator.store.read_explanation import explain_run
 from orchestrator.store.read_nodes import definition_of, read_node
 from orchestrator.store.read_runs import read_head, read_page, read_run_row, read_started, run_view
@@ -72,3 +74,9 @@ class Reads:
 
     async def statistics(self, project: str, *, workflow: str | None, since: datetime | None) -> Statistics:
         return await read_statistics(self._database, project, workflow=workflow, since=since)
+
+    async def breakers(self, project: str, *, state: str | None) -> BreakersView:
+        return await read_breakers(self._database, project, state=state)
+
+    async def breaker(self, project: str, key: str) -> BreakerDetail:
+        return await read_breaker(self._database, project, key)

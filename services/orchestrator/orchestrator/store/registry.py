@@ -6,21 +6,23 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, func, select, update
+from sqlalchemy import ColumnElement, Row, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.engine.port import Saved
-from orchestrator.engine.views import Page, WorkflowSummary, WorkflowView
+from orchestrator.engine.views import Page, VersionSummary, WorkflowDiff, WorkflowSummary, WorkflowView
 from orchestrator.store.compiled import CompiledWorkflow, compile_workflow
 from orchestrator.store.composed import Database
-from orchestrator.store.cursor import NameKey, read_cursor, write_cursor
+from orchestrator.store.cursor import NameKey, VersionKey, read_cursor, write_cursor
 from orchestrator.store.nesting import sub_workflows_below
+from orchestrator.store.read_versions import DESCRIPTION, read_versions
 from orchestrator.store.schedule_rows import replace_schedules, restart_schedules
-from orchestrator.store.tables import RawJson, workflow, workflow_version
-from penstock.contracts.errors import Conflict, NotFound, Problem
+from orchestrator.store.tables import workflow, workflow_version
+from penstock.contracts.errors import Conflict, InvalidInput, NotFound, Problem
 from penstock.contracts.names import is_name
 from penstock.definition import LoadedDefinition, check, load
+from penstock.definition.diff import Change, diff
 from penstock.definition.nesting import check_nesting, names_of_sub_workflows
 from penstock.definition.parse import parse
 from penstock.definition.report import Report
@@ -28,7 +30,6 @@ from penstock.definition.report import Report
 VERSIONS_KEPT_MAX = 256  # compiled versions in memory; a run needs its own at every read
 NAMES_SUGGESTED_FROM_MAX = 2_000  # names that are compared with a wrong one
 
-_description = func.json_object_field(workflow_version.c.source, "description", type_=RawJson())
 _is_latest = (
     (workflow_version.c.project == workflow.c.project)
     & (workflow_version.c.name == workflow.c.name)
@@ -39,7 +40,7 @@ _SUMMARY = (
     workflow.c.name,
     workflow_version.c.version,
     workflow.c.active,
-    _description.label("description"),
+    DESCRIPTION.label("description"),
     workflow_version.c.digest,
     workflow_version.c.created_at,
 )
@@ -127,6 +128,28 @@ class WorkflowRegistry:
         more = len(rows) > limit
         return Page(items=items, next=write_cursor(NameKey(items[-1].name)) if more else None)
 
+    async def versions(
+        self, project: str, name: str, *, limit: int, cursor: str | None
+    ) -> Page[VersionSummary]:
+        below = None if cursor is None else read_cursor(cursor, VersionKey).version
+        latest = await self._read_latest(project, name)
+        rows = await read_versions(self._database, project, name, below=below, limit=limit + 1)
+        items = tuple(_version_of(row, latest) for row in rows[:limit])
+        more = len(rows) > limit
+        return Page(items=items, next=write_cursor(VersionKey(items[-1].version)) if more else None)
+
+    async def diff(self, project: str, name: str, *, before: int | None, after: int | None) -> WorkflowDiff:
+        to = after or (await self._read_latest(project, name)).version
+        since = before or to - 1
+        if since == 0:
+            raise InvalidInput.at(
+                "from", f"there is no version before '{name}' {to}; name one to compare with"
+            )
+        old, new = await self._source(project, name, since), await self._source(project, name, to)
+        changes = await asyncio.to_thread(_changes, old, new)
+        nodes = dict.fromkeys(change.node for change in changes if change.node is not None)
+        return WorkflowDiff(name=name, from_=since, to=to, changes=changes, nodes=tuple(nodes))
+
     async def set_active(self, project: str, name: str, active: bool) -> WorkflowView:
         if is_name(name):
             other = update(workflow).where(*_is(project, name), workflow.c.active.is_not(active))
@@ -186,7 +209,8 @@ class WorkflowRegistry:
         latest = {row.name: row.latest_version for row in rows}
         if version is None or name not in latest:
             return NotFound("workflow", name, tuple(latest))
-        return NotFound("workflow version", f"{name}/{version}", (f"{name}/{latest[name]}",))
+        known = "there is only version 1" if latest[name] == 1 else f"there are versions 1 to {latest[name]}"
+        return NotFound("workflow version", f"{name}/{version}", known=known)
 
 
 async def _save(connection: AsyncConnection, project: str, loaded: LoadedDefinition) -> tuple[int, bool]:
@@ -235,7 +259,32 @@ def _is(project: str, name: str) -> tuple[ColumnElement[bool], ...]:
 
 
 def _summary_of(row: Row[Any]) -> WorkflowSummary:
-    description = "" if row.description is None else msgspec.json.decode(row.description)
     return WorkflowSummary(
-        row.project, row.name, row.version, row.active, description, row.digest, row.created_at
+        row.project,
+        row.name,
+        row.version,
+        row.active,
+        _decoded(row.description),
+        row.digest,
+        row.created_at,
     )
+
+
+def _version_of(row: Row[Any], latest: _Latest) -> VersionSummary:
+    return VersionSummary(
+        version=row.version,
+        latest=row.version == latest.version,
+        active=latest.active,
+        description=_decoded(row.description),
+        digest=row.digest,
+        created_at=row.created_at,
+        runs_open=row.runs_open or 0,
+    )
+
+
+def _decoded(description: bytes | None) -> str:
+    return "" if description is None else msgspec.json.decode(description, type=str)
+
+
+def _changes(old: bytes, new: bytes) -> tuple[Change, ...]:
+    return tuple(diff(msgspec.json.decode(old), msgspec.json.decode(new)))

@@ -82,13 +82,13 @@ def deadline_of(timeout: timedelta) -> timedelta:
 
 
 async def save(
-    pool: asyncpg.Pool,
+    connection: asyncpg.Pool | asyncpg.Connection,
     runs: Sequence[RunWrite],
     nodes: Sequence[NodeWrite],
     events: Sequence[EventWrite],
 ) -> Saved:
     """Write it all, or nothing. Raises asyncpg.PostgresError with sqlstate PS001 when the fence refused it."""
-    row = await pool.fetchrow(_SAVE, rows_of(runs), rows_of(nodes), rows_of(events))
+    row = await connection.fetchrow(_SAVE, rows_of(runs), rows_of(nodes), rows_of(events))
     assert row is not None
     return Saved(ok=row["ok"], at=row["at"], stale=frozenset(row["stale"]))
 

@@ -52,6 +52,7 @@ run = _table(
     workflow_version=Integer,
     state=Text,
     version=BigInteger,
+    settled=Boolean,
     nodes_total=Integer,
     nodes_open=Integer,
     input=RawJson,
@@ -78,6 +79,7 @@ node = _table(
     input=RawJson,
     output=RawJson,
     failure=RawJson,
+    detail=RawJson,
     ready_at=_moment,
     started_at=_moment,
     ended_at=_moment,
@@ -155,3 +157,30 @@ schedule_tick = _table(
     at=_moment,
 )
 artifact = _table("artifact", sha256=Text, size_bytes=BigInteger)
+breaker = _table(
+    "breaker",
+    project=Text,
+    key=Text,
+    state=Text,
+    policy=Text,
+    outcomes=Text,
+    last_failure=Text,
+    opened_at=_moment,
+    open_until=_moment,
+    permits=Text,
+    recovered=Integer,
+    refusals=Integer,
+    changed_at=_moment,
+    changed_by=Text,
+)
+breaker_event = _table(
+    "breaker_event",
+    id=BigInteger,
+    project=Text,
+    key=Text,
+    at=_moment,
+    from_state=Text,
+    to_state=Text,
+    by=Text,
+    reason=Text,
+)

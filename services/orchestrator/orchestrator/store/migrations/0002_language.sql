@@ -44,6 +44,11 @@ alter table node
   add column previous json, -- the output of the iteration before
   add column output_run uuid; -- the run whose node of this name holds the output (a fork)
 
+-- Undoing goes backwards through the successes, also those of runs that the former version began.
+update node n set completed_version = e.seq
+from run_event e
+where n.state = 'succeeded' and e.run_id = n.run_id and e.node = n.name and e.kind = 'node.succeeded';
+
 alter table node drop constraint node_state_check;
 alter table node add constraint node_state_check check (state in (
   'waiting', 'ready', 'running', 'backoff', 'suspended', 'succeeded', 'failed', 'skipped', 'cancelled',

@@ -1,7 +1,7 @@
 -- Everything that a batch of decisions changed, in one guarded statement: $1 runs, $2 units, $3 events.
--- Lock order: run rows in id order, before anything else; then node rows, which only the holder of their run
--- changes (renewals aside, which touch timers only). Nothing is written unless every run still has the version
--- that was decided on; and the statement fails as a whole if a unit is not in the expected attempt and token.
+-- Lock order: what gates lock (engine/admission.py); run rows in id order; then node rows, which only the holder of
+-- their run changes (renewals and breakers that wake aside, which touch timers only). Nothing is written unless every
+-- run still has the version that was decided on; and the statement fails as a whole if a unit is not in the expected attempt and token.
 with locked as materialized (
   select r.id, r.version = a.expected as fresh
   from unnest($1::run_write_2[]) as a
