@@ -94,7 +94,9 @@ def test_a_fork_from_a_node_that_never_ran_or_does_not_exist_is_refused() -> Non
 def test_what_was_undone_is_run_again() -> None:
     undo = Compensation(agent="undoer")
     each = ForeachDefinition(items=[1, 2])
-    story = Story(plan(node("a"), node("b", "a", compensate=undo), node("c", "a", foreach=each, compensate=undo)))
+    story = Story(
+        plan(node("a"), node("b", "a", compensate=undo), node("c", "a", foreach=each, compensate=undo))
+    )
     for name in ("a", "b", "c[0]", "c[1]"):
         story.succeed(name)
     story.tell(CompensateRequested(by="ada", reason="wrong"))

@@ -37,9 +37,9 @@ def begun_and_done(items: int, *, done: int) -> Run:
     """A run in which all items before `done` have succeeded, as if each had been decided on."""
     run = begun(items).run
     ended = Node(NodeState.SUCCEEDED, attempt=1, publication=1, input=b'{"value":7}', output=b"1")
-    units = {
-        item_name("each", place): replace(ended, completed=10 + 2 * place) for place in range(done)
-    } | {item_name("each", place): run.nodes["each[0]"] for place in range(done, done + WINDOW)}
+    units = {item_name("each", place): replace(ended, completed=10 + 2 * place) for place in range(done)} | {
+        item_name("each", place): run.nodes["each[0]"] for place in range(done, done + WINDOW)
+    }
     each = replace(run.nodes["each"], detail=Spread(items, next=done + WINDOW, open=WINDOW, succeeded=done))
     return replace(run, version=10 + 3 * items, nodes=run.nodes.with_changes({**units, "each": each}))
 

@@ -92,6 +92,10 @@ class Api:
     def retry(self, run: str) -> Document:
         return self._document("POST", f"/runs/{_segment(run)}/retry", json={})
 
+    def fork(self, run: str, body: Document) -> Document:
+        """The new run, or with `preview` what it would do."""
+        return self._document("POST", f"/runs/{_segment(run)}/fork", json=body)
+
     def schedules(self, filters: Mapping[str, Json]) -> Document:
         asked = {key: value for key, value in filters.items() if value is not None}
         return self._get("/schedules", params=asked)

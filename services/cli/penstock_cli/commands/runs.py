@@ -10,6 +10,7 @@ from rich.text import Text
 
 from penstock_cli import formats
 from penstock_cli.api import WAIT_S_MAX, Api
+from penstock_cli.commands.fork import fork
 from penstock_cli.commands.run import finish
 from penstock_cli.follow import event_line
 from penstock_cli.output import Format, Output, command, data, people, print_json, say
@@ -32,6 +33,7 @@ def register(app: typer.Typer) -> None:
         command(runs, name)(function)
     command(runs, "cancel")(cancel)
     command(runs, "retry")(retry)
+    command(runs, "fork")(fork)
     app.add_typer(runs, name="runs")
 
 

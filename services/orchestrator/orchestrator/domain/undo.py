@@ -134,7 +134,9 @@ def _last_step(draft: Draft) -> str | None:
     """What to undo next: what succeeded last and is not undone; after a retry also what failed before."""
     order = draft.undo_order or _order(draft)
     place = order.place
-    while place < len(order.names) and not _is_left(draft, order.names[place], draft.node(order.names[place])):
+    while place < len(order.names) and not _is_left(
+        draft, order.names[place], draft.node(order.names[place])
+    ):
         place += 1
     draft.undo_order = order.at(place)
     return order.names[place] if place < len(order.names) else None

@@ -1,4 +1,4 @@
-"""In which order what succeeded is undone, remembered from step to step: 10,000 steps must not look at 10,000 units each."""
+"""In which order what succeeded is undone, remembered: each of 10,000 steps must not look at 10,000 units."""
 
 
 class UndoOrder:

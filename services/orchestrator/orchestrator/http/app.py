@@ -14,6 +14,7 @@ from orchestrator.engine.port import Artifacts, Engine, Queries, Readiness, Regi
 from orchestrator.http.artifacts import ArtifactDoor
 from orchestrator.http.breakers import BreakerDoor
 from orchestrator.http.endpoints import Doors, endpoints_of
+from orchestrator.http.forking import ForkDoor
 from orchestrator.http.middleware import RequestScope, request_id_of
 from orchestrator.http.openapi import openapi_document
 from orchestrator.http.operations import OperationsDoor
@@ -54,6 +55,7 @@ def create_app(
             versions=VersionDoor(registry),
             starting=StartDoor(engine, queries, registry),
             runs=RunDoor(engine, queries),
+            forking=ForkDoor(engine, queries, registry),
             schedules=ScheduleDoor(schedules, queries),
             timeline=TimelineDoor(engine, queries),
             artifacts=ArtifactDoor(artifacts, bytes_max=settings.artifact_bytes_max),

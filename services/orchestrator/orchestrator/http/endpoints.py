@@ -18,6 +18,7 @@ from orchestrator.engine.views import (
 from orchestrator.http.artifacts import ArtifactDoor, artifact_endpoints
 from orchestrator.http.breakers import BreakerDoor, breaker_endpoints
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
+from orchestrator.http.forking import ForkDoor, fork_endpoints
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
 from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
 from orchestrator.http.schedules import ScheduleDoor, schedule_endpoints
@@ -54,6 +55,7 @@ class Doors:
     versions: VersionDoor
     starting: StartDoor
     runs: RunDoor
+    forking: ForkDoor
     schedules: ScheduleDoor
     timeline: TimelineDoor
     artifacts: ArtifactDoor
@@ -66,6 +68,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *_workflow_endpoints(doors.workflows),
         *version_endpoints(doors.versions),
         *_run_endpoints(doors.starting, doors.runs),
+        *fork_endpoints(doors.forking),
         *_timeline_endpoints(doors.timeline),
         *artifact_endpoints(doors.artifacts),
         *breaker_endpoints(doors.breakers),

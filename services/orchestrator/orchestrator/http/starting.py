@@ -33,6 +33,7 @@ from orchestrator.http.reading import (
 from penstock.contracts.errors import Conflict, InvalidInput, NotFound, Unavailable
 from penstock.contracts.limits import REQUEST_BODY_BYTES_MAX
 from penstock.contracts.names import RESERVED_KEY_PREFIX
+from penstock.contracts.workflow import Json
 
 LABELS_MAX = 50  # they are searched and shown, not a place for data
 SUPERSEDED_TRIES_MAX = (
@@ -44,6 +45,8 @@ LabelKey = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^
 LabelValue = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^[^\x00]*$")]
 IdempotencyKey = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 VersionNumber = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+Priority = Annotated[int, msgspec.Meta(ge=1, le=9)]
+Labels = Annotated[dict[LabelKey, LabelValue], msgspec.Meta(max_length=LABELS_MAX)]
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -55,8 +58,8 @@ class StartRunBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: VersionNumber | None = None
     input: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
     idempotency_key: IdempotencyKey | None = None
-    priority: Annotated[int, msgspec.Meta(ge=1, le=9)] = PRIORITY_DEFAULT
-    labels: Annotated[dict[LabelKey, LabelValue], msgspec.Meta(max_length=LABELS_MAX)] = {}
+    priority: Priority = PRIORITY_DEFAULT
+    labels: Labels = {}
 
 
 _body = msgspec.json.Decoder(StartRunBody)
@@ -75,10 +78,10 @@ class StartDoor:
         query_of(request, NoQuery)
         expect_media_type(request, "application/json")
         body = decode_body(await read_body(request, bytes_max=REQUEST_BODY_BYTES_MAX), _body)
-        _refuse_reserved(body.idempotency_key)
+        refuse_reserved(body.idempotency_key)
         digest = _digest(body) if body.idempotency_key else ""
         try:
-            wish, started = await self._start(project, body, digest, _traceparent(request))
+            wish, started = await self._start(project, body, digest, traceparent_of(request))
         except (NotFound, Conflict, InvalidInput):
             # The workflow may have changed since this key started its run: the run is what counts.
             if not (view := await self._started_before(project, body, digest)):
@@ -122,7 +125,7 @@ class StartDoor:
         return None if run_id is None else await self._queries.run(project, run_id)
 
 
-def _refuse_reserved(key: str | None) -> None:
+def refuse_reserved(key: str | None) -> None:
     """A client that took the key of a schedule's tick would keep the tick from its run."""
     if key is not None and key.startswith(RESERVED_KEY_PREFIX):
         message = (
@@ -157,15 +160,19 @@ def _wish(
 
 def _digest(body: StartRunBody) -> str:
     """What the client asked for, whatever its spacing and the order of its fields."""
-    try:
-        value = msgspec.json.decode(body.input)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput.at("input", f"not JSON: {error}") from error
-    asked = (body.workflow, body.version, value, body.priority, body.labels)
+    asked = (body.workflow, body.version, json_of(body.input), body.priority, body.labels)
     return hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()
 
 
-def _traceparent(request: Request) -> str | None:
+def json_of(input: msgspec.Raw) -> Json:
+    """Raises InvalidInput."""
+    try:
+        return msgspec.json.decode(input)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput.at("input", f"not JSON: {error}") from error
+
+
+def traceparent_of(request: Request) -> str | None:
     """A trace that is not well formed is not ours to refuse: it is left out."""
     given = request.headers.get("traceparent", "")
     return given if _TRACEPARENT.fullmatch(given) else None
