@@ -47,13 +47,13 @@ where r.state = 'succeeded' and n.state in ('failed', 'cancelled');
 select e.run_id, e.node, count(*) from run_event e
 where e.kind = 'node.succeeded' group by e.run_id, e.node having count(*) > 1;
 
--- name: a_result_belongs_to_a_started_attempt
+-- name: a_result_belongs_to_a_started_or_suspended_attempt
 select s.run_id, s.node, s.attempt, s.kind from run_event s
 where s.kind in ('node.succeeded', 'node.attempt_failed')
   and not exists (
     select 1 from run_event b
     where b.run_id = s.run_id and b.node = s.node and b.attempt = s.attempt
-      and b.kind = 'node.started' and b.seq < s.seq
+      and b.kind in ('node.started', 'node.suspended') and b.seq < s.seq
   );
 
 -- name: an_attempt_starts_at_most_once

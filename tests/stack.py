@@ -42,6 +42,7 @@ class Stack:
         users = {
             "orchestrator": permissions.orchestrator(),
             "runner": permissions.runner(user="runner"),
+            permissions.PUBLISHER: permissions.publisher(),
             **self.users,
         }
         self.nats = Nats(

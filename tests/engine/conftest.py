@@ -14,6 +14,8 @@ import pytest
 from orchestrator.domain.decision import Outcome
 from orchestrator.domain.events import AttemptClaimed, AttemptSucceeded
 from orchestrator.engine.engine import RunEngine
+from orchestrator.engine.inbox import Inbox
+from orchestrator.engine.matching import Looks, Matching
 from orchestrator.engine.port import Started, StartRun
 from orchestrator.engine.relay import Relay
 from orchestrator.engine.sweep import Sweep
@@ -38,6 +40,7 @@ class World:
     relay: Relay
     engine: RunEngine
     sweep: Sweep
+    inbox: Inbox
 
     async def define(self, document: dict[str, object]) -> None:
         """Save version 1 of a workflow."""
@@ -110,11 +113,12 @@ async def open_world(database: str, nats: Nats) -> AsyncIterator[World]:
         publisher = Publisher(bus)
         await publisher.start()
         relay = Relay(bus, publisher, pool)
-        engine = RunEngine(pool, relay, Expressions().evaluate, lease=LEASE)
+        engine = RunEngine(pool, relay, Expressions().evaluate, lease=LEASE, find_events=Looks(pool))
+        inbox = Inbox(pool, Matching(pool, engine.handle))
         sweep = Sweep(pool, engine, relay, lease_s=LEASE.total_seconds(), bus_is_up=lambda: bus.is_connected)
-        task = asyncio.create_task(engine.run())
-        yield World(pool, bus, relay, engine, sweep)
-        await end(task)
+        loops = [asyncio.create_task(part.run()) for part in (engine, inbox)]
+        yield World(pool, bus, relay, engine, sweep, inbox)
+        await end(*loops)
 
 
 @pytest.fixture

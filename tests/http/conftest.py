@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import asyncpg
@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from orchestrator.main import compose
 from orchestrator.settings import Settings
+from penstock.service import end
 from penstock_cli.embedded.nats import Nats
 from tests.http.builders import Rows, save
 
@@ -29,13 +30,11 @@ async def app(database: str, nats_server: Nats, tmp_path: Path) -> AsyncIterator
     )
     async with AsyncExitStack() as stack:
         parts = await compose(settings, stack)
-        engine = asyncio.create_task(parts.engine.run())
+        loops = [asyncio.create_task(part.run()) for part in (parts.engine, parts.inbox)]
         application = parts.server.config.app
         assert isinstance(application, FastAPI)
         yield application
-        engine.cancel()
-        with suppress(asyncio.CancelledError):
-            await engine
+        await end(*loops)
 
 
 @pytest.fixture

@@ -96,6 +96,16 @@ class Api:
         """The new run, or with `preview` what it would do."""
         return self._document("POST", f"/runs/{_segment(run)}/fork", json=body)
 
+    def send_event(self, event: Document) -> Document:
+        """How many are new, and how many were sent before."""
+        headers = {"content-type": "application/cloudevents+json"}
+        return self._document("POST", "/events", json=event, headers=headers)
+
+    def inbound_events(self, filters: Mapping[str, Json]) -> Document:
+        return self._get(
+            "/events", params={key: value for key, value in filters.items() if value is not None}
+        )
+
     def schedules(self, filters: Mapping[str, Json]) -> Document:
         asked = {key: value for key, value in filters.items() if value is not None}
         return self._get("/schedules", params=asked)

@@ -11,6 +11,7 @@ from penstock_cli.commands import (
     definitions,
     demo,
     doctor,
+    events,
     overview,
     run,
     runs,
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for group in (up, demo, definitions, workflows, run, runs, schedules, breakers, overview, doctor):
+for group in (up, demo, definitions, workflows, run, runs, schedules, events, breakers, overview, doctor):
     group.register(app)
 
 

@@ -9,6 +9,7 @@ import structlog
 from penstock.contracts.errors import Unavailable
 
 SWEEP_EVERY_S = 1.0
+FORGET_EVERY_S = 60.0  # what is kept for days need not go to the second
 
 log = structlog.get_logger(__name__)
 

@@ -13,12 +13,15 @@ import uvicorn
 import uvloop
 
 from orchestrator.bus.control import ControlDoor
+from orchestrator.bus.inbox import InboxDoor
 from orchestrator.bus.logs import LogsDoor
 from orchestrator.bus.requests import Requests
 from orchestrator.bus.results import ResultsDoor
 from orchestrator.bus.rpc import RpcDoor
-from orchestrator.clock import run_clock
+from orchestrator.clock import FORGET_EVERY_S, run_clock
 from orchestrator.engine.engine import RunEngine
+from orchestrator.engine.inbox import Inbox
+from orchestrator.engine.matching import Looks, Matching
 from orchestrator.engine.registry import RunnerRegistry
 from orchestrator.engine.relay import Relay
 from orchestrator.engine.schedule_control import ScheduleControl
@@ -33,6 +36,7 @@ from orchestrator.store.artifacts import ArtifactFolder
 from orchestrator.store.composed import Database, open_database
 from orchestrator.store.database import open_pool
 from orchestrator.store.migrate import migrate
+from orchestrator.store.read_inbound import InboundReads
 from orchestrator.store.reads import Reads
 from orchestrator.store.registry import WorkflowRegistry
 from penstock.bus.connection import Bus, connect
@@ -62,6 +66,7 @@ class Parts:
     relay: Relay
     sweep: Sweep
     schedules: ScheduleSweep
+    inbox: Inbox
     requests: Requests
     control: ControlDoor
     registry: RunnerRegistry
@@ -81,13 +86,15 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
     async with AsyncExitStack() as stack:
         parts = await compose(settings, stack)
         engine = asyncio.create_task(parts.engine.run())
+        inbox = asyncio.create_task(parts.inbox.run())
         doors = await _open_doors(parts, settings, listener)
         calm_garbage_collection()
         stop = asyncio.create_task(until_told_to_stop())
         log.info("orchestrator.started", host=settings.http_host, port=listener.getsockname()[1])
-        ended, _ = await asyncio.wait([engine, stop, *doors], return_when=asyncio.FIRST_COMPLETED)
+        ended, _ = await asyncio.wait([engine, inbox, stop, *doors], return_when=asyncio.FIRST_COMPLETED)
         log.info("orchestrator.stopping")
         await _close_doors(parts, doors)
+        await end(inbox)  # what it has kept and not offered, another's sweep offers
         await _drain(parts, engine)
         for task in ended - {stop}:
             task.result()  # a loop that ended by itself ended by an error
@@ -115,7 +122,9 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     relay = Relay(bus, publisher, pool)
     expressions = Expressions()
     stack.callback(expressions.close)
-    engine = RunEngine(pool, relay, expressions.evaluate, lease=timedelta(seconds=settings.lease_s))
+    engine = RunEngine(
+        pool, relay, expressions.evaluate, lease=timedelta(seconds=settings.lease_s), find_events=Looks(pool)
+    )
     registry = RunnerRegistry(pool)
     sweep = Sweep(pool, engine, relay, lease_s=settings.lease_s, bus_is_up=lambda: bus.is_connected)
     database = open_database(settings.database_url)
@@ -123,11 +132,12 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     workflows = WorkflowRegistry(database)
     ticks = TickRuns(pool, engine, workflows, expressions.evaluate)
     schedules = ScheduleControl(database, pool, workflows, ticks)
-    server = _http_server(settings, database, workflows, engine, schedules, Readiness(bus, pool))
+    inbox = Inbox(pool, Matching(pool, engine.handle))
+    server = _http_server(settings, database, workflows, engine, schedules, inbox, Readiness(bus, pool))
     requests = Requests(bus, registry)
     control = ControlDoor(bus, requests, registry)
     firing = ScheduleSweep(pool, engine, ticks)
-    return Parts(bus, engine, relay, sweep, firing, requests, control, registry, server)
+    return Parts(bus, engine, relay, sweep, firing, inbox, requests, control, registry, server)
 
 
 def _http_server(
@@ -136,6 +146,7 @@ def _http_server(
     workflows: WorkflowRegistry,
     engine: RunEngine,
     schedules: ScheduleControl,
+    inbox: Inbox,
     readiness: Readiness,
 ) -> uvicorn.Server:
     app = create_app(
@@ -145,6 +156,8 @@ def _http_server(
         schedules=schedules,
         artifacts=ArtifactFolder(settings.artifacts_folder, database),
         breakers=engine.breakers,
+        inbox=inbox,
+        inbound=InboundReads(database),
         readiness=readiness,
         settings=HttpSettings(),
     )
@@ -167,12 +180,16 @@ async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket)
     results = ResultsDoor(parts.bus, parts.engine, parts.registry)
     logs = LogsDoor(parts.bus, parts.registry)
     await results.declare()
+    inbox = InboxDoor(parts.bus, parts.inbox, parts.registry)
     await logs.declare()
+    await inbox.declare()
     await RpcDoor(parts.requests, parts.engine).open()
     await parts.control.open()
-    clocks = [run_clock(sweep, every_s=settings.sweep_every_s) for sweep in (parts.sweep, parts.schedules)]
+    sweeps = (parts.sweep, parts.schedules, parts.inbox.repeat)
+    clocks = [run_clock(sweep, every_s=settings.sweep_every_s) for sweep in sweeps]
+    clocks.append(run_clock(parts.inbox.forget, every_s=FORGET_EVERY_S))
     http = parts.server.serve(sockets=[listener])
-    return [asyncio.create_task(door) for door in (results.run(), logs.run(), *clocks, http)]
+    return [asyncio.create_task(door) for door in (results.run(), logs.run(), inbox.run(), *clocks, http)]
 
 
 async def _close_doors(parts: Parts, doors: list[asyncio.Task[None]]) -> None:

@@ -4,6 +4,7 @@
     runner         takes its pool's ready messages, reports results and logs, calls rpc; sees no other pool
     notifier       reads events through its own durable consumer
     observer       any other system: reads events as they happen, and how full the streams are
+    publisher      any other system: sends events of its own, and reads nothing
 
 Everybody may subscribe below `_INBOX_<user>` only, so that nobody hears another's answers.
 Lists allow; what is not listed is refused. A denied publish shows as a timeout at the client, and its
@@ -19,6 +20,7 @@ ORCHESTRATOR = "orchestrator"
 RUNNER = "runner"
 NOTIFIER = "notifier"
 OBSERVER = "observer"
+PUBLISHER = "publisher"
 CONSUMER_NOTIFIER = "notifier"  # on EVENTS; the orchestrator declares it, the notifier only pulls
 
 _API = "$JS.API"
@@ -54,6 +56,7 @@ def orchestrator(*, user: str = ORCHESTRATOR) -> Permissions:
             *declare,
             *_pull(subjects.STREAM_RESULTS, subjects.CONSUMER_RESULTS),
             *_pull(subjects.STREAM_LOGS, subjects.CONSUMER_LOGS),
+            *_pull(subjects.STREAM_INBOX, subjects.CONSUMER_INBOX),
         ),
         subscribe=(
             f"{inbox(user)}.>",
@@ -97,6 +100,11 @@ def observer(*, user: str = OBSERVER) -> Permissions:
         ),
         subscribe=(f"{inbox(user)}.>", f"{subjects.EVENT}.>"),
     )
+
+
+def publisher(*, user: str = PUBLISHER, project: str = "*") -> Permissions:
+    """Another system that sends events into `project`, or into any. Its inbox is for acknowledgements."""
+    return Permissions(publish=(f"{subjects.INBOUND}.{project}.>",), subscribe=(f"{inbox(user)}.>",))
 
 
 def _pull(stream: str, consumer: str) -> tuple[str, ...]:

@@ -10,16 +10,19 @@ STREAM_NODES = "NODES"
 STREAM_RESULTS = "RESULTS"
 STREAM_EVENTS = "EVENTS"
 STREAM_LOGS = "LOGS"
+STREAM_INBOX = "INBOX"
 
 READY = "penstock.node.ready"
 DONE = "penstock.node.done"
 EVENT = "penstock.event"
 LOG = "penstock.log"
+INBOUND = "penstock.in"
 RPC = "penstock.rpc"
 RUNNER = "penstock.runner"
 
 CONSUMER_RESULTS = "orchestrator"
 CONSUMER_LOGS = "log-writer"
+CONSUMER_INBOX = "inbox"
 
 
 NO_AGENT = "_"  # not a name that an agent can have: for the consumer of a pool that offers none
@@ -41,6 +44,8 @@ STREAMS = (
     Stream(STREAM_RESULTS, (f"{DONE}.>",), work_queue=True),
     Stream(STREAM_EVENTS, (f"{EVENT}.>",), work_queue=False, age_max=timedelta(days=7), bytes_max=2 * GIB),
     Stream(STREAM_LOGS, (f"{LOG}.>",), work_queue=False, age_max=timedelta(days=1), bytes_max=GIB),
+    # Shorter than the database remembers ids: what is delivered a second time is known.
+    Stream(STREAM_INBOX, (f"{INBOUND}.>",), work_queue=False, age_max=timedelta(days=1), bytes_max=GIB),
 )
 
 
@@ -97,3 +102,14 @@ def runner_cancel(runner: str) -> str:
 
 def log(project: str) -> str:
     return f"{LOG}.{project}"
+
+
+def inbound(project: str, type_: str) -> str:
+    """Where another system publishes an event; the dots of its type part the subject further."""
+    return f"{INBOUND}.{project}.{type_}"
+
+
+def project_and_type_of_inbound(subject: str) -> tuple[str, str]:
+    """What the subject says of its event; either is empty if it says nothing."""
+    project, _, type_ = subject.removeprefix(f"{INBOUND}.").partition(".")
+    return project, type_

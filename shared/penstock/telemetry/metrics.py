@@ -23,6 +23,7 @@ BREAKER_REFUSALS = Counter("penstock_breaker_refusals_total", "Claims that had t
 RELAY_MESSAGES = Counter("penstock_relay_messages_total", "Messages that the bus acknowledged")
 RELAY_REPEATED = Counter("penstock_relay_repeated_runs_total", "Runs whose events had to be published again")
 DEAD_LETTERS = Counter("penstock_dead_letters_total", "Messages that nothing could be done with", ["reason"])
+INBOX_EVENTS = Counter("penstock_inbox_events_total", "Events from other systems", ["outcome"])
 
 # The clock
 SWEEP_SECONDS = Histogram("penstock_sweep_seconds", "Time of one sweep", buckets=_FAST)

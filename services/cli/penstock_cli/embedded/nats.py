@@ -30,6 +30,7 @@ USERS_DEFAULT: Mapping[str, Permissions] = {
     permissions.ORCHESTRATOR: permissions.orchestrator(),
     permissions.NOTIFIER: permissions.notifier(),
     permissions.OBSERVER: permissions.observer(),
+    permissions.PUBLISHER: permissions.publisher(),
 }
 
 

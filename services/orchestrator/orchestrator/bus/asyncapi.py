@@ -7,6 +7,7 @@ from faststream.specification import AsyncAPI
 
 from orchestrator.bus.broker import SharedBroker, documented
 from penstock.contracts import subjects
+from penstock.contracts.inbound import SentEvent
 from penstock.contracts.messages import (
     CancelAttempt,
     CheckpointLoad,
@@ -55,6 +56,11 @@ TAKEN: tuple[Channel, ...] = (
     (f"{subjects.RPC}.{{pool}}.checkpoint-load", CheckpointLoad, "Answered with CheckpointAnswer."),
     (f"{subjects.RPC}.{{pool}}.progress", Progress, "How far an attempt says it is; not answered."),
     (f"{subjects.LOG}.{{project}}", LogLines, "Lines that an agent logged. Stream LOGS."),
+    (
+        f"{subjects.INBOUND}.{{project}}.{{type}}",
+        SentEvent,
+        "An event from any other system, CloudEvents 1.0, structured or binary. Stream INBOX.",
+    ),
 )
 
 

@@ -72,7 +72,11 @@ def _ask_again(draft: Draft, name: str, node: Node, *, overdue: bool) -> None:
 
 
 def event(draft: Draft, event: EventArrived) -> bool:
-    """Whether the node takes this event; if not, it goes on waiting."""
+    """Whether the node takes this event; if not, it goes on waiting.
+
+    An event on which the condition cannot be evaluated (it lacks a member, say) does not match: whoever may send
+    events of this type could fail the node otherwise.
+    """
     name, planned = event.node, draft.plan.planned(event.node)
     wait = planned.definition.wait
     if not isinstance(draft.node(name).detail, EventAwaited) or wait is None:
@@ -83,9 +87,8 @@ def event(draft: Draft, event: EventArrived) -> bool:
             draft, condition, {"event": event.event}, what="wait.event.if"
         ):
             return False
-    except Unresolvable as error:
-        fail_node(draft, name, error.failure)
-        return True
+    except Unresolvable:
+        return False
     succeed_unit(draft, name, encode({"event": event.event, "timed_out": False}))
     return True
 

@@ -6,7 +6,7 @@ and whoever does it finds what was done before. The answer goes back into the co
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol, assert_never
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from orchestrator.domain.decision import (
     GrantSlots,
     KeepOutput,
     LookBack,
+    Outcome,
     PublishReady,
     StartChild,
     StopAttempt,
@@ -55,13 +56,15 @@ WORKERS = 16  # effects wait for the database most of the time
 
 log = structlog.get_logger(__name__)
 
-FindEvents = Callable[[str, str, float], Awaitable[Sequence[dict[str, Json]]]]
-"""(project, type, look_back_s) → the events from outside that came since, the oldest first."""
+FindEvents = Callable[[UUID, LookBack], AsyncIterator[Sequence[dict[str, Json]]]]
+"""Of a run: lists of the events from outside that came since, the oldest first."""
 
 
-async def no_events(project: str, type: str, look_back_s: float) -> Sequence[dict[str, Json]]:
+async def no_events(run_id: UUID, order: LookBack) -> AsyncIterator[Sequence[dict[str, Json]]]:
     """Where nothing takes events from outside."""
-    return ()
+    nothing: tuple[Sequence[dict[str, Json]], ...] = ()
+    for events in nothing:
+        yield events
 
 
 class Engine(Protocol):
@@ -99,6 +102,10 @@ class Effects:
         finally:
             await end(*workers)
 
+    async def idle(self) -> None:
+        """Wait until all that was ordered has been tried."""
+        await self._queue.join()
+
     async def _work(self) -> None:
         while True:
             run, effect = await self._queue.get()
@@ -116,6 +123,8 @@ class Effects:
                 )
             except Exception:
                 log.exception("effects.failed", effect=type(effect).__name__, run=str(run.id))
+            finally:
+                self._queue.task_done()
 
     async def _do(self, run: Run, effect: Effect) -> None:
         match effect:
@@ -175,8 +184,10 @@ class Effects:
             await self._tell(run.id, ChildEnded(order.node, attempt, order.run, RunState.COMPENSATED))
 
     async def _look_back(self, run: Run, order: LookBack) -> None:
-        for event in await self._find_events(run.project, order.type, order.look_back_s):
-            await self._tell(run.id, EventArrived(order.node, order.attempt, event))
+        async for events in self._find_events(run.id, order):
+            shown = [(run.id, EventArrived(order.node, order.attempt, event)) for event in events]
+            if Outcome.APPLIED in await self._engine.handle(shown):
+                return
 
 
 def _request(run: Run, order: StartChild, parent: Parent) -> StartRun:

@@ -16,6 +16,7 @@ from orchestrator.engine.committed import NumberedFact
 from orchestrator.store.load import NodeRow, RunRow
 from orchestrator.store.save import EventWrite, NodeWrite, RunWrite, deadline_of
 from penstock.contracts.failure import Failure
+from penstock.contracts.inbound import topic_of
 from penstock.contracts.value import Value
 from penstock.contracts.wire import decode, encode
 
@@ -96,7 +97,9 @@ def _node_write(run: Run, name: str, node: Node, before: Node | None, lease: tim
 def _topic(run: Run, node: Node) -> str | None:
     """Under which events from outside find the unit."""
     waits = node.state is NodeState.SUSPENDED and isinstance(node.detail, EventAwaited)
-    return f"{run.project}/{node.detail.type}" if waits and isinstance(node.detail, EventAwaited) else None
+    return (
+        topic_of(run.project, node.detail.type) if waits and isinstance(node.detail, EventAwaited) else None
+    )
 
 
 def event_writes(run: UUID, facts: Iterable[NumberedFact]) -> list[EventWrite]:

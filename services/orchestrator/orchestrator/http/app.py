@@ -11,10 +11,12 @@ from starlette.responses import Response
 
 from orchestrator.engine.breaker_port import Breakers
 from orchestrator.engine.port import Artifacts, Engine, Queries, Readiness, Registry, Schedules
+from orchestrator.engine.port_inbox import InboundQueries, Inbox
 from orchestrator.http.artifacts import ArtifactDoor
 from orchestrator.http.breakers import BreakerDoor
 from orchestrator.http.endpoints import Doors, endpoints_of
 from orchestrator.http.forking import ForkDoor
+from orchestrator.http.inbox import InboxDoor
 from orchestrator.http.middleware import RequestScope, request_id_of
 from orchestrator.http.openapi import openapi_document
 from orchestrator.http.operations import OperationsDoor
@@ -45,6 +47,8 @@ def create_app(
     schedules: Schedules,
     artifacts: Artifacts,
     breakers: Breakers,
+    inbox: Inbox,
+    inbound: InboundQueries,
     readiness: Readiness,
     settings: HttpSettings,
 ) -> FastAPI:
@@ -59,6 +63,7 @@ def create_app(
             schedules=ScheduleDoor(schedules, queries),
             timeline=TimelineDoor(engine, queries),
             artifacts=ArtifactDoor(artifacts, bytes_max=settings.artifact_bytes_max),
+            inbox=InboxDoor(inbox, inbound),
             operations=OperationsDoor(queries, readiness),
             breakers=BreakerDoor(breakers, queries),
         )

@@ -19,6 +19,7 @@ from orchestrator.http.artifacts import ArtifactDoor, artifact_endpoints
 from orchestrator.http.breakers import BreakerDoor, breaker_endpoints
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
 from orchestrator.http.forking import ForkDoor, fork_endpoints
+from orchestrator.http.inbox import InboxDoor, inbox_endpoints
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
 from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
 from orchestrator.http.schedules import ScheduleDoor, schedule_endpoints
@@ -59,6 +60,7 @@ class Doors:
     schedules: ScheduleDoor
     timeline: TimelineDoor
     artifacts: ArtifactDoor
+    inbox: InboxDoor
     operations: OperationsDoor
     breakers: BreakerDoor
 
@@ -73,6 +75,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *artifact_endpoints(doors.artifacts),
         *breaker_endpoints(doors.breakers),
         *schedule_endpoints(doors.schedules),
+        *inbox_endpoints(doors.inbox),
         *_operation_endpoints(doors.operations, doors.workflows),
     )
 

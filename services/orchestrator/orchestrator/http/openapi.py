@@ -25,6 +25,7 @@ _TAGS = {
     "runs": "Executions of one version, from start to end.",
     "timeline": "What happened in a run, node by node, and why nothing more happens.",
     "artifacts": "Files, addressed by the SHA-256 of their bytes.",
+    "events": "What happened elsewhere, as CloudEvents. Nodes wait for them; they are kept for 7 days.",
     "operations": "How Penstock is.",
 }
 _ERRORS = {
@@ -45,7 +46,7 @@ _PATH_PARAMETERS = {
     "key": ({"type": "string", "pattern": KEY_PATTERN}, "The breaker's key"),
     "sha256": ({"type": "string", "pattern": "[0-9a-f]{64}"}, "The SHA-256 of the bytes, in hex"),
 }
-_TOLD_APART = ("workflows", "schedules", "runs", "timeline")
+_TOLD_APART = ("workflows", "schedules", "runs", "timeline", "events")
 _OF_PROJECT = ("/api/v1/statistics", "/api/v1/breakers")
 _REFERENCE = "#/components/schemas/{name}"
 

@@ -184,3 +184,17 @@ breaker_event = _table(
     by=Text,
     reason=Text,
 )
+inbound_event = _table(
+    "inbound_event",
+    seq=BigInteger,
+    project=Text,
+    source=Text,
+    id=Text,
+    type=Text,
+    subject=Text,
+    time=_moment,
+    data=RawJson,
+    attributes=RawJson,
+    received_at=_moment,
+    offered=Boolean,
+)
