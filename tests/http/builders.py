@@ -58,7 +58,7 @@ class Rows:
 
     async def run(self, workflow: str = "greet", **fields: Any) -> UUID:
         state = fields.get("state", "running")
-        ended = state in ("succeeded", "failed", "cancelled")
+        ended = state in ("succeeded", "failed", "cancelled", "compensated")
         created_at = fields.get("created_at", NOON)
         row = {
             "id": uuid_utils.uuid7(),
@@ -80,7 +80,7 @@ class Rows:
         return row["id"]
 
     async def node(self, run_id: UUID, name: str, state: str, **fields: Any) -> None:
-        ended = state in ("succeeded", "failed", "skipped", "cancelled")
+        ended = state in ("succeeded", "failed", "skipped", "cancelled", "compensated")
         running = state == "running"
         row = {
             "run_id": run_id,
@@ -91,6 +91,7 @@ class Rows:
             "token": uuid_utils.uuid7() if running else None,
             "runner": "runner-1" if running else None,
             "output": as_json({}) if state == "succeeded" else None,
+            "completed_version": 1 if state == "succeeded" else None,
             "failure": as_json({"type": "Broken", "message": "it broke"}) if state == "failed" else None,
             "ready_at": NOON,
             "wake_at": None if ended else NOON + seconds(30),

@@ -92,6 +92,27 @@ async def test_statistics_of_runs_workflows_and_nodes(greet: httpx.AsyncClient, 
     assert node["seconds"]["mean"] == pytest.approx(2.5)
 
 
+async def test_statistics_tell_of_undoing_and_of_items(greet: httpx.AsyncClient, rows: Rows) -> None:
+    undone = await rows.run(state="compensated", ended_at=NOON + seconds(1))
+    await rows.node(undone, "charge", "compensated", started_at=NOON, ended_at=NOON + seconds(1), output="{}")
+    await rows.node(undone, "charge:undo", "succeeded", part_of="charge", attempt=3, started_at=NOON)
+    await rows.run(state="succeeded")
+    await rows.run(state="queued")
+    await rows.connection.execute(
+        "insert into breaker (project, key, state, opened_at) values"
+        " ('default', 'dependency/llm', 'open', now()), ('default', 'dependency/git', 'closed', null)"
+    )
+
+    figures = (await greet.get("/statistics")).json()
+
+    assert figures["runs"]["states"] == {"queued": 1, "succeeded": 1, "compensated": 1}
+    assert (figures["runs"]["active"], figures["runs"]["compensation_rate"]) == (1, 0.5)
+    (node,) = figures["nodes"]
+    assert (node["node"], node["runs"], node["attempts"], node["retries"]) == ("charge", 1, 4, 2)
+    assert (node["compensations"], node["failures"], node["seconds"]["mean"]) == (1, 0, 1.0)
+    assert figures["breakers"] == [{"key": "dependency/llm", "state": "open", "open_until": None}]
+
+
 async def test_statistics_can_be_narrowed(greet: httpx.AsyncClient, rows: Rows) -> None:
     await rows.run(state="succeeded")
     await rows.run("other", state="succeeded", created_at=NOON - seconds(7200))

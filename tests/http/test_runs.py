@@ -158,3 +158,13 @@ async def test_retry_runs_a_cancelled_run_again_and_refuses_a_running_one(
     assert retried.status_code == 202
     assert retried.json()["state"] == "running"
     assert refused.status_code == 409
+
+
+async def test_the_list_can_be_of_runs_that_have_not_ended(greet: httpx.AsyncClient, rows: Rows) -> None:
+    paused, done = await rows.run(state="paused"), await rows.run(state="failed")
+
+    active = (await greet.get("/runs", params={"active": "true"})).json()["items"]
+    ended = (await greet.get("/runs", params={"active": "false"})).json()["items"]
+
+    assert [run["id"] for run in active] == [str(paused)]
+    assert [run["id"] for run in ended] == [str(done)]

@@ -14,6 +14,7 @@ from penstock_cli.errors import Refused, Unreachable
 
 URL_DEFAULT = "http://127.0.0.1:9002"
 TIMEOUT_S = 30.0
+PRUNE_S_MAX = 600.0  # looking for what is named reads every run
 WAIT_S_MAX = 60.0  # what the server allows one long poll
 CHUNK_BYTES = 256 * 1024
 
@@ -131,8 +132,19 @@ class Api:
         method = "PUT" if verb == "policy" else "POST"
         return self._document(method, f"/breakers/{_segment(key)}/{verb}", json=body)
 
-    def statistics(self) -> Document:
-        return self._get("/statistics")
+    def statistics(self, *, workflow: str | None = None) -> Document:
+        return self._get("/statistics", params={"workflow": workflow} if workflow else None)
+
+    def retention(self) -> Document:
+        return self._get("/retention")
+
+    def set_retention(self, duration: str) -> Document:
+        return self._document("PUT", "/retention", json={"retention": duration})
+
+    def prune(self, *, older_than: str | None, dry_run: bool) -> Document:
+        """One order; with `more` in the answer it has to be given again."""
+        body = {"dry_run": dry_run, **({"older_than": older_than} if older_than else {})}
+        return self._document("POST", "/prune", json=body, timeout=PRUNE_S_MAX)
 
     def upload(self, file: IO[bytes], *, size_bytes: int) -> str:
         """Store the bytes; returns their SHA-256. Neither side holds them in memory."""

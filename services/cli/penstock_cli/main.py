@@ -12,6 +12,7 @@ from penstock_cli.commands import (
     demo,
     doctor,
     events,
+    keeping,
     overview,
     run,
     runs,
@@ -28,7 +29,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for group in (up, demo, definitions, workflows, run, runs, schedules, events, breakers, overview, doctor):
+for group in (
+    up,
+    demo,
+    definitions,
+    workflows,
+    run,
+    runs,
+    schedules,
+    events,
+    breakers,
+    overview,
+    keeping,
+    doctor,
+):
     group.register(app)
 
 

@@ -1,4 +1,4 @@
-"""Door 3: time passes. Sweeps every second, whatever the ones before met."""
+"""Door 3: time passes. Sweeps every second, a look at retention every minute, whatever the ones before met."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,17 +10,18 @@ from penstock.contracts.errors import Unavailable
 
 SWEEP_EVERY_S = 1.0
 FORGET_EVERY_S = 60.0  # what is kept for days need not go to the second
+RETENTION_EVERY_S = 60.0
 
 log = structlog.get_logger(__name__)
 
 
-async def run_clock(sweep: Callable[[], Awaitable[None]], *, every_s: float = SWEEP_EVERY_S) -> None:
-    """Sweep until cancelled."""
+async def run_clock(task: Callable[[], Awaitable[None]], *, every_s: float = SWEEP_EVERY_S) -> None:
+    """Call `task` again and again until cancelled."""
     while True:
         await asyncio.sleep(every_s)
         try:
-            await sweep()
+            await task()
         except (Unavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-            log.warning("clock.sweep_failed", reason=repr(error))
+            log.warning("clock.task_failed", task=type(task).__name__, reason=repr(error))
         except Exception:
-            log.exception("clock.sweep_failed")
+            log.exception("clock.task_failed", task=type(task).__name__)

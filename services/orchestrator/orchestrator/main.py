@@ -18,12 +18,13 @@ from orchestrator.bus.logs import LogsDoor
 from orchestrator.bus.requests import Requests
 from orchestrator.bus.results import ResultsDoor
 from orchestrator.bus.rpc import RpcDoor
-from orchestrator.clock import FORGET_EVERY_S, run_clock
+from orchestrator.clock import FORGET_EVERY_S, RETENTION_EVERY_S, run_clock
 from orchestrator.engine.engine import RunEngine
 from orchestrator.engine.inbox import Inbox
 from orchestrator.engine.matching import Looks, Matching
 from orchestrator.engine.registry import RunnerRegistry
 from orchestrator.engine.relay import Relay
+from orchestrator.engine.retention import Retention
 from orchestrator.engine.schedule_control import ScheduleControl
 from orchestrator.engine.schedules import ScheduleSweep
 from orchestrator.engine.sweep import Sweep
@@ -65,6 +66,7 @@ class Parts:
     engine: RunEngine
     relay: Relay
     sweep: Sweep
+    retention: Retention
     schedules: ScheduleSweep
     inbox: Inbox
     requests: Requests
@@ -122,31 +124,41 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     relay = Relay(bus, publisher, pool)
     expressions = Expressions()
     stack.callback(expressions.close)
-    engine = RunEngine(
-        pool, relay, expressions.evaluate, lease=timedelta(seconds=settings.lease_s), find_events=Looks(pool)
-    )
-    registry = RunnerRegistry(pool)
-    sweep = Sweep(pool, engine, relay, lease_s=settings.lease_s, bus_is_up=lambda: bus.is_connected)
     database = open_database(settings.database_url)
     stack.push_async_callback(database.dispose)
     workflows = WorkflowRegistry(database)
+    engine = RunEngine(
+        pool,
+        relay,
+        expressions.evaluate,
+        lease=timedelta(seconds=settings.lease_s),
+        find_events=Looks(pool),
+        check_input=workflows.check_input,
+    )
+    registry = RunnerRegistry(pool)
+    sweep = Sweep(pool, engine, relay, lease_s=settings.lease_s, bus_is_up=lambda: bus.is_connected)
+    artifacts = ArtifactFolder(settings.artifacts_folder, database)
+    retention = Retention(pool, artifacts, default=timedelta(days=settings.retention_days))
+    await retention.make_room()
     ticks = TickRuns(pool, engine, workflows, expressions.evaluate)
     schedules = ScheduleControl(database, pool, workflows, ticks)
     inbox = Inbox(pool, Matching(pool, engine.handle))
-    server = _http_server(settings, database, workflows, engine, schedules, inbox, Readiness(bus, pool))
+    readiness = Readiness(bus, pool)
+    server = _http_server(database, workflows, engine, schedules, inbox, artifacts, retention, readiness)
     requests = Requests(bus, registry)
     control = ControlDoor(bus, requests, registry)
     firing = ScheduleSweep(pool, engine, ticks)
-    return Parts(bus, engine, relay, sweep, firing, inbox, requests, control, registry, server)
+    return Parts(bus, engine, relay, sweep, retention, firing, inbox, requests, control, registry, server)
 
 
 def _http_server(
-    settings: Settings,
     database: Database,
     workflows: WorkflowRegistry,
     engine: RunEngine,
     schedules: ScheduleControl,
     inbox: Inbox,
+    artifacts: ArtifactFolder,
+    retention: Retention,
     readiness: Readiness,
 ) -> uvicorn.Server:
     app = create_app(
@@ -154,7 +166,8 @@ def _http_server(
         queries=Reads(database, workflows),
         registry=workflows,
         schedules=schedules,
-        artifacts=ArtifactFolder(settings.artifacts_folder, database),
+        artifacts=artifacts,
+        keeping=retention,
         breakers=engine.breakers,
         inbox=inbox,
         inbound=InboundReads(database),
@@ -188,6 +201,7 @@ async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket)
     sweeps = (parts.sweep, parts.schedules, parts.inbox.repeat)
     clocks = [run_clock(sweep, every_s=settings.sweep_every_s) for sweep in sweeps]
     clocks.append(run_clock(parts.inbox.forget, every_s=FORGET_EVERY_S))
+    clocks.append(run_clock(parts.retention, every_s=RETENTION_EVERY_S))
     http = parts.server.serve(sockets=[listener])
     return [asyncio.create_task(door) for door in (results.run(), logs.run(), inbox.run(), *clocks, http)]
 

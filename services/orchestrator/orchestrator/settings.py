@@ -18,3 +18,4 @@ class Settings(BaseSettings):
     artifacts_folder: Path
     lease_s: PositiveFloat = 30.0  # design §8: renewed at a third of it
     sweep_every_s: PositiveFloat = 1.0
+    retention_days: PositiveFloat = 30.0  # of projects that have set nothing; counted from a run's end

@@ -22,6 +22,9 @@ INBOUND_EVENT_BYTES_MAX = 240 * KIB  # with its names it becomes the output of t
 INBOUND_EVENTS_PER_REQUEST_MAX = 1_000
 CHECKPOINT_BYTES_MAX = 256 * KIB
 PAGE_ROWS_MAX = 200
+RETENTION_MIN = timedelta(hours=1)  # shorter, and a run would be gone before anybody looks
+RETENTION_MAX = timedelta(days=3650)
+ARTIFACT_GRACE = timedelta(days=1)  # a file that was just stored is named only when its run starts
 ATTEMPTS_MAX = 100
 FOREACH_ITEMS_MAX = 100_000
 FOREACH_PARALLEL_DEFAULT = 16  # enough to fill a machine, few enough to leave others room

@@ -1,6 +1,6 @@
 """`penstock agents` and `penstock stats`: what there is, and how it does."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -9,6 +9,8 @@ from rich.text import Text
 from penstock_cli import formats
 from penstock_cli.api import Api
 from penstock_cli.output import Format, Output, command, data, print_json, say
+
+_SECONDS = ("mean", "p50", "p95", "p99")
 
 
 def register(app: typer.Typer) -> None:
@@ -30,25 +32,45 @@ def agents(output: Output = Format.TEXT) -> None:
         say("no runner has announced itself: nothing runs until one does")
 
 
-def stats(output: Output = Format.TEXT) -> None:
+def stats(
+    workflow: Annotated[str | None, typer.Option(help="Only of this workflow.")] = None,
+    output: Output = Format.TEXT,
+) -> None:
     """Count runs: how many, how they ended, how long they took."""
-    document = Api().statistics()
+    document = Api().statistics(workflow=workflow)
     if output is Format.JSON:
         print_json(document)
         return
-    table = _table(
-        "workflow", "runs", "active", "succeeded", "failed", "cancelled", "success", "p50", "p95", "p99"
-    )
-    for row in ({"name": "all", **document["runs"]}, *document["workflows"]):
-        rate = "" if row["success_rate"] is None else f"{100 * row['success_rate']:.1f} %"
-        counts = [str(row[key]) for key in ("total", "active", "succeeded", "failed", "cancelled")]
-        table.add_row(row["name"], *counts, rate, *_quantiles(row))
-    data.print(table)
-    nodes = _table("node", "runs", "retries", "failures", "p50", "p95", "p99")
-    for row in document["nodes"]:
-        counts = [str(row[key]) for key in ("runs", "retries", "failures")]
-        nodes.add_row(f"{row['workflow']}.{row['node']}", *counts, *_quantiles(row))
-    data.print(nodes)
+    data.print(_runs_table([{"name": "all", **document["runs"]}, *document["workflows"]]))
+    data.print(_nodes_table(document["nodes"]))
+    if document["breakers"]:
+        data.print(_breakers_table(document["breakers"]))
+
+
+def _runs_table(rows: list[dict[str, Any]]) -> Table:
+    counted = ("active", "succeeded", "failed", "cancelled", "compensated")
+    table = _table("workflow", "runs", *counted, "success", "undone", *_SECONDS)
+    for row in rows:
+        counts = [str(row[key]) for key in ("total", *counted)]
+        rates = [_share(row[key]) for key in ("success_rate", "compensation_rate")]
+        table.add_row(row["name"], *counts, *rates, *_quantiles(row))
+    return table
+
+
+def _nodes_table(rows: list[dict[str, Any]]) -> Table:
+    counted = ("runs", "attempts", "retries", "failures", "compensations")
+    table = _table("node", *counted, *_SECONDS)
+    for row in rows:
+        counts = [str(row[key]) for key in counted]
+        table.add_row(f"{row['workflow']}.{row['node']}", *counts, *_quantiles(row))
+    return table
+
+
+def _breakers_table(rows: list[dict[str, Any]]) -> Table:
+    table = _table("breaker", "state", "until")
+    for row in rows:
+        table.add_row(row["key"], row["state"], formats.date_and_time(row["open_until"]))
+    return table
 
 
 def _agents_table(items: list[dict[str, Any]]) -> Table:
@@ -84,7 +106,11 @@ def _runners_table(runners: list[dict[str, Any]]) -> Table:
 
 
 def _quantiles(row: dict[str, Any]) -> list[str]:
-    return [formats.duration(row["seconds"][key]) for key in ("p50", "p95", "p99")]
+    return [formats.duration(row["seconds"][key]) for key in _SECONDS]
+
+
+def _share(rate: float | None) -> str:
+    return "" if rate is None else f"{100 * rate:.1f} %"
 
 
 def _table(*headings: str) -> Table:

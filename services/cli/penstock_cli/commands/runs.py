@@ -41,13 +41,14 @@ def ls(
     workflow: Annotated[str | None, typer.Option(help="Only of this workflow.")] = None,
     state: Annotated[str | None, typer.Option(help="Only in this state, such as running or failed.")] = None,
     label: Annotated[str | None, typer.Option(metavar="KEY:VALUE", help="Only with this label.")] = None,
+    active: Annotated[bool, typer.Option("--active", help="Only those that have not ended.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many on a page.")] = 20,
     cursor: Annotated[str | None, typer.Option(help="Continue a former page.")] = None,
     output: Output = Format.TEXT,
 ) -> None:
     """List runs, newest first."""
     filters = {"workflow": workflow, "state": state, "label": label, "limit": limit, "cursor": cursor}
-    page = Api().runs(filters)
+    page = Api().runs(filters | {"active": "true" if active else None})
     if output is Format.JSON:
         print_json(page)
         return

@@ -4,6 +4,7 @@ from orchestrator.domain.detail import Question, UndoSkipped
 from orchestrator.domain.events import (
     Answered,
     AttemptClaimed,
+    CancelRequested,
     CompensateRequested,
     ResumeRequested,
     RetryRequested,
@@ -26,6 +27,8 @@ def why_refused(run: Run, event: RunEvent) -> str | None:
             return None if allowed else "it is for runners of another pool"
         case Answered():
             return _why_no_answer(run, event)
+        case CancelRequested():
+            return "it is being undone: retry or skip the steps that failed" if is_parked(run) else None
         case ResumeRequested():
             return f"{run.pause.reason}" if run.pause and is_parked(run) else None
         case RetryRequested():

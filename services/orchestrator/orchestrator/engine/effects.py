@@ -6,7 +6,7 @@ and whoever does it finds what was done before. The answer goes back into the co
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol, assert_never
 from uuid import UUID
 
@@ -45,9 +45,10 @@ from orchestrator.engine.slots import Slots
 from orchestrator.store.cache import cached_output, keep_output
 from orchestrator.store.heads import EndedRun, ended_run
 from orchestrator.store.slots import SlotKey
-from penstock.contracts.errors import LimitExceeded, PenstockError, Unavailable
+from penstock.contracts.errors import Conflict, LimitExceeded, PenstockError, Unavailable
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.limits import SUB_WORKFLOW_DEPTH_MAX
+from penstock.contracts.value import replace
 from penstock.contracts.workflow import Json
 from penstock.service import end
 
@@ -67,6 +68,15 @@ async def no_events(run_id: UUID, order: LookBack) -> AsyncIterator[Sequence[dic
         yield events
 
 
+CheckInput = Callable[[StartRun], Awaitable[bytes]]
+"""The input of a run that is to be started, with defaults filled in. Raises InvalidInput, NotFound."""
+
+
+async def any_input(request: StartRun) -> bytes:
+    """Where nothing knows the schemas of workflows."""
+    return request.input
+
+
 class Engine(Protocol):
     """What effects need of the engine that ordered them."""
 
@@ -78,8 +88,17 @@ class Engine(Protocol):
 class Effects:
     """Does what was ordered, in no particular order. `run` must be running."""
 
-    def __init__(self, pool: asyncpg.Pool, engine: Engine, slots: Slots, find_events: FindEvents) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        engine: Engine,
+        slots: Slots,
+        *,
+        find_events: FindEvents,
+        check_input: CheckInput,
+    ) -> None:
         self._pool = pool
+        self._check_input = check_input
         self._slots = slots
         self._engine = engine
         self._find_events = find_events
@@ -158,7 +177,9 @@ class Effects:
     async def _start_child(self, run: Run, order: StartChild) -> None:
         parent = Parent(run.id, order.node, order.attempt, depth=1 + (run.parent.depth if run.parent else 0))
         try:
-            started = await self._engine.start(_request(run, order, parent))
+            request = _request(run, order, parent)
+            request = replace(request, input=await self._check_input(request))
+            started = await self._engine.start(request)
         except Unavailable:
             raise
         except PenstockError as error:
@@ -191,6 +212,8 @@ class Effects:
 
 
 def _request(run: Run, order: StartChild, parent: Parent) -> StartRun:
+    if order.version == 0:
+        raise Conflict("it did not exist, or was inactive, when this run was started")
     if parent.depth > SUB_WORKFLOW_DEPTH_MAX:
         message = f"sub-workflows are nested {parent.depth} deep, the limit is {SUB_WORKFLOW_DEPTH_MAX}"
         raise LimitExceeded.at(f"nodes.{order.node}.workflow", message)

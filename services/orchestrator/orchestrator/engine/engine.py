@@ -18,7 +18,7 @@ from orchestrator.engine.batch import Batcher
 from orchestrator.engine.breaker_gate import BreakerGate
 from orchestrator.engine.breakers import BreakerControl
 from orchestrator.engine.committed import Committed
-from orchestrator.engine.effects import Effects, FindEvents, no_events
+from orchestrator.engine.effects import CheckInput, Effects, FindEvents, any_input, no_events
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.port import ForkPoint, ForkPreview, Started, StartRun
 from orchestrator.engine.relay import Relay
@@ -47,6 +47,7 @@ class RunEngine:
         *,
         lease: timedelta,
         find_events: FindEvents = no_events,
+        check_input: CheckInput = any_input,
     ) -> None:
         self.lease = lease
         self._pool = pool
@@ -57,7 +58,7 @@ class RunEngine:
         self.breakers = BreakerControl(pool)
         admission = Admission(pool, [BreakerGate(pool, spread=random.random)])
         self.slots = Slots(pool, self.handle, plans.plan_of)
-        self.effects = Effects(pool, self, self.slots, find_events)
+        self.effects = Effects(pool, self, self.slots, find_events=find_events, check_input=check_input)
         apply = Apply(
             pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease, admission=admission
         )

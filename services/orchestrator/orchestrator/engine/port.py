@@ -118,12 +118,13 @@ class Engine(Protocol):
 
 
 class RunFilter(Value, frozen=True, kw_only=True):
-    """Which runs to list. `labels` must all match; `after_time` is exclusive."""
+    """Which runs to list. `labels` must all match; `after_time` is exclusive; `active`: have not ended, or have."""
 
     workflow: str | None = None
     states: tuple[str, ...] = ()
     labels: dict[str, str] = {}
     after_time: datetime | None = None
+    active: bool | None = None
 
 
 class RunHead(Value, frozen=True):

@@ -245,14 +245,21 @@ class Seconds(msgspec.Struct, frozen=True):
 
 
 class RunStatistics(msgspec.Struct, frozen=True):
-    """`success_rate` is succeeded of all ended, between 0 and 1; None before the first end."""
+    """`active` have not ended; `states` counts all by their state, without those that none is in.
+
+    `success_rate` and `compensation_rate` are shares of all that have ended, between 0 and 1; None before the
+    first end.
+    """
 
     total: int
     active: int
     succeeded: int
     failed: int
     cancelled: int
+    compensated: int
+    states: dict[str, int]
     success_rate: float | None
+    compensation_rate: float | None
     seconds: Seconds
 
 
@@ -261,17 +268,32 @@ class WorkflowStatistics(RunStatistics, frozen=True, kw_only=True):
 
 
 class NodeStatistics(msgspec.Struct, frozen=True):
-    """`runs` counts runs in which the node was started; `retries` attempts beyond the first."""
+    """`runs` counts runs in which the node was started; `retries` attempts beyond the first.
+
+    Attempts and retries are also those of its items and of its undoing; `compensations` succeeded and were
+    undone, or are being undone. `seconds` is of one success from its last start to its end.
+    """
 
     workflow: str
     node: str
     runs: int
+    attempts: int
     retries: int
     failures: int
+    compensations: int
     seconds: Seconds
+
+
+class TrippedBreaker(msgspec.Struct, frozen=True):
+    """A breaker that is not closed. `open_until` is when a probe may go; None while open: until a person closes it."""
+
+    key: str
+    state: str
+    open_until: datetime | None
 
 
 class Statistics(msgspec.Struct, frozen=True):
     runs: RunStatistics
     workflows: tuple[WorkflowStatistics, ...]
     nodes: tuple[NodeStatistics, ...]
+    breakers: tuple[TrippedBreaker, ...] = ()

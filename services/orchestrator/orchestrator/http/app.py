@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from orchestrator.engine.breaker_port import Breakers
+from orchestrator.engine.keeping import Keeping
 from orchestrator.engine.port import Artifacts, Engine, Queries, Readiness, Registry, Schedules
 from orchestrator.engine.port_inbox import InboundQueries, Inbox
 from orchestrator.http.artifacts import ArtifactDoor
@@ -21,6 +22,7 @@ from orchestrator.http.middleware import RequestScope, request_id_of
 from orchestrator.http.openapi import openapi_document
 from orchestrator.http.operations import OperationsDoor
 from orchestrator.http.problems import problem, problem_of
+from orchestrator.http.retention import RetentionDoor
 from orchestrator.http.runs import RunDoor
 from orchestrator.http.schedules import ScheduleDoor
 from orchestrator.http.starting import StartDoor
@@ -49,6 +51,7 @@ def create_app(
     breakers: Breakers,
     inbox: Inbox,
     inbound: InboundQueries,
+    keeping: Keeping,
     readiness: Readiness,
     settings: HttpSettings,
 ) -> FastAPI:
@@ -66,6 +69,7 @@ def create_app(
             inbox=InboxDoor(inbox, inbound),
             operations=OperationsDoor(queries, readiness),
             breakers=BreakerDoor(breakers, queries),
+            retention=RetentionDoor(keeping),
         )
     )
     # No interactive pages: they would load scripts from other people's servers.

@@ -21,6 +21,7 @@ from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
 from orchestrator.http.forking import ForkDoor, fork_endpoints
 from orchestrator.http.inbox import InboxDoor, inbox_endpoints
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
+from orchestrator.http.retention import RetentionDoor, retention_endpoints
 from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
 from orchestrator.http.schedules import ScheduleDoor, schedule_endpoints
 from orchestrator.http.starting import StartDoor, StartRunBody
@@ -63,6 +64,7 @@ class Doors:
     inbox: InboxDoor
     operations: OperationsDoor
     breakers: BreakerDoor
+    retention: RetentionDoor
 
 
 def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
@@ -76,6 +78,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *breaker_endpoints(doors.breakers),
         *schedule_endpoints(doors.schedules),
         *inbox_endpoints(doors.inbox),
+        *retention_endpoints(doors.retention),
         *_operation_endpoints(doors.operations, doors.workflows),
     )
 

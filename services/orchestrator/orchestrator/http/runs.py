@@ -31,11 +31,15 @@ StateName = Literal["running", "cancelling", "succeeded", "failed", "cancelled"]
 
 
 class RunsQuery(msgspec.Struct, frozen=True):
-    """`state` and `label` (key:value) may be repeated: any of the states, all of the labels."""
+    """`state` and `label` (key:value) may be repeated: any of the states, all of the labels.
+
+    `active`: only runs that have not ended, or with false only those that have.
+    """
 
     workflow: str | None = None
     state: tuple[StateName, ...] = ()
     label: tuple[str, ...] = ()
+    active: bool | None = None
     after_time: Moment | None = None
     limit: PageLimit = 50
     cursor: Cursor | None = None
@@ -74,6 +78,7 @@ class RunDoor:
             states=query.state,
             labels=_labels(query.label),
             after_time=query.after_time,
+            active=query.active,
         )
         page = await self._queries.runs(project_of(request), which, limit=query.limit, cursor=query.cursor)
         return json_answer(page)

@@ -9,6 +9,7 @@ import asyncpg
 MIGRATIONS = Path(__file__).parent / "migrations"
 _NOTE = "insert into schema_migration (name, digest) values ($1, $2)"
 LOCK = 7_069_837_411  # any number that is ours alone
+TIMEOUT_S = 3600.0  # a migration may rewrite a large table, and who waits for its lock waits as long
 
 
 class SchemaEdited(RuntimeError):
@@ -22,7 +23,7 @@ class SchemaTooNew(RuntimeError):
 async def migrate(connection: asyncpg.Connection) -> list[str]:
     """Apply what is missing, in order, in one transaction; returns the names of what was applied."""
     async with connection.transaction():
-        await connection.execute("select pg_advisory_xact_lock($1)", LOCK)
+        await connection.execute("select pg_advisory_xact_lock($1)", LOCK, timeout=TIMEOUT_S)
         await connection.execute(
             "create table if not exists schema_migration"
             " (name text primary key, digest text not null, applied_at timestamptz not null default now())"
@@ -34,7 +35,7 @@ async def migrate(connection: asyncpg.Connection) -> list[str]:
         _refuse_edited(applied, known)
         missing = [name for name in known if name not in applied]
         for name in missing:
-            await connection.execute(known[name])
+            await connection.execute(known[name], timeout=TIMEOUT_S)
             await connection.execute(_NOTE, name, digest_of(known[name]))
         return missing
 

@@ -127,6 +127,8 @@ def _matches(which: RunFilter) -> list[ColumnElement[bool]]:
         conditions.append(run.c.workflow == which.workflow)
     if which.states:
         conditions.append(run.c.state.in_(which.states))
+    if which.active is not None:
+        conditions.append(run.c.ended_at.is_(None) if which.active else run.c.ended_at.is_not(None))
     if which.labels:
         conditions.append(run.c.labels.contains(which.labels))
     if which.after_time is not None:

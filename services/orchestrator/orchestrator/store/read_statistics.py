@@ -5,14 +5,21 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Float, Row, Select, and_, cast, func, select
 
-from orchestrator.domain.run import NodeState, RunState
-from orchestrator.engine.views import NodeStatistics, RunStatistics, Seconds, Statistics, WorkflowStatistics
+from orchestrator.domain.breaker import BreakerState
+from orchestrator.domain.node import NODE_DONE, NODE_UNDO
+from orchestrator.domain.run import RUN_ENDED, NodeState, RunState
+from orchestrator.engine.views import (
+    NodeStatistics,
+    RunStatistics,
+    Seconds,
+    Statistics,
+    TrippedBreaker,
+    WorkflowStatistics,
+)
 from orchestrator.store.composed import Database
-from orchestrator.store.tables import node, run
+from orchestrator.store.tables import breaker, node, run
 
 ROWS_MAX = 5_000  # workflows or nodes in one answer: as many as the largest workflow has nodes
-
-_ENDED_WELL_OR_NOT = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
 
 
 async def read_statistics(
@@ -25,10 +32,12 @@ async def read_statistics(
     by_workflow = select(run.c.workflow, *_run_figures()).where(*which).group_by(run.c.workflow)
     workflows = await database.rows(by_workflow.order_by(run.c.workflow).limit(ROWS_MAX))
     nodes = await database.rows(_node_figures(which))
+    breakers = await database.rows(_tripped(project))
     return Statistics(
         runs=RunStatistics(**_run_statistics(total)),
         workflows=tuple(WorkflowStatistics(name=row.workflow, **_run_statistics(row)) for row in workflows),
         nodes=tuple(_node_statistics(row) for row in nodes),
+        breakers=tuple(TrippedBreaker(**row._mapping) for row in breakers),
     )
 
 
@@ -44,28 +53,43 @@ def _which(project: str, workflow: str | None, since: datetime | None) -> list[C
 def _run_figures() -> list[ColumnElement[Any]]:
     return [
         func.count().label("total"),
-        *(func.count().filter(run.c.state == state).label(state) for state in _ENDED_WELL_OR_NOT),
+        *(func.count().filter(run.c.state == state).label(state) for state in RunState),
         *_seconds(run.c.ended_at - run.c.created_at, run.c.ended_at.is_not(None)),
     ]
 
 
 def _node_figures(which: list[ColumnElement[bool]]) -> Select[Any]:
-    """Durations are of attempts that succeeded; what failed or was stopped says little about the work."""
-    took = node.c.ended_at - node.c.started_at
-    succeeded = and_(node.c.state == NodeState.SUCCEEDED, node.c.started_at.is_not(None))
+    """Durations are of attempts that succeeded; what failed or was stopped says little about the work.
+
+    Items and undoings are parts of their node: they count for its attempts, and are no node of their own.
+    """
+    name = func.coalesce(node.c.part_of, node.c.name).label("name")
+    whole, started = node.c.part_of.is_(None), node.c.started_at.is_not(None)
+    done = and_(whole, started, node.c.state.in_(NODE_DONE))
     return (
         select(
             run.c.workflow,
-            node.c.name,
-            func.count().filter(node.c.started_at.is_not(None)).label("runs"),
+            name,
+            func.count().filter(whole, started).label("runs"),
+            func.sum(node.c.attempt).label("attempts"),
             func.sum(func.greatest(node.c.attempt - 1, 0)).label("retries"),
-            func.count().filter(node.c.state == NodeState.FAILED).label("failures"),
-            *_seconds(took, succeeded),
+            func.count().filter(whole, node.c.state == NodeState.FAILED).label("failures"),
+            func.count().filter(whole, node.c.state.in_(NODE_UNDO)).label("compensations"),
+            *_seconds(node.c.ended_at - node.c.started_at, done),
         )
         .join_from(node, run, node.c.run_id == run.c.id)
         .where(*which)
-        .group_by(run.c.workflow, node.c.name)
-        .order_by(run.c.workflow, node.c.name)
+        .group_by(run.c.workflow, name)
+        .order_by(run.c.workflow, name)
+        .limit(ROWS_MAX)
+    )
+
+
+def _tripped(project: str) -> Select[Any]:
+    found = select(breaker.c.key, breaker.c.state, breaker.c.open_until)
+    return (
+        found.where(breaker.c.project == project, breaker.c.state != BreakerState.CLOSED)
+        .order_by(breaker.c.key)
         .limit(ROWS_MAX)
     )
 
@@ -82,14 +106,18 @@ def _seconds(took: ColumnElement[Any], counts: ColumnElement[bool]) -> list[Colu
 
 
 def _run_statistics(row: Row[Any]) -> dict[str, Any]:
-    ended = row.succeeded + row.failed + row.cancelled
+    states = {str(state): count for state in RunState if (count := getattr(row, state))}
+    ended = sum(states.get(state, 0) for state in RUN_ENDED)
     return {
         "total": row.total,
         "active": row.total - ended,
         "succeeded": row.succeeded,
         "failed": row.failed,
         "cancelled": row.cancelled,
+        "compensated": row.compensated,
+        "states": states,
         "success_rate": row.succeeded / ended if ended else None,
+        "compensation_rate": row.compensated / ended if ended else None,
         "seconds": Seconds(row.mean, row.p50, row.p95, row.p99),
     }
 
@@ -99,7 +127,9 @@ def _node_statistics(row: Row[Any]) -> NodeStatistics:
         workflow=row.workflow,
         node=row.name,
         runs=row.runs,
+        attempts=int(row.attempts),
         retries=int(row.retries),
         failures=row.failures,
+        compensations=row.compensations,
         seconds=Seconds(row.mean, row.p50, row.p95, row.p99),
     )

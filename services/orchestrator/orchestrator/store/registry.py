@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orchestrator.engine.port import Saved
+from orchestrator.engine.port import Saved, StartRun
 from orchestrator.engine.views import Page, VersionSummary, WorkflowDiff, WorkflowSummary, WorkflowView
 from orchestrator.store.compiled import CompiledWorkflow, compile_workflow
 from orchestrator.store.composed import Database
@@ -100,6 +100,11 @@ class WorkflowRegistry:
         if len(self._compiled) > VERSIONS_KEPT_MAX:
             self._compiled.popitem(last=False)
         return compiled
+
+    async def check_input(self, request: StartRun) -> bytes:
+        """The input of a run that is to be started, with defaults filled in."""
+        workflow = await self.resolve(request.project, request.workflow, request.version)
+        return workflow.check_input(request.input)
 
     async def latest(self, project: str, name: str, *, fresh: bool = False) -> CompiledWorkflow:
         known = None if fresh else self._latest.get((project, name))

@@ -71,6 +71,7 @@ node = _table(
     "node",
     run_id=UUID(as_uuid=True),
     name=Text,
+    part_of=Text,
     state=Text,
     attempt=Integer,
     token=UUID(as_uuid=True),
@@ -156,7 +157,7 @@ schedule_tick = _table(
     by=Text,
     at=_moment,
 )
-artifact = _table("artifact", sha256=Text, size_bytes=BigInteger)
+artifact = _table("artifact", sha256=Text, size_bytes=BigInteger, stored_at=_moment)
 breaker = _table(
     "breaker",
     project=Text,
