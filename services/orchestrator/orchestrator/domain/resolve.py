@@ -79,11 +79,6 @@ def rendered(draft: Draft, template: Template, scope: Scope = NO_SCOPE, *, key: 
         return template.render(draft.evaluate, _Context(draft, scope))
 
 
-def value_of(draft: Draft, expression: Expression, scope: Scope, *, key: str) -> Json:
-    with _Told(key):
-        return expression.evaluate(draft.evaluate, _Context(draft, scope))
-
-
 def _rendered_bytes(
     draft: Draft, template: Template, scope: Scope, *, key: str, what: str, bytes_max: int
 ) -> bytes:
