@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.domain.explain import Explanation, NodeFacts, RunFacts, RunnerFacts, explain
-from orchestrator.domain.run import NodeState, RunState
+from orchestrator.domain.detail import Child, Detail, EventAwaited, Held, Lookup, Moment, Question, Spread
+from orchestrator.domain.explain import Explanation, NodeFacts, QueueFacts, RunFacts, RunnerFacts, explain
+from orchestrator.domain.run import NodeState, Pause, PauseCause, RunState, Undo
 from penstock.contracts.wire import encode
 from tests.builders import BROKEN, RUN_ID, SHAKY
 
@@ -144,3 +145,98 @@ def test_an_explanation_can_be_sent() -> None:
     answer = encode(explained(node("a", NodeState.BACKOFF, attempt=2, failure=SHAKY, due_at=due)))
 
     assert b'"code":"retry_due","due_at":"2026-11-20T12:00:03Z"' in answer
+
+
+def suspended(detail: Detail, **fields: Any) -> tuple[str, dict[str, Any]]:
+    """The sentence and the reason of a node that waits for `detail`."""
+    answer = explained(node("a", NodeState.SUSPENDED, detail=detail, **fields), started_by="ada")
+    return answer.nodes[0].sentence, answer.nodes[0].reason
+
+
+def test_a_question_tells_who_may_answer_and_until_when() -> None:
+    due = NOW + timedelta(seconds=90)
+
+    sentence, reason = suspended(
+        Question("Ship it?", assignees=("bob", "eve"), no_self_approval=True), due_at=due
+    )
+
+    assert sentence == ("asks bob or eve but ada, who started the run: Ship it? (its time is over in 90.0 s)")
+    assert (reason["code"], reason["assignees"], reason["until"]) == ("approval", ["bob", "eve"], due)
+    assert suspended(Question("Ship it?"))[0] == "asks anybody: Ship it?"
+
+
+def test_waiting_for_a_moment_an_event_the_cache_or_a_breaker_says_for_which() -> None:
+    due = NOW + timedelta(seconds=3)
+
+    assert suspended(Moment(due))[0] == "waits until 2026-11-20 12:00:03 UTC, in 3.0 s"
+    assert suspended(Moment(), due_at=due)[1] == {"code": "moment", "until": due}
+    assert suspended(EventAwaited("com.shop.paid", 60.0))[0] == "waits for an event of type 'com.shop.paid'"
+    assert suspended(Lookup("abc"))[1]["code"] == "cache"
+    held = Held("breaker_open", "llm", "breaker 'llm' is open")
+    assert suspended(held, due_at=due)[0] == "breaker 'llm' is open; it is offered again in 3.0 s"
+    assert suspended(held)[1]["code"] == "breaker_open"
+
+
+def test_a_sub_workflow_names_its_run_and_how_that_is() -> None:
+    child = Child("deploy", 2, RUN_ID)
+
+    answer = explained(node("a", NodeState.RUNNING, detail=child, child_state="paused"))
+
+    assert answer.nodes[0].sentence == f"waits for run {RUN_ID} of workflow 'deploy', which is paused"
+    assert answer.nodes[0].reason["run"] == RUN_ID
+
+
+def test_items_are_counted_and_the_first_open_one_is_explained() -> None:
+    due = NOW + timedelta(seconds=3)
+    part = node("patch[17]", NodeState.BACKOFF, attempt=1, failure=SHAKY, due_at=due)
+    spread = Spread(total=100, next=45, open=5, succeeded=38, failed=2)
+
+    answer = explained(node("patch", NodeState.RUNNING, detail=spread, max_parallel=8, open_parts=(part,)))
+
+    assert answer.nodes[0].sentence == (
+        "5 of 100 items are open, 38 succeeded, 2 failed, 55 waiting for the window of 8;"
+        " the first open one, patch[17], attempt 1 failed: the line dropped; the next one begins in 3.0 s"
+    )
+    assert answer.nodes[0].reason["items"] == [{"item": "patch[17]", "state": "backoff"}]
+    assert answer.sentence == "running: 0 of 1 nodes have ended, 1 running"
+
+
+def test_a_paused_run_tells_by_whom_and_what_can_be_done() -> None:
+    by_ada = Pause(PauseCause.PERSON, by="ada", reason="lunch")
+    failure = Pause(PauseCause.FAILURE, by="on_failure", reason="node 'a' failed: it broke")
+
+    answer = explained(node("a", NodeState.READY), state=RunState.PAUSED, pause=by_ada)
+    failed = explained(node("a", NodeState.FAILED), state=RunState.PAUSED, pause=failure)
+
+    assert answer.sentence.startswith("paused by ada (lunch), until a person resumes or cancels it")
+    assert answer.reason["choices"] == ["resume", "cancel"]
+    assert answer.nodes[0].reason == {"code": "run_paused"}
+    assert failed.reason["choices"] == ["retry", "resume", "cancel"]
+
+
+def test_a_queued_run_names_who_holds_the_slots() -> None:
+    queue = QueueFacts("repo-x", 1, (RUN_ID,))
+
+    answer = explained(node("a", NodeState.WAITING), state=RunState.QUEUED, queue=queue)
+
+    assert answer.sentence == (f"queued: waits for the slot of concurrency key 'repo-x', held by {RUN_ID}")
+    assert answer.nodes[0].sentence == "begins when the run does"
+
+
+def test_a_run_being_undone_explains_the_step_and_one_that_is_parked_what_a_person_can_do() -> None:
+    undo = Undo(by="ada", reason="withdrawn")
+    step = node("charge:undo", NodeState.RUNNING, attempt=1, runner="r1")
+    going_on = explained(node("charge", NodeState.COMPENSATING), step, state=RunState.COMPENSATING, undo=undo)
+    parked = explained(
+        node("charge", NodeState.COMPENSATION_FAILED, undo_failure=BROKEN),
+        node("ship", NodeState.COMPENSATION_FAILED, undo_skipped=True),
+        state=RunState.PAUSED,
+        pause=Pause(PauseCause.COMPENSATION, by="penstock", reason="could not undo charge"),
+        undo=undo,
+    )
+
+    assert going_on.sentence == "compensating (withdrawn): 0 nodes are undone, now 'charge'"
+    assert [each.node for each in going_on.nodes] == ["charge:undo"]
+    assert [each.node for each in parked.nodes] == ["charge"]
+    assert "it broke; retry the run, or skip this" in parked.nodes[0].sentence
+    assert parked.reason["code"] == "parked"

@@ -85,6 +85,14 @@ class Api:
                 await asyncio.sleep(0.05)
         return seen
 
+    async def until_run(self, run: str, state: str) -> Json:
+        """The run, once it is in this state, which need not be an end."""
+        seen = await self.get(f"/runs/{run}")
+        async with asyncio.timeout(30):
+            while seen["state"] != state:
+                seen = await self.get(f"/runs/{run}", wait=5, after=seen["seq"])
+        return seen
+
 
 @pytest.fixture
 async def api(stack: Stack) -> AsyncIterator[Api]:

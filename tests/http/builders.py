@@ -80,7 +80,8 @@ class Rows:
         return row["id"]
 
     async def node(self, run_id: UUID, name: str, state: str, **fields: Any) -> None:
-        ended = state in ("succeeded", "failed", "skipped", "cancelled", "compensated")
+        succeeded = state in ("succeeded", "compensating", "compensated", "compensation_failed")
+        ended = succeeded or state in ("failed", "skipped", "cancelled")
         running = state == "running"
         row = {
             "run_id": run_id,
@@ -90,8 +91,8 @@ class Rows:
             "publication": 1,
             "token": uuid_utils.uuid7() if running else None,
             "runner": "runner-1" if running else None,
-            "output": as_json({}) if state == "succeeded" else None,
-            "completed_version": 1 if state == "succeeded" else None,
+            "output": as_json({}) if succeeded and "output_run" not in fields else None,
+            "completed_version": 1 if succeeded else None,
             "failure": as_json({"type": "Broken", "message": "it broke"}) if state == "failed" else None,
             "ready_at": NOON,
             "wake_at": None if ended else NOON + seconds(30),

@@ -85,8 +85,8 @@ async def test_every_wrong_parameter_of_a_query_is_named_at_once(greet: httpx.As
     assert "limit: expected" in problems
     assert "state: invalid enum value 'runing'" in problems
     assert (
-        "expected one of running, cancelling, succeeded, failed, cancelled; did you mean 'running'?"
-        in problems
+        "expected one of queued, running, paused, cancelling, compensating, succeeded, failed, cancelled,"
+        " compensated; did you mean 'running'?" in problems
     )
     assert "after_time: " in problems
     assert "workflow: given more than once" in problems

@@ -85,13 +85,19 @@ class Api:
     def explain(self, run: str) -> Document:
         return self._get(f"/runs/{_segment(run)}/explain")
 
-    def cancel(self, run: str, *, reason: str | None) -> Document:
-        return self._document(
-            "POST", f"/runs/{_segment(run)}/cancel", json={"reason": reason} if reason else {}
-        )
+    def items(self, run: str, node: str, filters: Mapping[str, Json]) -> Document:
+        asked = {key: value for key, value in filters.items() if value is not None}
+        return self._get(f"/runs/{_segment(run)}/nodes/{_segment(node)}/items", params=asked)
 
-    def retry(self, run: str) -> Document:
-        return self._document("POST", f"/runs/{_segment(run)}/retry", json={})
+    def steer(self, run: str, verb: str, **said: Json) -> Document:
+        """`verb`: cancel, pause, resume, retry, compensate or skip. Returns the run."""
+        body = {key: value for key, value in said.items() if value is not None}
+        return self._document("POST", f"/runs/{_segment(run)}/{verb}", json=body)
+
+    def answer(self, run: str, node: str, verb: str, **said: Json) -> Document:
+        """`verb`: approve or reject. Returns the run."""
+        body = {key: value for key, value in said.items() if value is not None}
+        return self._document("POST", f"/runs/{_segment(run)}/nodes/{_segment(node)}/{verb}", json=body)
 
     def fork(self, run: str, body: Document) -> Document:
         """The new run, or with `preview` what it would do."""

@@ -14,6 +14,7 @@ from penstock_cli import formats
 from penstock_cli.api import Api
 from penstock_cli.errors import Unreachable
 from penstock_cli.output import people, say
+from penstock_cli.parts import item_counts, undoing, waits_for, what_waits_for_people
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,7 +25,22 @@ POLL_S = 1.0  # one long poll: short, because the caller has something to do in 
 REFRESH_PER_S = 8
 NAME_COLUMNS_MAX = 32
 _LINES_BESIDE_NODES = 6
-_SPEAKING = ("running", "failed", "backoff", "ready", "cancelled", "succeeded", "skipped", "waiting")
+_SPEAKING = (
+    "suspended",
+    "running",
+    "compensating",
+    "compensation_failed",
+    "failed",
+    "backoff",
+    "ready",
+    "cancelled",
+    "compensated",
+    "succeeded",
+    "skipped",
+    "waiting",
+)
+
+_TELLING = ("runner", "reason", "by", "comment", "workflow", "message", "type", "until", "items", "run")
 
 Run = dict[str, Any]
 Between = Callable[[Run], None]
@@ -35,16 +51,24 @@ class View(Protocol):
 
 
 def follow(api: Api, run_id: str, *, between: Between = lambda run: None, poll_s: float = POLL_S) -> Run:
-    """Show the run until it has ended; calls `between` after each look at it. Returns the ended run."""
+    """Show the run until it has ended; calls `between` after each look at it. Returns the ended run.
+
+    What waits for a person is said once, with the command that answers it.
+    """
     with _view(people) as view:
         run = api.run(run_id)
         seen = 0
+        told: set[str] = set()
         while True:
             page = patiently(api.events, run_id, after=seen)
             seen = max([seen, *(event["seq"] for event in page["items"])])
             view.show(run, page["items"])
             if run["state"] in formats.ENDED and seen >= run["seq"]:
                 return run
+            for line in what_waits_for_people(run):
+                if line not in told:
+                    say(line)
+                    told.add(line)
             between(run)
             run = patiently(api.run, run_id, wait_s=poll_s, after=run["seq"])
 
@@ -115,7 +139,7 @@ def run_picture(run: Run, *, lines_max: int | None = None) -> RenderableType:
     ):
         number = heading in ("attempt", "time")
         table.add_column(heading, no_wrap=True, min_width=width, justify="right" if number else "left")
-    table.add_column("agent", no_wrap=True)
+    table.add_column("does", no_wrap=True)
     table.add_column("", no_wrap=True)
     for node in shown:
         table.add_row(*_node_row(node))
@@ -151,7 +175,7 @@ def _event_detail(data: dict[str, Any]) -> str:
         parts.append(f"({formats.duration(data['seconds'])})")
     if data.get("retry_in_s") is not None:
         parts.append(f"again in {formats.duration(data['retry_in_s'])}")
-    parts += [f"{key} {data[key]}" for key in ("runner", "reason", "by", "workflow") if data.get(key)]
+    parts += [f"{key} {data[key]}" for key in _TELLING if data.get(key)]
     return "  ".join(part for part in parts if part)
 
 
@@ -163,19 +187,29 @@ def _node_row(node: dict[str, Any]) -> tuple[RenderableType, ...]:
         formats.state(node["state"]),
         attempt,
         spent,
-        Text(node["agent"], "dim"),
+        Text(_work(node), "dim"),
         _note(node),
     )
+
+
+def _work(node: dict[str, Any]) -> str:
+    return node["agent"] or (node.get("kind") or "")
 
 
 def _note(node: dict[str, Any]) -> Text:
     if node["failure"]:
         return Text(formats.failure(node["failure"])[:80], style="red")
+    if node.get("items"):
+        return Text(item_counts(node["items"]), style="dim")
+    if node["state"] == "suspended" or node.get("waiting_for"):
+        return Text(waits_for(node)[:80], style="yellow")
     if node["state"] == "running" and node["runner"]:
         return Text(f"on {node['runner']}{_progress(node.get('progress'))}", style="dim")
     if node["state"] == "waiting" and node["needs"]:
         return Text(f"needs {', '.join(node['needs'])}"[:80], style="dim")
-    return Text("")
+    if node.get("cached"):
+        return Text(f"from the cache, put there by run {node['cached']['run']}", style="dim")
+    return Text(undoing(node.get("compensation")), style="dim")
 
 
 def _progress(told: dict[str, Any] | None) -> str:

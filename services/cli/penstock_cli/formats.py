@@ -17,8 +17,13 @@ GLYPHS = {
     "failed": ("✘", "bold red"),
     "skipped": ("↷", "dim"),
     "cancelled": ("◼", "magenta"),
+    "paused": ("‖", "bold yellow"),
+    "compensating": ("↶", "bold yellow"),
+    "compensated": ("↶", "magenta"),
+    "compensation_failed": ("✘", "bold red"),
 }
-ENDED = frozenset({"succeeded", "failed", "skipped", "cancelled", "compensated"})
+ENDED = frozenset({"succeeded", "failed", "cancelled", "compensated"})
+NODE_ENDED = ENDED | {"skipped", "compensating", "compensation_failed"}
 
 
 def state(name: str) -> Text:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from penstock_cli.commands import (
+    answers,
     breakers,
     definitions,
     demo,
@@ -36,6 +37,7 @@ for group in (
     workflows,
     run,
     runs,
+    answers,
     schedules,
     events,
     breakers,
@@ -60,7 +62,8 @@ def penstock(
 ) -> None:
     """Durable DAG workflows for sandboxed agents, over NATS. To see it work: penstock demo.
 
-    Every command takes -o json. Settings: PENSTOCK_URL (default http://127.0.0.1:9002), PENSTOCK_PROJECT.
+    Every command takes -o json. Settings: PENSTOCK_URL (default http://127.0.0.1:9002), PENSTOCK_PROJECT,
+    PENSTOCK_BY (who asks; default: your login name).
     """
 
 

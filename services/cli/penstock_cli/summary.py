@@ -11,6 +11,7 @@ from penstock_cli.api import Api
 from penstock_cli.artifacts import download, references
 from penstock_cli.follow import run_picture
 from penstock_cli.output import data, people, say
+from penstock_cli.parts import relations, what_waits_for_people
 
 OUTPUT_CHARS_MAX = 4_000
 STACK_LINES_MAX = 12
@@ -19,6 +20,8 @@ STACK_LINES_MAX = 12
 def show_summary(run: dict[str, Any]) -> None:
     """The end of `run --wait` and the whole of `runs get`."""
     people.print(run_picture(run))
+    for line in (*relations(run), *what_waits_for_people(run)):
+        say(line)
     for node in run["nodes"]:
         if node["failure"] and node["state"] == "failed":
             _show_failure(run, node)

@@ -18,6 +18,7 @@ REQUEST_BODY_BYTES_MAX = 1 * MIB
 ARTIFACT_BYTES_MAX = 1 * GIB  # streamed, never held in memory
 LOG_BYTES_PER_ATTEMPT_MAX = 10 * MIB
 LOG_LINE_BYTES_MAX = 16 * KIB  # a longer line is cut, with a mark
+ANSWER_BYTES_MAX = 64 * KIB  # the fields of a form that people fill in; they become a node's output
 INBOUND_EVENT_BYTES_MAX = 240 * KIB  # with its names it becomes the output of the node that waited for it
 INBOUND_EVENTS_PER_REQUEST_MAX = 1_000
 CHECKPOINT_BYTES_MAX = 256 * KIB

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 NAME_PATTERN = r"[a-z][a-z0-9-]{0,62}"
 PROJECT_DEFAULT = "default"
 POOL_DEFAULT = "default"
+SUBJECT_LABEL = "subject"  # runs are numbered within it
 RESERVED_KEY_PREFIX = "penstock:"
 """Idempotency keys that begin so are Penstock's own: a client's key must not take a schedule's tick."""
 

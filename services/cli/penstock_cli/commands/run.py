@@ -10,6 +10,7 @@ from penstock_cli.errors import CommandError
 from penstock_cli.follow import follow
 from penstock_cli.inputs import read_inputs
 from penstock_cli.output import Format, Output, command, print_json, say
+from penstock_cli.person import By, person
 from penstock_cli.saving import save_file
 from penstock_cli.summary import fetch_artifacts, show_summary
 
@@ -46,6 +47,7 @@ def run(
     download: Annotated[
         Path | None, typer.Option(help="Save the output's artifacts into this folder.")
     ] = None,
+    by: By = None,
     output: Output = Format.TEXT,
 ) -> None:
     """Start a run of WORKFLOW, or of the workflow in FILE.
@@ -57,6 +59,7 @@ def run(
     body: dict[str, Any] = {
         "workflow": saved["name"],
         "input": read_inputs(api, inputs or [], _schema(saved)),
+        "by": person(by),
     }
     body |= {"version": version} if version else {}
     body |= {"labels": dict(map(label, labels))} if labels else {}

@@ -10,15 +10,15 @@ from rich.text import Text
 
 from penstock_cli import formats
 from penstock_cli.api import WAIT_S_MAX, Api
+from penstock_cli.commands import steering
 from penstock_cli.commands.fork import fork
 from penstock_cli.commands.run import finish
+from penstock_cli.commands.steering import Run
 from penstock_cli.follow import event_line
-from penstock_cli.output import Format, Output, command, data, people, print_json, say
+from penstock_cli.output import Format, Output, command, data, print_json, say
 from penstock_cli.summary import fetch_artifacts, show_summary
 
 FOLLOW_LOGS_S = 0.5
-
-Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,8 +31,8 @@ def register(app: typer.Typer) -> None:
         ("explain", explain),
     ):
         command(runs, name)(function)
-    command(runs, "cancel")(cancel)
-    command(runs, "retry")(retry)
+    command(runs, "items")(items)
+    steering.register(runs)
     command(runs, "fork")(fork)
     app.add_typer(runs, name="runs")
 
@@ -41,14 +41,23 @@ def ls(
     workflow: Annotated[str | None, typer.Option(help="Only of this workflow.")] = None,
     state: Annotated[str | None, typer.Option(help="Only in this state, such as running or failed.")] = None,
     label: Annotated[str | None, typer.Option(metavar="KEY:VALUE", help="Only with this label.")] = None,
+    parent: Annotated[str | None, typer.Option(help="Only sub-workflows that this run started.")] = None,
     active: Annotated[bool, typer.Option("--active", help="Only those that have not ended.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many on a page.")] = 20,
     cursor: Annotated[str | None, typer.Option(help="Continue a former page.")] = None,
     output: Output = Format.TEXT,
 ) -> None:
     """List runs, newest first."""
-    filters = {"workflow": workflow, "state": state, "label": label, "limit": limit, "cursor": cursor}
-    page = Api().runs(filters | {"active": "true" if active else None})
+    filters = {
+        "workflow": workflow,
+        "state": state,
+        "label": label,
+        "parent": parent,
+        "active": "true" if active else None,
+        "limit": limit,
+        "cursor": cursor,
+    }
+    page = Api().runs(filters)
     if output is Format.JSON:
         print_json(page)
         return
@@ -125,6 +134,32 @@ def logs(
         _print_log(api, run, name, attempt=attempt, follow=follow, prefix=prefix, output=output)
 
 
+def items(
+    run: Run,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="A node with `foreach`.")],
+    state: Annotated[str | None, typer.Option(help="Only in this state, such as failed.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many on a page.")] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Continue a former page.")] = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """List the items of a node; of one of them: penstock runs logs RUN 'NODE[17]'."""
+    page = Api().items(run, node, {"state": state, "limit": limit, "cursor": cursor})
+    if output is Format.JSON:
+        print_json(page)
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("item", "state", "attempt", "time", "output", ""):
+        table.add_column(heading, no_wrap=True)
+    for item in page["items"]:
+        took = formats.duration(formats.seconds_between(item["started_at"], item["ended_at"]))
+        size = "" if item["output_bytes"] is None else formats.size(item["output_bytes"])
+        name, failure = f"{node}[{item['index']}]", Text(formats.failure(item["failure"])[:80], "red")
+        table.add_row(Text(name), formats.state(item["state"]), str(item["attempt"]), took, size, failure)
+    data.print(table)
+    if page["next"]:
+        say(f"there are more: --cursor {page['next']}")
+
+
 def explain(run: Run, output: Output = Format.TEXT) -> None:
     """Say why each unfinished node of a run is not running."""
     document = Api().explain(run)
@@ -136,46 +171,13 @@ def explain(run: Run, output: Output = Format.TEXT) -> None:
         data.print(formats.state(node["state"]), Text(f"{node['node']}: {node['sentence']}"))
 
 
-def cancel(
-    run: Run,
-    reason: Annotated[str | None, typer.Option(help="Why; it stands in the timeline.")] = None,
-    output: Output = Format.TEXT,
-) -> None:
-    """Cancel a run: what runs is stopped, nothing new starts."""
-    _show_state(Api().cancel(run, reason=reason), output)
-
-
-def retry(
-    run: Run,
-    wait: Annotated[bool, typer.Option("--wait", help="Follow it; exit 0 only if it succeeds.")] = False,
-    output: Output = Format.TEXT,
-) -> None:
-    """Take up a failed or cancelled run where it failed.
-
-    What succeeded keeps its results; what failed or was cancelled begins afresh.
-    """
-    api = Api()
-    retried = api.retry(run)
-    if wait:
-        finish(api, retried, wait=True, download=None, output=output)
-    else:
-        _show_state(retried, output)
-
-
-def _show_state(run: dict[str, Any], output: Format) -> None:
-    if output is Format.JSON:
-        print_json(run)
-    else:
-        people.print(Text(f"run {run['id']} is"), formats.state(run["state"]))
-
-
 def _print_log(
     api: Api, run: str, node: str, *, attempt: int | None, follow: bool, prefix: str, output: Format
 ) -> None:
     after = 0
     while True:
         ended = (
-            not follow or api.node(run, node)["state"] in formats.ENDED
+            not follow or api.node(run, node)["state"] in formats.NODE_ENDED
         )  # asked first: then nothing is missed
         while True:
             page = api.logs(run, node, attempt=attempt, after=after)

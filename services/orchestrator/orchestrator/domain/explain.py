@@ -1,52 +1,37 @@
-"""Why each unfinished node is not done yet: a sentence for people, a code with its data for programs."""
+"""Why a run and each unfinished unit of it is not done yet: a sentence for people, a code with data for programs."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
-from orchestrator.domain.explain_held import HeldFacts, why_held
-from orchestrator.domain.explain_ready import RunnerFacts, why_unclaimed
+from orchestrator.domain.detail import Spread
+from orchestrator.domain.explain_facts import (
+    NodeFacts,
+    QueueFacts,
+    Reason,
+    RunFacts,
+    RunnerFacts,
+    since,
+    when,
+)
+from orchestrator.domain.explain_held import why_held
+from orchestrator.domain.explain_items import why_items_open
+from orchestrator.domain.explain_ready import why_unclaimed
+from orchestrator.domain.explain_run import why_run
+from orchestrator.domain.explain_waits import why_child, why_suspended
 from orchestrator.domain.node import NODE_ENDED, NodeState
-from orchestrator.domain.run import RUN_ENDED, RunState
-from penstock.contracts.failure import Failure
+from orchestrator.domain.run import RunState
 from penstock.contracts.value import Value
 from penstock.contracts.workflow import Json
 
-__all__ = ["Explanation", "NodeExplanation", "NodeFacts", "RunFacts", "RunnerFacts", "explain"]
+__all__ = ["Explanation", "NodeExplanation", "NodeFacts", "QueueFacts", "RunFacts", "RunnerFacts", "explain"]
 
 NAMES_IN_SENTENCE_MAX = 5  # a join may wait for thousands; the reason's data has them all
 
 
-class RunFacts(Value, frozen=True):
-    id: UUID
-    state: RunState
-    failure: Failure | None = None
-    cancel_reason: str | None = None
-
-
-class NodeFacts(Value, frozen=True):
-    """What is known of one node, its times included. `due_at`: of a back-off, when the retry begins;
-    `held`: what refused its claim."""
-
-    name: str
-    state: NodeState
-    agent: str
-    pool: str
-    needs: tuple[str, ...]
-    attempt: int = 0
-    runner: str | None = None
-    ready_at: datetime | None = None
-    started_at: datetime | None = None
-    due_at: datetime | None = None
-    publication: int = 0
-    failure: Failure | None = None
-    held: HeldFacts | None = None
-
-
 class NodeExplanation(Value, frozen=True):
-    """`reason` has a `code` and what the code speaks of."""
+    """`reason` has a `code` and what the code speaks of. `node` may also be an undoing, such as `charge:undo`."""
 
     node: str
     state: str
@@ -59,66 +44,70 @@ class Explanation(Value, frozen=True):
     state: str
     sentence: str
     nodes: tuple[NodeExplanation, ...]
+    reason: dict[str, Json] = {}
+
+
+class _World(Value, frozen=True):
+    """What the explanation of each unit looks at besides the unit."""
+
+    run: RunFacts
+    states: dict[str, NodeState]
+    runners: Sequence[RunnerFacts]
+    moment: datetime
 
 
 def explain(
     run: RunFacts, *, nodes: Sequence[NodeFacts], runners: Sequence[RunnerFacts], now: datetime
 ) -> Explanation:
-    """Explains the nodes that have not ended. `nodes` are all of the run, `runners` those that live."""
-    states = {node.name: node.state for node in nodes}
+    """Explains what has not ended. `nodes` are all of the plan, and the open undoings; `runners` those that live."""
+    states = {node.name: node.state for node in nodes if not node.is_part}
+    sentence, reason = why_run(run, states)
+    world = _World(run, states, runners, now)
     return Explanation(
         run=run.id,
         state=run.state.value,
-        sentence=_of_run(run, states),
-        nodes=tuple(
-            _of_node(run, node, states, runners, now) for node in nodes if node.state not in NODE_ENDED
-        ),
+        sentence=sentence,
+        nodes=tuple(_explained(world, node) for node in nodes if _is_open(run, node)),
+        reason=reason,
     )
 
 
-def _of_run(run: RunFacts, states: Mapping[str, NodeState]) -> str:
-    if run.state is RunState.CANCELLED:
-        return f"cancelled: {run.cancel_reason}" if run.cancel_reason else "cancelled"
-    if run.state in RUN_ENDED:
-        return f"{run.state.value}: {run.failure.message}" if run.failure else run.state.value
-    counts = Counter(states.values())
-    ended = sum(count for state, count in counts.items() if state in NODE_ENDED)
-    still = ", ".join(f"{count} {state.value}" for state, count in counts.items() if state not in NODE_ENDED)
-    progress = f"{ended} of {len(states)} nodes have ended, {still}"
-    if run.state is RunState.CANCELLING:
-        why = run.cancel_reason or (run.failure.message if run.failure else "its deadline passed")
-        return f"cancelling ({why}), waits for what still runs: {progress}"
-    if run.failure is not None:
-        return f"will fail, {run.failure.message}: {progress}"
-    return f"running: {progress}"
+def _is_open(run: RunFacts, node: NodeFacts) -> bool:
+    """What could not be undone has ended, but waits for a person all the same."""
+    if node.state is NodeState.COMPENSATION_FAILED:
+        return run.state is RunState.PAUSED and not node.undo_skipped
+    return node.state not in NODE_ENDED
 
 
-def _of_node(
-    run: RunFacts,
-    node: NodeFacts,
-    states: Mapping[str, NodeState],
-    runners: Sequence[RunnerFacts],
-    now: datetime,
-) -> NodeExplanation:
+def _explained(world: _World, node: NodeFacts) -> NodeExplanation:
+    sentence, reason = _why(world, node)
+    return NodeExplanation(node=node.name, state=node.state.value, sentence=sentence, reason=reason)
+
+
+def _why(world: _World, node: NodeFacts) -> Reason:
     match node.state:
         case NodeState.WAITING:
-            sentence, reason = _waiting(node, states)
+            return _waiting(world, node)
+        case NodeState.READY if world.run.state is RunState.PAUSED:
+            return _begins_later("is ready, and is offered when the run goes on", world.run)
         case NodeState.READY:
-            sentence, reason = why_unclaimed(
-                agent=node.agent,
-                pool=node.pool,
+            return why_unclaimed(
+                agent=node.agent or "",
+                pool=node.pool or "",
                 publication=node.publication,
                 ready_at=node.ready_at,
-                runners=runners,
+                runners=world.runners,
             )
         case NodeState.BACKOFF:
-            sentence, reason = _backing_off(node, now)
+            return _backing_off(node, world.moment)
         case NodeState.RUNNING:
-            sentence, reason = _running(run, node, runners, now)
+            return _running(world, node)
         case NodeState.SUSPENDED if node.held is not None:
-            sentence, reason = why_held(node.held, now=now)
+            return why_held(node.held, now=world.moment)
         case NodeState.SUSPENDED:
-            sentence, reason = "waits without a runner", {"code": "suspended"}
+            return why_suspended(node, started_by=world.run.started_by, now=world.moment)
+        case NodeState.COMPENSATION_FAILED:
+            return _not_undone(node)
         case (
             NodeState.SUCCEEDED
             | NodeState.FAILED
@@ -126,16 +115,17 @@ def _of_node(
             | NodeState.CANCELLED
             | NodeState.COMPENSATING
             | NodeState.COMPENSATED
-            | NodeState.COMPENSATION_FAILED
         ):
             raise AssertionError("a node that has ended needs no explanation")
         case _:
             assert_never(node.state)
-    return NodeExplanation(node=node.name, state=node.state.value, sentence=sentence, reason=reason)
 
 
-def _waiting(node: NodeFacts, states: Mapping[str, NodeState]) -> tuple[str, dict[str, Json]]:
+def _waiting(world: _World, node: NodeFacts) -> Reason:
+    states = world.states
     open_needs = [name for name in node.needs if states[name] not in NODE_ENDED]
+    if not open_needs:
+        return _begins_later("begins when the run does", world.run)
     named = ", ".join(f"'{name}' ({states[name].value})" for name in open_needs[:NAMES_IN_SENTENCE_MAX])
     more = len(open_needs) - NAMES_IN_SENTENCE_MAX
     sentence = f"waits for {named}" + (f" and {more} more" if more > 0 else "")
@@ -143,21 +133,30 @@ def _waiting(node: NodeFacts, states: Mapping[str, NodeState]) -> tuple[str, dic
     return sentence, {"code": "waits_for", "nodes": needs}
 
 
-def _backing_off(node: NodeFacts, now: datetime) -> tuple[str, dict[str, Json]]:
+def _begins_later(sentence: str, run: RunFacts) -> Reason:
+    return sentence, {"code": f"run_{run.state.value}"}
+
+
+def _backing_off(node: NodeFacts, now: datetime) -> Reason:
     why = f": {node.failure.message}" if node.failure else ""
-    sentence = f"attempt {node.attempt} failed{why}; the next one begins {_when(node.due_at, now)}"
+    sentence = f"attempt {node.attempt} failed{why}; the next one begins {when(node.due_at, now)}"
     reason = {"code": "retry_due", "due_at": node.due_at, "attempt": node.attempt, "failure": node.failure}
     return sentence, reason
 
 
-def _running(
-    run: RunFacts, node: NodeFacts, runners: Sequence[RunnerFacts], now: datetime
-) -> tuple[str, dict[str, Json]]:
+def _running(world: _World, node: NodeFacts) -> Reason:
+    if isinstance(node.detail, Spread):
+        first = _explained(world, node.open_parts[0]) if node.open_parts else None
+        return why_items_open(
+            node.detail, node, first=None if first is None else (first.node, first.sentence)
+        )
+    if node.is_child:
+        return why_child(node)
     data = {"runner": node.runner, "since": node.started_at, "attempt": node.attempt}
-    where = f"attempt {node.attempt} on runner '{node.runner}'{_since(node.started_at, now)}"
-    if run.state is RunState.CANCELLING:
+    where = f"attempt {node.attempt} on runner '{node.runner}'{since(node.started_at, world.moment)}"
+    if world.run.state is RunState.CANCELLING:
         return f"is being stopped: {where}", {"code": "stopping", **data}
-    if node.runner not in {runner.id for runner in runners}:
+    if node.runner not in {runner.id for runner in world.runners}:
         sentence = (
             f"runs as {where}, which is silent; if it died, its lease lapses and the node is tried again"
         )
@@ -165,11 +164,8 @@ def _running(
     return f"runs as {where}", {"code": "running", **data}
 
 
-def _when(moment: datetime | None, now: datetime) -> str:
-    if moment is None or moment <= now:
-        return "now"
-    return f"in {(moment - now).total_seconds():.1f} s"
-
-
-def _since(moment: datetime | None, now: datetime) -> str:
-    return "" if moment is None else f" for {max(0.0, (now - moment).total_seconds()):.0f} s"
+def _not_undone(node: NodeFacts) -> Reason:
+    failure = node.undo_failure
+    why = f": {failure.message}" if failure else ""
+    data = {"failure": failure, "choices": ["retry", "skip"]}
+    return f"could not be undone{why}; retry the run, or skip this", {"code": "undo_failed", **data}

@@ -9,10 +9,11 @@ from uuid import UUID
 import asyncpg
 
 from orchestrator.domain.decision import Outcome
-from orchestrator.domain.events import CancelRequested, RetryRequested, RunEvent
+from orchestrator.domain.events import Answered, RunEvent
 from orchestrator.domain.fork import plan_fork
 from orchestrator.domain.run import RUN_ENDED
 from orchestrator.engine.admission import Admission, Item
+from orchestrator.engine.answers import check_answer
 from orchestrator.engine.apply import Answer, Apply
 from orchestrator.engine.batch import Batcher
 from orchestrator.engine.breaker_gate import BreakerGate
@@ -26,6 +27,7 @@ from orchestrator.engine.runs import Runs
 from orchestrator.engine.slots import Slots
 from orchestrator.engine.starts import Starts
 from orchestrator.engine.watch import Progress, Watch
+from orchestrator.engine.wishes import RunWish
 from orchestrator.store.heads import run_head
 from orchestrator.store.leases import Renewed, renew
 from penstock.contracts.errors import NotFound
@@ -87,16 +89,20 @@ class RunEngine:
             raise answer
         return answer
 
-    async def cancel(self, project: str, run_id: UUID, *, by: str, reason: str) -> Outcome:
-        return await self._control(project, run_id, CancelRequested(by=by, reason=reason))
-
-    async def retry(self, project: str, run_id: UUID, *, by: str) -> Outcome:
-        return await self._control(project, run_id, RetryRequested(by=by))
-
-    async def _control(self, project: str, run_id: UUID, event: RunEvent) -> Outcome:
+    async def control(self, project: str, run_id: UUID, wish: RunWish) -> Outcome:
         head = await run_head(self._pool, run_id)
         if head is None or head.project != project:
             raise NotFound("run", str(run_id))
+        return await self._ask(run_id, wish)
+
+    async def answer(self, project: str, run_id: UUID, answer: Answered) -> Outcome:
+        run = (await self.runs.fetch([run_id])).get(run_id)
+        if run is None or run.project != project:
+            raise NotFound("run", str(run_id))
+        check_answer(run.plan, answer)
+        return await self._ask(run_id, answer)
+
+    async def _ask(self, run_id: UUID, event: RunEvent) -> Outcome:
         (answer,) = await self.handle([(run_id, event)])
         if isinstance(answer, Exception):
             raise answer

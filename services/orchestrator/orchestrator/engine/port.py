@@ -4,7 +4,6 @@
 · `Artifacts` keeps files.
 """
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -16,6 +15,8 @@ from orchestrator.domain.run import PRIORITY_DEFAULT as PRIORITY_DEFAULT
 from orchestrator.domain.run import Parent
 from orchestrator.engine.breaker_port import BreakerQueries
 from orchestrator.engine.schedule_views import ScheduleSummary, ScheduleView, Upcoming
+from orchestrator.engine.statistics_views import Statistics
+from orchestrator.engine.unit_views import ItemView
 from orchestrator.engine.versions import Versions
 from orchestrator.engine.views import (
     AgentsView,
@@ -25,10 +26,10 @@ from orchestrator.engine.views import (
     Page,
     RunSummary,
     RunView,
-    Statistics,
     WorkflowSummary,
     WorkflowView,
 )
+from orchestrator.engine.wishes import Answered, RunWish
 from penstock.contracts.errors import Conflict, Problem
 from penstock.contracts.value import Value
 from penstock.contracts.workflow import WorkflowDefinition
@@ -97,12 +98,17 @@ class Engine(Protocol):
         """Raises Conflict (same key, other digest), Superseded, NotFound (no such version), Unavailable."""
         ...
 
-    async def cancel(self, project: str, run_id: UUID, *, by: str, reason: str) -> Outcome:
-        """Raises NotFound. REPEATED: it was asked before; LATE or REFUSED: the run has ended otherwise."""
+    async def control(self, project: str, run_id: UUID, wish: RunWish) -> Outcome:
+        """What a person wants of a whole run. Raises NotFound, and Conflict with the reason of a refusal.
+
+        REPEATED: it was asked before; LATE or REFUSED: the run is not in a state for it.
+        """
         ...
 
-    async def retry(self, project: str, run_id: UUID, *, by: str) -> Outcome:
-        """Raises NotFound. REPEATED: it runs already again; REFUSED: not failed or cancelled."""
+    async def answer(self, project: str, run_id: UUID, answer: Answered) -> Outcome:
+        """A person's answer to a question, whose fields fit its form. Raises NotFound (run, or node with the
+        nearest name), InvalidInput with each field's path, and Conflict. REPEATED: it was answered so before.
+        """
         ...
 
     async def preview_fork(self, project: str, point: ForkPoint, *, version: int | None) -> ForkPreview:
@@ -123,6 +129,7 @@ class RunFilter(Value, frozen=True, kw_only=True):
     workflow: str | None = None
     states: tuple[str, ...] = ()
     labels: dict[str, str] = {}
+    parent: UUID | None = None
     after_time: datetime | None = None
     active: bool | None = None
 
@@ -157,6 +164,19 @@ class Queries(BreakerQueries, Protocol):
     async def events(self, project: str, run_id: UUID, *, after: int, limit: int) -> EventPage: ...
 
     async def node(self, project: str, run_id: UUID, node: str) -> NodeDetail: ...
+
+    async def items(
+        self,
+        project: str,
+        run_id: UUID,
+        node: str,
+        *,
+        states: tuple[str, ...],
+        limit: int,
+        cursor: str | None,
+    ) -> Page[ItemView]:
+        """Items of a `foreach` node that have begun, in order; without `states` those in any state."""
+        ...
 
     async def logs(
         self, project: str, run_id: UUID, node: str, *, attempt: int | None, after: int | None, limit: int
@@ -258,31 +278,6 @@ class Schedules(Protocol):
 
     async def upcoming(self, text: bytes) -> tuple[Upcoming, ...]:
         """When the schedules of a valid definition would tick, if it were saved now."""
-        ...
-
-
-class StoredArtifact(Value, frozen=True):
-    sha256: str
-    size_bytes: int
-
-
-class OpenArtifact(Value, frozen=True):
-    """`chunks` must be read to its end or closed."""
-
-    sha256: str
-    size_bytes: int
-    chunks: AsyncIterator[bytes]
-
-
-class Artifacts(Protocol):
-    """Files, addressed by the SHA-256 of their bytes."""
-
-    async def put(self, chunks: AsyncIterator[bytes]) -> StoredArtifact:
-        """Keep these bytes; storing them again changes nothing. Raises LimitExceeded, Unavailable."""
-        ...
-
-    async def read(self, sha256: str) -> OpenArtifact:
-        """Raises NotFound."""
         ...
 
 

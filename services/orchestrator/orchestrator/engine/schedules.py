@@ -11,6 +11,7 @@ import structlog
 from orchestrator.domain.schedule import CancelFirst, Queue, Skip, Start, decide_tick, due_ticks
 from orchestrator.engine.port import Engine, Superseded
 from orchestrator.engine.ticks import REFUSALS, Tick, TickRuns
+from orchestrator.engine.wishes import CancelRequested
 from orchestrator.store.schedules import (
     TAKEN_ROWS_MAX,
     Taken,
@@ -126,5 +127,6 @@ class ScheduleSweep:
 
     async def _cancel(self, taken: Taken, runs: Sequence[UUID]) -> None:
         reason = CANCELLED_FOR.format(name=taken.key.name)
+        wish = CancelRequested(by=f"schedule {taken.key.name}", reason=reason)
         for run in runs:
-            await self._engine.cancel(taken.key.project, run, by=f"schedule {taken.key.name}", reason=reason)
+            await self._engine.control(taken.key.project, run, wish)

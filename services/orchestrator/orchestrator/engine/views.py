@@ -9,10 +9,20 @@ from uuid import UUID
 
 import msgspec
 
+from orchestrator.domain.run import Pause, Undo
+from orchestrator.engine.unit_views import (
+    CachedView,
+    ChildView,
+    CompensationView,
+    ItemCounts,
+    NodeProgress,
+    ParentView,
+    WaitingFor,
+)
 from penstock.contracts.agent import Reuse
 from penstock.contracts.errors import Problem
 from penstock.contracts.failure import Failure
-from penstock.contracts.workflow import Json
+from penstock.contracts.workflow import Json, NodeKind
 from penstock.definition.diff import Change
 
 T = TypeVar("T")
@@ -68,20 +78,24 @@ class WorkflowDiff(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How many nodes have ended. `percent` is rounded down: 100 means all."""
+    """How many nodes have ended. `percent` is rounded down: 100 means all. In a run's own view it counts
+    the items that have ended of a `foreach` node as their share of that node."""
 
     total: int
     done: int
     percent: int
 
     @classmethod
-    def of(cls, *, total: int, open_nodes: int) -> "Progress":
+    def of(cls, *, total: int, open_nodes: int, shares: float = 0.0) -> "Progress":
+        """`shares`: what has ended of open nodes, one for a whole node."""
         done = total - open_nodes
-        return cls(total=total, done=done, percent=100 * done // total)
+        percent = int(100 * (done + shares) / total)
+        return cls(total=total, done=done, percent=min(percent, 99) if open_nodes else percent)
 
 
 class RunSummary(msgspec.Struct, frozen=True):
-    """A run without what may be large. `seq` numbers the last event of its timeline."""
+    """A run without what may be large. `seq` numbers the last event of its timeline, `number` the run among
+    those of its `subject`. `source_run`: the run that it is a fork of."""
 
     id: UUID
     project: str
@@ -97,28 +111,28 @@ class RunSummary(msgspec.Struct, frozen=True):
     deadline_at: datetime | None
     seq: int
     progress: Progress
-
-
-class NodeProgress(msgspec.Struct, frozen=True):
-    """How far the running attempt says it is, in units of its own; `total` is None when it does not know."""
-
-    done: float
-    total: float | None
-    message: str
-    at: datetime
+    started_by: str | None = None
+    subject: str | None = None
+    number: int | None = None
+    parent: ParentView | None = None
+    source_run: UUID | None = None
+    pause: Pause | None = None
+    undo: Undo | None = None
 
 
 class NodeView(msgspec.Struct, frozen=True):
     """One node of a run. `needs` are all nodes that it waits for, also those that only an expression names.
 
-    `due_at`: backoff, the next attempt; running, the timeout. `output` is None, with its size in
-    `output_bytes`, when it is too large for this view; the node's own page has it.
+    `due_at`: backoff, the next attempt; running, the timeout; suspended, when the waiting ends at the latest.
+    `output` is None, with its size in `output_bytes`, when it is too large for this view; the node's own
+    page has it. `agent` and `pool` are those of nodes that run an agent.
     """
 
     name: str
+    kind: NodeKind
     state: str
-    agent: str
-    pool: str
+    agent: str | None
+    pool: str | None
     needs: tuple[str, ...]
     attempt: int = 0
     runner: str | None = None
@@ -131,14 +145,20 @@ class NodeView(msgspec.Struct, frozen=True):
     failure: Failure | None = None
     publication: int = 0
     progress: NodeProgress | None = None
+    iteration: int = 1
+    items: ItemCounts | None = None
+    waiting_for: WaitingFor | None = None
+    cached: CachedView | None = None
+    compensation: CompensationView | None = None
 
 
 class RunView(RunSummary, frozen=True, kw_only=True):
-    """A whole run, with its nodes in the author's order."""
+    """A whole run, with its nodes in the author's order, and the first runs that they have started."""
 
     input: msgspec.Raw
     output: msgspec.Raw | None
     nodes: tuple[NodeView, ...]
+    children: tuple[ChildView, ...] = ()
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -233,67 +253,3 @@ class RunnerView(msgspec.Struct, frozen=True):
 class AgentsView(msgspec.Struct, frozen=True):
     items: tuple[AgentView, ...]
     runners: tuple[RunnerView, ...]
-
-
-class Seconds(msgspec.Struct, frozen=True):
-    """How long ended ones took; None when there are none."""
-
-    mean: float | None
-    p50: float | None
-    p95: float | None
-    p99: float | None
-
-
-class RunStatistics(msgspec.Struct, frozen=True):
-    """`active` have not ended; `states` counts all by their state, without those that none is in.
-
-    `success_rate` and `compensation_rate` are shares of all that have ended, between 0 and 1; None before the
-    first end.
-    """
-
-    total: int
-    active: int
-    succeeded: int
-    failed: int
-    cancelled: int
-    compensated: int
-    states: dict[str, int]
-    success_rate: float | None
-    compensation_rate: float | None
-    seconds: Seconds
-
-
-class WorkflowStatistics(RunStatistics, frozen=True, kw_only=True):
-    name: str
-
-
-class NodeStatistics(msgspec.Struct, frozen=True):
-    """`runs` counts runs in which the node was started; `retries` attempts beyond the first.
-
-    Attempts and retries are also those of its items and of its undoing; `compensations` succeeded and were
-    undone, or are being undone. `seconds` is of one success from its last start to its end.
-    """
-
-    workflow: str
-    node: str
-    runs: int
-    attempts: int
-    retries: int
-    failures: int
-    compensations: int
-    seconds: Seconds
-
-
-class TrippedBreaker(msgspec.Struct, frozen=True):
-    """A breaker that is not closed. `open_until` is when a probe may go; None while open: until a person closes it."""
-
-    key: str
-    state: str
-    open_until: datetime | None
-
-
-class Statistics(msgspec.Struct, frozen=True):
-    runs: RunStatistics
-    workflows: tuple[WorkflowStatistics, ...]
-    nodes: tuple[NodeStatistics, ...]
-    breakers: tuple[TrippedBreaker, ...] = ()

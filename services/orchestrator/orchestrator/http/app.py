@@ -9,12 +9,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from orchestrator.engine.artifact_port import Artifacts
 from orchestrator.engine.breaker_port import Breakers
 from orchestrator.engine.keeping import Keeping
-from orchestrator.engine.port import Artifacts, Engine, Queries, Readiness, Registry, Schedules
+from orchestrator.engine.port import Engine, Queries, Readiness, Registry, Schedules
 from orchestrator.engine.port_inbox import InboundQueries, Inbox
 from orchestrator.http.artifacts import ArtifactDoor
 from orchestrator.http.breakers import BreakerDoor
+from orchestrator.http.control import ControlDoor
 from orchestrator.http.endpoints import Doors, endpoints_of
 from orchestrator.http.forking import ForkDoor
 from orchestrator.http.inbox import InboxDoor
@@ -62,6 +64,7 @@ def create_app(
             versions=VersionDoor(registry),
             starting=StartDoor(engine, queries, registry),
             runs=RunDoor(engine, queries),
+            control=ControlDoor(engine, queries),
             forking=ForkDoor(engine, queries, registry),
             schedules=ScheduleDoor(schedules, queries),
             timeline=TimelineDoor(engine, queries),

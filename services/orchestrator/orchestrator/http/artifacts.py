@@ -4,7 +4,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from orchestrator.engine.port import Artifacts
+from orchestrator.engine.artifact_port import Artifacts
 from orchestrator.http.endpoint import Answer, Body, Endpoint, json_answer
 from orchestrator.http.reading import NoQuery, query_of, refuse_announced
 

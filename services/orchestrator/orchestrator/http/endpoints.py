@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from orchestrator.domain.explain import Explanation
+from orchestrator.engine.statistics_views import Statistics
+from orchestrator.engine.unit_views import ItemView
 from orchestrator.engine.views import (
     AgentsView,
     EventPage,
@@ -11,21 +13,22 @@ from orchestrator.engine.views import (
     Page,
     RunSummary,
     RunView,
-    Statistics,
     WorkflowSummary,
     WorkflowView,
 )
 from orchestrator.http.artifacts import ArtifactDoor, artifact_endpoints
 from orchestrator.http.breakers import BreakerDoor, breaker_endpoints
+from orchestrator.http.control import ControlDoor
+from orchestrator.http.control_endpoints import control_endpoints
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
 from orchestrator.http.forking import ForkDoor, fork_endpoints
 from orchestrator.http.inbox import InboxDoor, inbox_endpoints
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
 from orchestrator.http.retention import RetentionDoor, retention_endpoints
-from orchestrator.http.runs import CancelBody, RetryBody, RunDoor, RunQuery, RunsQuery
+from orchestrator.http.runs import RunDoor, RunQuery, RunsQuery
 from orchestrator.http.schedules import ScheduleDoor, schedule_endpoints
 from orchestrator.http.starting import StartDoor, StartRunBody
-from orchestrator.http.timeline import EventsQuery, LogsQuery, TimelineDoor
+from orchestrator.http.timeline import EventsQuery, ItemsQuery, LogsQuery, TimelineDoor
 from orchestrator.http.versions import VersionDoor, version_endpoints
 from orchestrator.http.workflows import JSON, YAML, Validation, WorkflowDoor, WorkflowsQuery
 
@@ -57,6 +60,7 @@ class Doors:
     versions: VersionDoor
     starting: StartDoor
     runs: RunDoor
+    control: ControlDoor
     forking: ForkDoor
     schedules: ScheduleDoor
     timeline: TimelineDoor
@@ -72,6 +76,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *_workflow_endpoints(doors.workflows),
         *version_endpoints(doors.versions),
         *_run_endpoints(doors.starting, doors.runs),
+        *control_endpoints(doors.control),
         *fork_endpoints(doors.forking),
         *_timeline_endpoints(doors.timeline),
         *artifact_endpoints(doors.artifacts),
@@ -167,34 +172,6 @@ def _run_endpoints(starting: StartDoor, door: RunDoor) -> tuple[Endpoint, ...]:
             " tells its size); the node's own page has it.",
             query=RunQuery,
         ),
-        *_control_endpoints(door),
-    )
-
-
-def _control_endpoints(door: RunDoor) -> tuple[Endpoint, ...]:
-    return (
-        Endpoint(
-            "POST",
-            "/api/v1/runs/{run_id}/cancel",
-            door.cancel,
-            "cancel_run",
-            "Cancel a run",
-            {202: Answer("It is being cancelled, or is cancelled", RunView)},
-            "Nothing new starts; what runs is stopped and waited for. Asking again changes nothing.",
-            body=Body(CancelBody, example={"reason": "wrong repository"}, required=False),
-            conflicts="The run has ended",
-        ),
-        Endpoint(
-            "POST",
-            "/api/v1/runs/{run_id}/retry",
-            door.retry,
-            "retry_run",
-            "Run again what failed or was cancelled",
-            {202: Answer("It runs again", RunView)},
-            "Succeeded nodes keep their results. Asking again while it runs changes nothing.",
-            body=Body(RetryBody, required=False),
-            conflicts="The run has not failed and was not cancelled",
-        ),
     )
 
 
@@ -218,6 +195,16 @@ def _timeline_endpoints(door: TimelineDoor) -> tuple[Endpoint, ...]:
             "get_node",
             "One node with its input, output and attempts",
             {200: Answer("The node", NodeDetail)},
+        ),
+        Endpoint(
+            "GET",
+            f"{run}/nodes/{{node}}/items",
+            door.items,
+            "list_items",
+            "The items of a node with `foreach`, in order",
+            {200: Answer("Items that have begun; the node's view counts them all", Page[ItemView])},
+            "The page of one item is that of node `patch[17]`, that of its undoing `patch[17]:undo`.",
+            query=ItemsQuery,
         ),
         Endpoint(
             "GET",

@@ -12,7 +12,15 @@ from orchestrator.engine.fork_views import ForkPreviewView
 from orchestrator.engine.port import Engine, ForkPoint, Queries, Registry, Resolved, StartRun
 from orchestrator.engine.views import RunView
 from orchestrator.http.endpoint import Answer, Body, Endpoint, json_answer
-from orchestrator.http.reading import NoQuery, body_of, expect_media_type, project_of, query_of, run_id_of
+from orchestrator.http.reading import (
+    NoQuery,
+    Person,
+    body_of,
+    expect_media_type,
+    project_of,
+    query_of,
+    run_id_of,
+)
 from orchestrator.http.starting import (
     STARTED_BY,
     IdempotencyKey,
@@ -42,6 +50,7 @@ class ForkBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     idempotency_key: IdempotencyKey | None = None
     priority: Priority | None = None
     labels: Labels | None = None
+    by: Person = STARTED_BY
     preview: bool = False
 
 
@@ -111,7 +120,7 @@ class ForkDoor:
             idempotency_key=body.idempotency_key,
             priority=source.priority if body.priority is None else body.priority,
             labels=source.labels if body.labels is None else body.labels,
-            by=STARTED_BY,
+            by=body.by,
             traceparent=traceparent,
             fork=ForkPoint(source.id, body.from_),
         )

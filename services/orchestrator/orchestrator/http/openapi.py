@@ -42,7 +42,10 @@ _PATH_PARAMETERS = {
     "workflow": ({"type": "string", "pattern": NAME_PATTERN}, "The workflow's name"),
     "schedule": ({"type": "string", "pattern": NAME_PATTERN}, "The schedule's name in its workflow"),
     "version": ({"type": "integer", "minimum": 1}, "The version's number"),
-    "node": ({"type": "string", "pattern": NAME_PATTERN}, "The node's name, as its author gave it"),
+    "node": (
+        {"type": "string", "pattern": rf"{NAME_PATTERN}(\[\d+\])?(:undo)?"},
+        "The node's name, as its author gave it; `patch[17]` is an item of it, `charge:undo` its undoing",
+    ),
     "key": ({"type": "string", "pattern": KEY_PATTERN}, "The breaker's key"),
     "sha256": ({"type": "string", "pattern": "[0-9a-f]{64}"}, "The SHA-256 of the bytes, in hex"),
 }

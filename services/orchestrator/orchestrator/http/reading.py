@@ -24,6 +24,8 @@ Cursor = Annotated[str, msgspec.Meta(max_length=500)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 WaitSeconds = Annotated[float, msgspec.Meta(ge=0, le=WAIT_S_MAX)]
 AfterSeq = Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
+Person = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+Words = Annotated[str, msgspec.Meta(max_length=1_000, pattern=r"^[^\x00]*$")]
 
 
 class NoQuery(msgspec.Struct, frozen=True):

@@ -1,12 +1,13 @@
-"""Runs: list them, wait for one, cancel and retry it."""
+"""Runs: list them, and wait for one."""
 
-from typing import Annotated, Literal
+from typing import Literal
+from uuid import UUID
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestrator.engine.port import Engine, Outcome, Queries, RunFilter
+from orchestrator.engine.port import Engine, Queries, RunFilter
 from orchestrator.http.endpoint import json_answer
 from orchestrator.http.middleware import mark_long_poll
 from orchestrator.http.reading import (
@@ -14,31 +15,39 @@ from orchestrator.http.reading import (
     AfterSeq,
     Cursor,
     Moment,
-    NoQuery,
     PageLimit,
     WaitSeconds,
-    body_of,
     project_of,
     query_of,
     run_id_of,
 )
-from orchestrator.http.starting import STARTED_BY
-from penstock.contracts.errors import Conflict, InvalidInput
+from penstock.contracts.errors import InvalidInput
 
 UNTIL_ENDED = SEQ_MAX  # no timeline gets that far
 
-StateName = Literal["running", "cancelling", "succeeded", "failed", "cancelled"]
+StateName = Literal[
+    "queued",
+    "running",
+    "paused",
+    "cancelling",
+    "compensating",
+    "succeeded",
+    "failed",
+    "cancelled",
+    "compensated",
+]
 
 
 class RunsQuery(msgspec.Struct, frozen=True):
-    """`state` and `label` (key:value) may be repeated: any of the states, all of the labels.
-
-    `active`: only runs that have not ended, or with false only those that have.
+    """`state` and `label` (key:value) may be repeated: any of the states, all of the labels. `parent`: runs that
+    this one has started as its sub-workflows. `active`: only runs that have not ended, or with false only those
+    that have.
     """
 
     workflow: str | None = None
     state: tuple[StateName, ...] = ()
     label: tuple[str, ...] = ()
+    parent: UUID | None = None
     active: bool | None = None
     after_time: Moment | None = None
     limit: PageLimit = 50
@@ -52,20 +61,8 @@ class RunQuery(msgspec.Struct, frozen=True):
     after: AfterSeq | None = None
 
 
-class CancelBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    reason: Annotated[str, msgspec.Meta(max_length=1_000, pattern=r"^[^\x00]*$")] = ""
-
-
-class RetryBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Nothing to say: what failed or was cancelled is run again."""
-
-
-_cancel_body = msgspec.json.Decoder(CancelBody)
-_retry_body = msgspec.json.Decoder(RetryBody)
-
-
 class RunDoor:
-    """Reads and controls runs."""
+    """Reads runs."""
 
     def __init__(self, engine: Engine, queries: Queries) -> None:
         self._engine = engine
@@ -77,6 +74,7 @@ class RunDoor:
             workflow=query.workflow,
             states=query.state,
             labels=_labels(query.label),
+            parent=query.parent,
             after_time=query.after_time,
             active=query.active,
         )
@@ -91,30 +89,6 @@ class RunDoor:
             # Of a run that does not exist the engine knows at once; the read below then says so.
             await self._engine.committed(run_id, after=after, timeout_s=query.wait)
         return json_answer(await self._queries.run(project, run_id))
-
-    async def cancel(self, request: Request) -> Response:
-        project, run_id = project_of(request), run_id_of(request)
-        query_of(request, NoQuery)
-        body = await body_of(request, _cancel_body)
-        outcome = await self._engine.cancel(project, run_id, by=STARTED_BY, reason=body.reason)
-        return await self._controlled(
-            project, request, outcome, "only a run that has not ended can be cancelled"
-        )
-
-    async def retry(self, request: Request) -> Response:
-        project, run_id = project_of(request), run_id_of(request)
-        query_of(request, NoQuery)
-        await body_of(request, _retry_body)
-        outcome = await self._engine.retry(project, run_id, by=STARTED_BY)
-        return await self._controlled(
-            project, request, outcome, "only a failed or cancelled run can be retried"
-        )
-
-    async def _controlled(self, project: str, request: Request, outcome: Outcome, rule: str) -> Response:
-        view = await self._queries.run(project, run_id_of(request))
-        if outcome in (Outcome.APPLIED, Outcome.REPEATED):
-            return json_answer(view, status=202)
-        raise Conflict(f"the run is {view.state}; {rule}")
 
 
 def _labels(texts: tuple[str, ...]) -> dict[str, str]:

@@ -24,6 +24,7 @@ from orchestrator.engine.views import Progress, RunSummary, RunView
 from orchestrator.http.endpoint import json_answer
 from orchestrator.http.reading import (
     NoQuery,
+    Person,
     decode_body,
     expect_media_type,
     project_of,
@@ -32,14 +33,14 @@ from orchestrator.http.reading import (
 )
 from penstock.contracts.errors import Conflict, InvalidInput, NotFound, Unavailable
 from penstock.contracts.limits import REQUEST_BODY_BYTES_MAX
-from penstock.contracts.names import RESERVED_KEY_PREFIX
+from penstock.contracts.names import RESERVED_KEY_PREFIX, SUBJECT_LABEL
 from penstock.contracts.workflow import Json
 
 LABELS_MAX = 50  # they are searched and shown, not a place for data
 SUPERSEDED_TRIES_MAX = (
     5  # the workflow was inactive when we started and active when we looked, again and again
 )
-STARTED_BY = "api"
+STARTED_BY = "api"  # who asked, where the request does not say
 
 LabelKey = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\x00:]+$")]
 LabelValue = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^[^\x00]*$")]
@@ -52,7 +53,8 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class StartRunBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is needed to start a run; `version` is the latest unless given."""
+    """What is needed to start a run; `version` is the latest unless given. `by` says who starts it: a node
+    with `no_self_approval` does not take that person's answer."""
 
     workflow: str
     version: VersionNumber | None = None
@@ -60,6 +62,7 @@ class StartRunBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     idempotency_key: IdempotencyKey | None = None
     priority: Priority = PRIORITY_DEFAULT
     labels: Labels = {}
+    by: Person = STARTED_BY
 
 
 _body = msgspec.json.Decoder(StartRunBody)
@@ -153,7 +156,7 @@ def _wish(
         idempotency_key=body.idempotency_key,
         priority=body.priority,
         labels=body.labels,
-        by=STARTED_BY,
+        by=body.by,
         traceparent=traceparent,
     )
 
@@ -195,6 +198,9 @@ def _summary(wish: StartRun, started: Started, created_at: datetime) -> RunSumma
         deadline_at=started.deadline_at,
         seq=started.seq,
         progress=Progress.of(total=started.nodes_total, open_nodes=started.nodes_open),
+        started_by=wish.by,
+        subject=wish.labels.get(SUBJECT_LABEL) or None,
+        number=started.number,
     )
 
 

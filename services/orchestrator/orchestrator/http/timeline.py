@@ -1,6 +1,6 @@
 """What happened in a run: its events, its nodes with their attempts, their logs, and why nothing more happens."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -11,6 +11,7 @@ from orchestrator.http.endpoint import json_answer
 from orchestrator.http.middleware import mark_long_poll
 from orchestrator.http.reading import (
     AfterSeq,
+    Cursor,
     NoQuery,
     PageLimit,
     WaitSeconds,
@@ -40,6 +41,30 @@ class LogsQuery(msgspec.Struct, frozen=True):
     limit: PageLimit = PAGE_ROWS_MAX
 
 
+NodeStateName = Literal[
+    "waiting",
+    "ready",
+    "running",
+    "backoff",
+    "suspended",
+    "succeeded",
+    "failed",
+    "skipped",
+    "cancelled",
+    "compensating",
+    "compensated",
+    "compensation_failed",
+]
+
+
+class ItemsQuery(msgspec.Struct, frozen=True):
+    """`state` may be repeated: items in any of these states. Items that have not begun are not listed."""
+
+    state: tuple[NodeStateName, ...] = ()
+    limit: PageLimit = 50
+    cursor: Cursor | None = None
+
+
 class TimelineDoor:
     """Reads what happened."""
 
@@ -58,6 +83,19 @@ class TimelineDoor:
         query_of(request, NoQuery)
         name: str = request.path_params["node"]
         return json_answer(await self._queries.node(project_of(request), run_id_of(request), name))
+
+    async def items(self, request: Request) -> Response:
+        query = query_of(request, ItemsQuery)
+        name: str = request.path_params["node"]
+        page = await self._queries.items(
+            project_of(request),
+            run_id_of(request),
+            name,
+            states=query.state,
+            limit=query.limit,
+            cursor=query.cursor,
+        )
+        return json_answer(page)
 
     async def logs(self, request: Request) -> Response:
         query = query_of(request, LogsQuery)

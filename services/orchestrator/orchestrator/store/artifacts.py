@@ -15,7 +15,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orchestrator.engine.port import OpenArtifact, StoredArtifact
+from orchestrator.engine.artifact_port import OpenArtifact, StoredArtifact
 from orchestrator.store.composed import Database
 from orchestrator.store.tables import artifact
 from penstock.contracts.errors import LimitExceeded, NotFound, Problem, Unavailable

@@ -21,6 +21,10 @@ class NameKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     name: str
 
 
+class IndexKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    index: int
+
+
 class VersionKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     version: Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 

@@ -1,20 +1,22 @@
-"""Reads of one node: its row, its input and output, and its attempts as the timeline tells them."""
+"""Reads of nodes and their parts: rows, inputs and outputs, and attempts as the timeline tells them."""
 
+import re
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, ScalarSelect, Text, case, cast, func, select
+from sqlalchemy import ColumnElement, Row, Text, cast, literal, select
 
-from orchestrator.domain.run import NodeState
+from orchestrator.domain.unit import index_of, node_of, undo_name
 from orchestrator.engine.port import Resolved
-from orchestrator.engine.views import Attempt, NodeDetail, NodeProgress, NodeView
+from orchestrator.engine.views import Attempt, NodeDetail, NodeView
 from orchestrator.store.composed import Database
-from orchestrator.store.tables import node, node_progress, run_event, runner
+from orchestrator.store.node_rows import NodeRow, input_of, node_as_json, node_view
+from orchestrator.store.tables import node, run_event, runner
 from penstock.contracts.errors import NotFound
 from penstock.contracts.failure import Failure
+from penstock.contracts.names import NAME_PATTERN
 from penstock.contracts.timeline import Kind
 from penstock.contracts.workflow import NodeDefinition
 
@@ -25,24 +27,7 @@ _OUTCOMES = {
     Kind.NODE_CANCELLED: "cancelled",
     Kind.NODE_RELEASED: "released",
 }
-
-
-class NodeRow(msgspec.Struct, frozen=True, array_like=True):
-    """A node as the database writes it into a JSON array, in the order of `node_as_json`."""
-
-    name: str
-    state: str
-    attempt: int
-    runner: str | None
-    ready_at: datetime | None
-    started_at: datetime | None
-    ended_at: datetime | None
-    due_at: datetime | None
-    output: msgspec.Raw
-    output_bytes: int | None
-    failure: Failure | None
-    publication: int
-    progress: NodeProgress | None
+_UNIT = re.compile(rf"{NAME_PATTERN}(\[\d{{1,6}}\])?(:undo)?")
 
 
 class _AttemptData(msgspec.Struct, frozen=True):
@@ -57,91 +42,45 @@ _node_row = msgspec.json.Decoder(NodeRow)
 _attempt_data = msgspec.json.Decoder(_AttemptData)
 
 
-def node_as_json(*, output_bytes_max: ColumnElement[Any] | None = None) -> ColumnElement[str]:
-    """The columns of a NodeRow. An output above the limit is left out; its size still tells of it."""
-    output_bytes = func.octet_length(cast(node.c.output, Text))
-    small = output_bytes <= output_bytes_max if output_bytes_max is not None else node.c.output.is_not(None)
-    due_at = case(
-        (node.c.state == NodeState.BACKOFF, node.c.wake_at),
-        (node.c.state == NodeState.RUNNING, node.c.deadline_at),
-    )
-    return func.json_build_array(
-        node.c.name,
-        node.c.state,
-        node.c.attempt,
-        node.c.runner,
-        node.c.ready_at,
-        node.c.started_at,
-        node.c.ended_at,
-        due_at,
-        case((small, node.c.output)),
-        output_bytes,
-        node.c.failure,
-        node.c.publication,
-        # Only where it says something: a wide run would pay a look-up for each node that has ended.
-        case((node.c.state == NodeState.RUNNING, _progress_as_json())),
-    )
-
-
-def _progress_as_json() -> ScalarSelect[Any]:
-    told = node_progress.c
-    fields = func.json_build_object(
-        *("done", told.done, "total", told.total, "message", told.message, "at", told.at)
-    )
-    is_its = (told.run_id == node.c.run_id, told.node == node.c.name, told.attempt == node.c.attempt)
-    return select(fields).where(*is_its).correlate(node).scalar_subquery()
-
-
-def node_view(row: NodeRow | None, workflow: Resolved, definition: NodeDefinition) -> NodeView:
-    """A node has no row while it waits: then the definition says all there is."""
-    name, needs = definition.name, workflow.needs[definition.name]
-    if row is None:
-        return NodeView(name, NodeState.WAITING, definition.agent or "", definition.pool, needs)
-    return NodeView(
-        name=name,
-        state=row.state,
-        agent=definition.agent or "",
-        pool=definition.pool,
-        needs=needs,
-        attempt=row.attempt,
-        runner=row.runner,
-        ready_at=row.ready_at,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        due_at=row.due_at,
-        output=_output_of(row),
-        output_bytes=row.output_bytes,
-        failure=row.failure,
-        publication=row.publication,
-        progress=row.progress,
-    )
-
-
-def _output_of(row: NodeRow) -> msgspec.Raw | None:
-    """A skipped node's is an empty object, as expressions see it (design §3)."""
-    if row.state == NodeState.SKIPPED:
-        return msgspec.Raw(b"{}")
-    return None if row.output_bytes is None else row.output
-
-
 async def read_node(database: Database, run_id: UUID, workflow: Resolved, name: str) -> NodeDetail:
-    """Raises NotFound with the nearest name of the workflow's nodes."""
+    """A node, or an item or undoing that has begun. Raises NotFound with the nearest name of the nodes."""
     definition = definition_of(workflow, name)
-    statement = select(cast(node_as_json(), Text).label("view"), node.c.input)
-    row = await database.row(statement.where(node.c.run_id == run_id, node.c.name == name))
-    view = node_view(_node_row.decode(row.view) if row else None, workflow, definition)
+    statement = select(node.c.name, cast(node_as_json(), Text).label("view"), input_of().label("input"))
+    found = await database.rows(
+        statement.where(node.c.run_id == run_id, node.c.name.in_((name, undo_name(name))))
+    )
+    rows = {row.name: row for row in found}
+    row = rows.get(name)
+    if row is None and name != definition.name:
+        raise NotFound("item or undoing that has begun", name, (definition.name,))
+    units = {unit: _node_row.decode(found.view) for unit, found in rows.items()}
+    view = node_view(name, units, workflow, definition)
     return NodeDetail(
-        **msgspec.structs.asdict(view),
+        **{field: getattr(view, field) for field in view.__struct_fields__},
         input=row.input if row else None,
         attempts=await _read_attempts(database, run_id, name),
     )
 
 
-def definition_of(workflow: Resolved, name: str) -> NodeDefinition:
+async def read_units(
+    database: Database, run_id: UUID, workflow: Resolved, *which: ColumnElement[bool], limit: int
+) -> tuple[NodeView, ...]:
+    """The first of the run's units of that kind, by name."""
+    statement = select(node.c.name, cast(node_as_json(output_bytes_max=literal(0)), Text).label("view"))
+    found = await database.rows(
+        statement.where(node.c.run_id == run_id, *which).order_by(node.c.name).limit(limit)
+    )
+    units = {row.name: _node_row.decode(row.view) for row in found}
+    return tuple(node_view(name, units, workflow, definition_of(workflow, name)) for name in units)
+
+
+def definition_of(workflow: Resolved, unit: str) -> NodeDefinition:
+    """Of the node that the unit is, or is a part of."""
+    name = node_of(unit) if _UNIT.fullmatch(unit) else unit
     for definition in workflow.definition.nodes:
-        if definition.name == name:
+        if definition.name == name and (definition.foreach or index_of(unit) is None):
             return definition
-    raise NotFound("node", name, tuple(definition.name for definition in workflow.definition.nodes))
+    raise NotFound("node", unit, tuple(definition.name for definition in workflow.definition.nodes))
 
 
 async def _read_attempts(database: Database, run_id: UUID, name: str) -> tuple[Attempt, ...]:

@@ -6,35 +6,64 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import ColumnElement, Row, ScalarSelect, Text, bindparam, cast, func, literal, select, tuple_
 
-from orchestrator.domain.run import RUN_ENDED
+from orchestrator.domain.node import NODE_ENDED
+from orchestrator.domain.run import RUN_ENDED, Pause, Undo
 from orchestrator.engine.port import Resolved, RunFilter, RunHead
-from orchestrator.engine.views import Page, Progress, RunSummary, RunView
+from orchestrator.engine.unit_views import ChildView, ParentView
+from orchestrator.engine.views import NodeView, Page, Progress, RunSummary, RunView
 from orchestrator.store.composed import Database
 from orchestrator.store.cursor import RunKey, read_cursor, write_cursor
-from orchestrator.store.read_nodes import NodeRow, node_as_json, node_view
+from orchestrator.store.node_rows import OF_THE_PLAN, NodeRow, node_as_json, node_view
 from orchestrator.store.tables import idempotency, node, run
 from penstock.contracts.errors import Conflict, NotFound
 from penstock.contracts.failure import Failure
 from penstock.contracts.limits import MIB
+from penstock.contracts.names import SUBJECT_LABEL
 
 VIEW_OUTPUT_BYTES_MAX = 4 * MIB  # all node outputs of one view together; a larger one has a page of its own
 
+VIEW_CHILDREN_MAX = 200  # the list of runs has the rest: `parent=`
+
 _SUMMARY = tuple(column for column in run.c if column.name not in ("input", "output", "cancel_reason"))
+_child = run.alias("child")
 
 
 def _nodes_of_run() -> ScalarSelect[str]:
     each = node_as_json(output_bytes_max=VIEW_OUTPUT_BYTES_MAX / run.c.nodes_total)
     nodes = select(func.coalesce(cast(func.json_agg(each), Text), "[]"))
-    return nodes.where(node.c.run_id == run.c.id).correlate(run).scalar_subquery()
+    return nodes.where(node.c.run_id == run.c.id, OF_THE_PLAN).correlate(run).scalar_subquery()
+
+
+def _children_of_run() -> ScalarSelect[str]:
+    """The first ones that they have started."""
+    each = func.json_build_object(
+        *("node", func.json_extract_path_text(_child.c.detail, "parent", "node"), "run", _child.c.id),
+        *("workflow", _child.c.workflow, "version", _child.c.workflow_version, "state", _child.c.state),
+    ).label("each")
+    first = select(each).where(_child.c.parent_run == run.c.id).order_by(_child.c.created_at, _child.c.id)
+    found = first.limit(VIEW_CHILDREN_MAX).correlate(run).subquery()
+    return select(func.coalesce(cast(func.json_agg(found.c.each), Text), "[]")).scalar_subquery()
 
 
 # Composed once: people wait for these most, and composing them anew would take longer than running them.
 _IS_ASKED_FOR = (run.c.id == bindparam("run_id"), run.c.project == bindparam("project"))
 _HEAD = select(run.c.state, run.c.version, run.c.workflow, run.c.workflow_version).where(*_IS_ASKED_FOR)
-_RUN = select(run, _nodes_of_run().label("nodes")).where(*_IS_ASKED_FOR)
+_RUN = select(run, _nodes_of_run().label("nodes"), _children_of_run().label("children")).where(*_IS_ASKED_FOR)
 
+
+class _RunDetail(msgspec.Struct, frozen=True):
+    """Column `run.detail`, as far as people read it."""
+
+    pause: Pause | None = None
+    undo: Undo | None = None
+    parent: ParentView | None = None
+
+
+_NO_DETAIL = _RunDetail()
 _failure = msgspec.json.Decoder(Failure)
 _labels = msgspec.json.Decoder(dict[str, str])
+_detail = msgspec.json.Decoder(_RunDetail)
+_children = msgspec.json.Decoder(tuple[ChildView, ...])
 _node_rows = msgspec.json.Decoder(tuple[NodeRow, ...])
 
 
@@ -94,15 +123,25 @@ async def read_started(database: Database, project: str, key: str, digest: str) 
 
 def run_view(row: Row[Any], workflow: Resolved) -> RunView:
     rows = {found.name: found for found in _node_rows.decode(row.nodes)}
+    nodes = tuple(node_view(node.name, rows, workflow, node) for node in workflow.definition.nodes)
+    progress = Progress.of(total=row.nodes_total, open_nodes=row.nodes_open, shares=_shares(nodes))
     return RunView(
-        **summary_fields(row),
+        **summary_fields(row) | {"progress": progress},
         input=row.input,
         output=row.output,
-        nodes=tuple(node_view(rows.get(node.name), workflow, node) for node in workflow.definition.nodes),
+        nodes=nodes,
+        children=_children.decode(row.children),
     )
 
 
+def _shares(nodes: tuple[NodeView, ...]) -> float:
+    """What has ended of open nodes with items, one for a whole node."""
+    return sum(node.items.ended_share for node in nodes if node.items and node.state not in NODE_ENDED)
+
+
 def summary_fields(row: Row[Any]) -> dict[str, Any]:
+    detail = _NO_DETAIL if row.detail is None else _detail.decode(row.detail)
+    labels = _labels.decode(row.labels)
     return {
         "id": row.id,
         "project": row.project,
@@ -110,7 +149,7 @@ def summary_fields(row: Row[Any]) -> dict[str, Any]:
         "version": row.workflow_version,
         "state": row.state,
         "failure": None if row.failure is None else _failure.decode(row.failure),
-        "labels": _labels.decode(row.labels),
+        "labels": labels,
         "priority": row.priority,
         "created_at": row.created_at,
         "changed_at": row.changed_at,
@@ -118,6 +157,13 @@ def summary_fields(row: Row[Any]) -> dict[str, Any]:
         "deadline_at": row.deadline_at,
         "seq": row.version,
         "progress": Progress.of(total=row.nodes_total, open_nodes=row.nodes_open),
+        "started_by": row.started_by,
+        "subject": labels.get(SUBJECT_LABEL) or None,
+        "number": row.number,
+        "parent": detail.parent,
+        "source_run": row.source_run,
+        "pause": detail.pause,
+        "undo": detail.undo,
     }
 
 
@@ -131,6 +177,8 @@ def _matches(which: RunFilter) -> list[ColumnElement[bool]]:
         conditions.append(run.c.ended_at.is_(None) if which.active else run.c.ended_at.is_not(None))
     if which.labels:
         conditions.append(run.c.labels.contains(which.labels))
+    if which.parent is not None:
+        conditions.append(run.c.parent_run == which.parent)
     if which.after_time is not None:
         conditions.append(run.c.created_at > which.after_time)
     return conditions

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Float, Row, Select, and_, cast, func, sele
 from orchestrator.domain.breaker import BreakerState
 from orchestrator.domain.node import NODE_DONE, NODE_UNDO
 from orchestrator.domain.run import RUN_ENDED, NodeState, RunState
-from orchestrator.engine.views import (
+from orchestrator.engine.statistics_views import (
     NodeStatistics,
     RunStatistics,
     Seconds,

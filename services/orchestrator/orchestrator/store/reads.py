@@ -6,24 +6,19 @@ from uuid import UUID
 from orchestrator.domain.explain import Explanation
 from orchestrator.engine.breaker_views import BreakerDetail, BreakersView
 from orchestrator.engine.port import Registry, RunFilter, RunHead
-from orchestrator.engine.views import (
-    AgentsView,
-    EventPage,
-    LogPage,
-    NodeDetail,
-    Page,
-    RunSummary,
-    RunView,
-    Statistics,
-)
+from orchestrator.engine.statistics_views import Statistics
+from orchestrator.engine.unit_views import ItemView
+from orchestrator.engine.views import AgentsView, EventPage, LogPage, NodeDetail, Page, RunSummary, RunView
 from orchestrator.store.composed import Database
 from orchestrator.store.read_agents import read_agents
 from orchestrator.store.read_breakers import read_breaker, read_breakers
 from orchestrator.store.read_explanation import explain_run
+from orchestrator.store.read_items import read_items
 from orchestrator.store.read_nodes import definition_of, read_node
 from orchestrator.store.read_runs import read_head, read_page, read_run_row, read_started, run_view
 from orchestrator.store.read_statistics import read_statistics
 from orchestrator.store.read_timeline import read_events, read_logs
+from penstock.contracts.errors import InvalidInput
 
 
 class Reads:
@@ -57,6 +52,24 @@ class Reads:
         workflow = await self._registry.resolve(project, head.workflow, head.workflow_version)
         return await read_node(self._database, run_id, workflow, node)
 
+    async def items(
+        self,
+        project: str,
+        run_id: UUID,
+        node: str,
+        *,
+        states: tuple[str, ...],
+        limit: int,
+        cursor: str | None,
+    ) -> Page[ItemView]:
+        head = await self.head(project, run_id)
+        definition = definition_of(
+            await self._registry.resolve(project, head.workflow, head.workflow_version), node
+        )
+        if definition.foreach is None or node != definition.name:
+            raise InvalidInput.at("node", f"'{node}' is no node with `foreach`: it has no items")
+        return await read_items(self._database, run_id, node, states=states, limit=limit, cursor=cursor)
+
     async def logs(
         self, project: str, run_id: UUID, node: str, *, attempt: int | None, after: int | None, limit: int
     ) -> LogPage:
@@ -66,8 +79,8 @@ class Reads:
 
     async def explain(self, project: str, run_id: UUID) -> Explanation:
         row = await read_run_row(self._database, project, run_id)
-        view = run_view(row, await self._registry.resolve(project, row.workflow, row.workflow_version))
-        return await explain_run(self._database, view, cancel_reason=row.cancel_reason)
+        workflow = await self._registry.resolve(project, row.workflow, row.workflow_version)
+        return await explain_run(self._database, row, run_view(row, workflow), workflow)
 
     async def agents(self) -> AgentsView:
         return await read_agents(self._database)

@@ -65,6 +65,12 @@ run = _table(
     changed_at=_moment,
     ended_at=_moment,
     deadline_at=_moment,
+    started_by=Text,
+    parent_run=UUID(as_uuid=True),
+    source_run=UUID(as_uuid=True),
+    concurrency_key=Text,
+    number=BigInteger,
+    detail=RawJson,
 )
 idempotency = _table("idempotency", project=Text, key=Text, digest=Text, run_id=UUID(as_uuid=True))
 node = _table(
@@ -74,11 +80,13 @@ node = _table(
     part_of=Text,
     state=Text,
     attempt=Integer,
+    iteration=Integer,
     token=UUID(as_uuid=True),
     runner=Text,
     publication=Integer,
     input=RawJson,
     output=RawJson,
+    output_run=UUID(as_uuid=True),
     failure=RawJson,
     detail=RawJson,
     ready_at=_moment,

@@ -1,0 +1,69 @@
+"""What a unit without a runner waits for, and until when."""
+
+from datetime import datetime
+from typing import assert_never
+
+from orchestrator.domain.detail import (
+    Cached,
+    Child,
+    EventAwaited,
+    Held,
+    Lookup,
+    Moment,
+    Question,
+    Spread,
+    UndoSkipped,
+)
+from orchestrator.domain.explain_facts import NodeFacts, Reason, when
+
+
+def why_suspended(node: NodeFacts, *, started_by: str | None, now: datetime) -> Reason:
+    match node.detail:
+        case Moment():
+            until = node.detail.until or node.due_at
+            moment = f"{until:%Y-%m-%d %H:%M:%S} UTC, {when(until, now)}" if until else "its timer goes off"
+            return f"waits until {moment}", {"code": "moment", "until": until}
+        case EventAwaited(type=type):
+            sentence = f"waits for an event of type '{type}'{_at_most(node.due_at, now)}"
+            return sentence, {"code": "event", "type": type, "until": node.due_at}
+        case Question():
+            return _asks(node, node.detail, started_by, now)
+        case Lookup(key=key):
+            return "asks the cache whether its output is known", {"code": "cache", "key": key}
+        case Held(code=code, key=key, sentence=sentence):
+            again = f"; it is offered again {when(node.due_at, now)}"
+            return f"{sentence}{again}", {"code": code, "key": key, "until": node.due_at}
+        case Child() | Cached() | Spread() | UndoSkipped() | None:
+            return "waits without a runner", {"code": "suspended"}
+        case _:
+            assert_never(node.detail)
+
+
+def why_child(node: NodeFacts) -> Reason:
+    """A sub-workflow: its run has an explanation of its own."""
+    child = node.detail
+    assert isinstance(child, Child), "asked of a unit that waits for a run"
+    data = {"workflow": child.workflow, "version": child.version}
+    if child.run is None:
+        return f"workflow '{child.workflow}' is being started", {"code": "child_starting", **data}
+    state = f", which is {node.child_state}" if node.child_state else ""
+    sentence = f"waits for run {child.run} of workflow '{child.workflow}'{state}"
+    return sentence, {"code": "child", "run": child.run, "state": node.child_state, **data}
+
+
+def _asks(node: NodeFacts, question: Question, started_by: str | None, now: datetime) -> Reason:
+    of = " or ".join(question.assignees) or "anybody"
+    but = f" but {started_by}, who started the run" if question.no_self_approval and started_by else ""
+    sentence = f"asks {of}{but}: {question.message}{_at_most(node.due_at, now)}"
+    data = {
+        "message": question.message,
+        "assignees": list(question.assignees),
+        "no_self_approval": question.no_self_approval,
+        "until": node.due_at,
+        "choices": ["approve", "reject"],
+    }
+    return sentence, {"code": "approval", **data}
+
+
+def _at_most(until: datetime | None, now: datetime) -> str:
+    return "" if until is None else f" (its time is over {when(until, now)})"
