@@ -180,7 +180,8 @@ async def test_a_runner_whose_sandbox_does_not_hold_takes_no_work_and_says_what_
         assert [refusal["runner"] for refusal in version["refusals"]] == [blind["id"]]
         assert remedy in version["refusals"][0]["error"]
     assert remedy in pair.log(BLIND)
-    assert f"{blind['id']} cannot run dependent, flaky, sleeper, steady, villain:\n" in shown
+    offered = ", ".join(sorted(agent["name"] for agent in agents["items"]))
+    assert f"{blind['id']} cannot run {offered}:\n" in shown
     assert shown.count(remedy) == 1
 
 

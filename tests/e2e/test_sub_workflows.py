@@ -3,6 +3,8 @@
 import asyncio
 
 from tests.e2e.conftest import Api, Json, actor, node_of
+from tests.invariants import broken_invariants
+from tests.stack import Stack
 
 CHILD = {
     "name": "double",
@@ -144,3 +146,7 @@ async def test_a_sub_workflow_that_is_not_there_fails_its_node(api: Api) -> None
 
     said = node_of(run, "sub")["failure"]["message"]
     assert said == "workflow 'nobody': it did not exist, or was inactive, when this run was started"
+
+
+async def test_the_books_balance_after_all_of_this(stack: Stack) -> None:
+    assert await broken_invariants(stack.postgres.url()) == {}
