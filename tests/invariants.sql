@@ -25,23 +25,26 @@ select e.run_id, e.seq from run_event e left join run r on r.id = e.run_id where
 
 -- name: ended_runs_have_no_open_node
 select r.id, n.name, n.state from run r join node n on n.run_id = r.id
-where r.ended_at is not null and n.state in ('waiting', 'ready', 'running', 'backoff');
+where r.ended_at is not null
+  and n.state in ('waiting', 'ready', 'running', 'backoff', 'suspended', 'compensating')
+  and (n.part_of is null or n.state <> 'waiting'); -- an item that a retry reset need not begin again
 
 -- name: ended_runs_have_a_row_for_every_node
 select r.id, r.nodes_total, count(n.name) as rows
-from run r left join node n on n.run_id = r.id
+from run r left join node n on n.run_id = r.id and n.part_of is null
 where r.ended_at is not null
 group by r.id having count(n.name) <> r.nodes_total;
 
 -- name: open_nodes_are_counted_right
 select r.id, r.nodes_open, r.nodes_total - count(n.name) as counted
-from run r left join node n
-  on n.run_id = r.id and n.state in ('succeeded', 'failed', 'skipped', 'cancelled')
+from run r left join node n on n.run_id = r.id and n.part_of is null and n.state in (
+  'succeeded', 'failed', 'skipped', 'cancelled', 'compensating', 'compensated', 'compensation_failed'
+)
 group by r.id having r.nodes_open <> r.nodes_total - count(n.name);
 
 -- name: succeeded_runs_have_no_failed_or_cancelled_node
 select r.id, n.name, n.state from run r join node n on n.run_id = r.id
-where r.state = 'succeeded' and n.state in ('failed', 'cancelled');
+where r.state = 'succeeded' and n.part_of is null and n.state in ('failed', 'cancelled');
 
 -- name: a_node_succeeds_at_most_once_between_retries
 select e.run_id, e.node, count(*) from run_event e
@@ -53,7 +56,7 @@ where s.kind in ('node.succeeded', 'node.attempt_failed')
   and not exists (
     select 1 from run_event b
     where b.run_id = s.run_id and b.node = s.node and b.attempt = s.attempt
-      and b.kind in ('node.started', 'node.suspended') and b.seq < s.seq
+      and b.kind in ('node.started', 'node.suspended', 'node.expanded') and b.seq < s.seq
   );
 
 -- name: an_attempt_starts_at_most_once
@@ -67,14 +70,15 @@ group by run_id, node, attempt having count(*) > 1;
 
 -- name: attempts_do_not_skip_a_number
 select run_id, node, count(distinct attempt) as attempts, max(attempt) as last from run_event
-where kind = 'node.ready' group by run_id, node having count(distinct attempt) <> max(attempt);
+where kind in ('node.ready', 'node.started', 'node.suspended') group by run_id, node
+having count(distinct attempt) <> max(attempt);
 
--- name: a_run_ends_once_between_retries
-select run_id, count(*) filter (where kind in ('run.succeeded', 'run.failed', 'run.cancelled')) as ends,
-  count(*) filter (where kind = 'run.retried') as retries
+-- name: a_run_ends_once_between_retries_and_undoings
+select run_id, count(*) filter (where kind in ('run.succeeded', 'run.failed', 'run.cancelled', 'run.compensated')) as ends,
+  count(*) filter (where kind in ('run.retried', 'run.compensating')) as begun_again
 from run_event group by run_id
-having count(*) filter (where kind in ('run.succeeded', 'run.failed', 'run.cancelled'))
-  > 1 + count(*) filter (where kind = 'run.retried');
+having count(*) filter (where kind in ('run.succeeded', 'run.failed', 'run.cancelled', 'run.compensated'))
+  > 1 + count(*) filter (where kind in ('run.retried', 'run.compensating'));
 
 -- name: an_idempotency_key_has_its_run
 select k.project, k.key, k.run_id from idempotency k left join run r on r.id = k.run_id where r.id is null;
