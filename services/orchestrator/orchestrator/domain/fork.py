@@ -6,12 +6,16 @@ node from which the fork goes on; nor behind one that is run again. Its output s
 
 from collections import deque
 
-from orchestrator.domain.node import NODE_UNDO, Node, NodeState
+from orchestrator.domain.node import NODE_DONE, NODE_UNDO, Node, NodeState
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.run import Run
 from orchestrator.domain.unit import node_of
 from penstock.contracts.errors import Conflict, NotFound
 from penstock.contracts.value import Value
+
+_RAN = frozenset(
+    {NodeState.FAILED, *NODE_DONE}
+)  # also without an attempt: an input that failed, a cached output
 
 
 class ForkPlan(Value, frozen=True):
@@ -31,7 +35,7 @@ def plan_fork(source: Run, plan: Plan, *, from_: str) -> ForkPlan:
         raise Conflict(
             f"node '{from_}' is not in version {source.plan.version}, which run {source.id} executes"
         )
-    if origin.state is NodeState.WAITING or (origin.attempt == 0 and origin.state is not NodeState.FAILED):
+    if origin.attempt == 0 and origin.state not in _RAN:
         raise Conflict(
             f"node '{from_}' never ran in run {source.id} (it is {origin.state}): fork from one that did"
         )
