@@ -4,7 +4,13 @@ import asyncio
 from uuid import uuid4
 
 from orchestrator.domain.decision import Outcome
-from orchestrator.domain.events import AttemptClaimed, AttemptFailed, AttemptSucceeded
+from orchestrator.domain.events import (
+    AttemptClaimed,
+    AttemptFailed,
+    AttemptSucceeded,
+    CancelRequested,
+    RetryRequested,
+)
 from penstock.contracts.failure import ErrorClass, Failure
 from tests.engine.conftest import World, chain
 from tests.invariants import STATEMENTS
@@ -149,11 +155,17 @@ async def test_cancel_and_retry_take_a_run_there_and_back(world: World) -> None:
     run = (await world.start("three")).run_id
     await world.succeed(run, "n0")
 
-    assert await world.engine.cancel("default", run, by="ann", reason="wrong input") is Outcome.APPLIED
-    assert await world.engine.cancel("default", run, by="ann", reason="again") is Outcome.REPEATED
+    assert (
+        await world.engine.control("default", run, CancelRequested(by="ann", reason="wrong input"))
+        is Outcome.APPLIED
+    )
+    assert (
+        await world.engine.control("default", run, CancelRequested(by="ann", reason="again"))
+        is Outcome.REPEATED
+    )
     assert (await world.run(run))["state"] == "cancelled"
     await assert_invariants(world)
-    assert await world.engine.retry("default", run, by="ben") is Outcome.APPLIED
+    assert await world.engine.control("default", run, RetryRequested(by="ben")) is Outcome.APPLIED
     assert (await world.node(run, "n0"))["state"] == "succeeded"
     attempt = (await world.node(run, "n1"))["attempt"]
     await world.succeed(run, "n1", attempt=attempt)

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from orchestrator.domain.events import CancelRequested, RetryRequested
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.runs import Runs
 from orchestrator.store.load import Known, load_runs
@@ -74,8 +75,8 @@ async def test_a_run_of_which_half_changed_is_read_whole(world: World, second_wo
 async def test_a_run_that_was_cancelled_and_retried_is_read_whole(world: World, second_world: World) -> None:
     run = await start(world)
 
-    await second_world.engine.cancel("default", run, by="ann", reason="wrong input")
-    await second_world.engine.retry("default", run, by="ben")
+    await second_world.engine.control("default", run, CancelRequested(by="ann", reason="wrong input"))
+    await second_world.engine.control("default", run, RetryRequested(by="ben"))
     await world.succeed(run, "m3", attempt=(await world.node(run, "m3"))["attempt"])
 
     await assert_as_stored(world, run)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from orchestrator.domain.events import CancelRequested
 from orchestrator.engine.port_inbox import Receipt
 from penstock.contracts.inbound import InboundEvent
 from penstock.contracts.wire import encode
@@ -174,7 +175,7 @@ async def test_an_event_and_a_wait_that_are_committed_at_once_find_each_other(wo
 async def test_a_cancelled_run_waits_for_nothing(world: World) -> None:
     run = await begin(world)
 
-    await world.engine.cancel("default", run, by="ann", reason="stop")
+    await world.engine.control("default", run, CancelRequested(by="ann", reason="stop"))
     await world.inbox.take([paid("1")])
     await all_offered(world)
 

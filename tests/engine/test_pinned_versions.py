@@ -2,6 +2,7 @@
 
 import json
 
+from orchestrator.domain.events import CancelRequested, RetryRequested
 from penstock.definition import load
 from tests.engine.conftest import World, chain
 
@@ -39,10 +40,10 @@ async def test_a_running_run_keeps_its_version_while_a_newer_one_is_saved(
 async def test_a_retried_run_keeps_its_version_too(world: World, second_world: World) -> None:
     await world.define(chain("grow", length=1))
     run = (await world.start("grow")).run_id
-    await world.engine.cancel("default", run, by="ann", reason="wrong input")
+    await world.engine.control("default", run, CancelRequested(by="ann", reason="wrong input"))
     await save_next(world, chain("grow", length=3))
 
-    await second_world.engine.retry("default", run, by="ben")
+    await second_world.engine.control("default", run, RetryRequested(by="ben"))
     await second_world.succeed(run, "n0", attempt=(await world.node(run, "n0"))["attempt"])
 
     assert (await world.run(run))["state"] == "succeeded"

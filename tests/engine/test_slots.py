@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from orchestrator.domain.decision import Outcome
+from orchestrator.domain.events import CancelRequested
 from orchestrator.engine.port import Started
 from penstock.contracts.errors import Conflict, InvalidInput
 from tests.engine.conftest import World, chain
@@ -96,7 +97,9 @@ async def test_a_queued_run_can_be_cancelled(world: World) -> None:
     await world.start("guard", input=b'{"value": 1, "repository": "a"}')
     second = await world.start("guard", input=b'{"value": 1, "repository": "a"}')
 
-    outcome = await world.engine.cancel("default", second.run_id, by="ada", reason="changed my mind")
+    outcome = await world.engine.control(
+        "default", second.run_id, CancelRequested(by="ada", reason="changed my mind")
+    )
 
     assert outcome is Outcome.APPLIED
     assert await state_of(world, second.run_id) == "cancelled"

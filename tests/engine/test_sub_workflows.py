@@ -4,7 +4,7 @@ import asyncio
 from uuid import UUID
 
 from orchestrator.domain.decision import Outcome
-from orchestrator.domain.events import CompensateRequested
+from orchestrator.domain.events import CancelRequested, CompensateRequested
 from tests.engine.conftest import World, chain
 
 PARENT = {
@@ -75,7 +75,10 @@ async def test_a_child_whose_end_nobody_heard_of_is_found_by_the_timer(world: Wo
 async def test_cancel_passes_down(world: World) -> None:
     parent, child = await started_pair(world)
 
-    assert await world.engine.cancel("default", parent, by="ada", reason="enough") is Outcome.APPLIED
+    assert (
+        await world.engine.control("default", parent, CancelRequested(by="ada", reason="enough"))
+        is Outcome.APPLIED
+    )
     await world.engine.effects.idle()
 
     assert await state_of(world, child) == "cancelled"

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from orchestrator.domain.decision import Outcome
-from orchestrator.domain.events import AttemptFailed, AttemptSucceeded
+from orchestrator.domain.events import AttemptFailed, AttemptSucceeded, CancelRequested
 from orchestrator.store.outbox import mark_published
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock_cli.embedded.nats import Nats
@@ -68,7 +68,7 @@ async def test_a_cancelled_runs_attempt_is_told_so_at_its_renewal(calm: World) -
     await calm.define(chain("pair"))
     run = (await calm.start("pair")).run_id
     token = await calm.claim(run, "n0")
-    await calm.engine.cancel("default", run, by="ann", reason="stop")
+    await calm.engine.control("default", run, CancelRequested(by="ann", reason="stop"))
 
     renewed = await calm.engine.renew(runner="runner-1", tokens=[token])
 
