@@ -12,22 +12,22 @@ Json = Any
 class Connection:
     """One keep-alive connection; one request at a time."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> None:
-        self._reader, self._writer, self._host = reader, writer, host
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, host: str, project: str
+    ) -> None:
+        self._reader, self._writer = reader, writer
+        self._fixed = f"Host: {host}\r\nX-Penstock-Project: {project}\r\nContent-Type: application/json\r\n"
 
     @classmethod
-    async def open(cls, url: str) -> "Connection":
+    async def open(cls, url: str, *, project: str = "default") -> "Connection":
         parts = urlsplit(url)
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=16 * 1024 * 1024)
-        return cls(reader, writer, parts.netloc)
+        return cls(reader, writer, host=parts.netloc, project=project)
 
     async def request(self, method: str, path: str, body: Json = None) -> Json:
         """The decoded answer; raises RuntimeError for anything but 2xx."""
         payload = b"" if body is None else msgspec.json.encode(body)
-        head = (
-            f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(payload)}\r\n\r\n"
-        )
+        head = f"{method} {path} HTTP/1.1\r\n{self._fixed}Content-Length: {len(payload)}\r\n\r\n"
         self._writer.write(head.encode() + payload)
         headers = await self._reader.readuntil(b"\r\n\r\n")
         status = int(headers[9:12])

@@ -1,74 +1,94 @@
-"""How many runs of a key run at once, and which number a run has within its subject."""
+"""Limits and turns through the public API, with real processes: two orchestrators, runners that die, a burst."""
 
-from pathlib import Path
+import asyncio
+from collections.abc import Iterator
 
-from tests.cli.conftest import Shell
-from tests.e2e.conftest import Api, Json, actor, node_of
-from tests.stack import Stack
+import httpx
+import pytest
 
+from benchmarks.fairness import measure_fairness
+from tests.e2e.conftest import LEASE_S, Api
+from tests.invariants import broken_invariants
+from tests.stack import ROOT, Stack
 
-def limited(name: str, on_limit: str, *, seconds: float) -> Json:
-    return {
-        "name": name,
-        "concurrency": {"key": "${{ inputs.repository }}", "limit": 1, "on_limit": on_limit},
-        "nodes": {"work": {"agent": "sleeper", "with": {"seconds": seconds}}},
-    }
-
-
-async def test_a_run_waits_for_the_slot_of_its_key_and_other_keys_do_not(api: Api) -> None:
-    await api.define(limited("queues", "queue", seconds=0.5))
-    first = await api.start("queues", {"repository": "a"})
-    second = await api.start("queues", {"repository": "a"})
-    other = await api.start("queues", {"repository": "b"})
-
-    assert (await api.get(f"/runs/{second}"))["state"] == "queued"
-    assert (await api.get(f"/runs/{other}"))["state"] == "running"
-    explained = await api.get(f"/runs/{second}/explain")
-    assert first in explained["sentence"] or "queue" in explained["sentence"]
-
-    assert (await api.ended(first))["state"] == (await api.ended(second))["state"] == "succeeded"
-    first_end = (await api.get(f"/runs/{first}"))["ended_at"]
-    began = node_of(await api.get(f"/runs/{second}"), "work")["started_at"]
-    assert began > first_end
+NAP = {"agent": "sleeper", "with": {"seconds": "${{ inputs.seconds }}"}, "retry": "none"}
+ONE = {"name": "one", "nodes": {"nap": NAP}}
+BURST_RUNS = 600
+TOLERANCE_S = 0.05  # two cores, and other tests on them
 
 
-async def test_a_run_without_a_slot_may_be_refused(api: Api) -> None:
-    await api.define(limited("rejects", "reject", seconds=0.3))
-    first = await api.start("rejects", {"repository": "a"})
-
-    said = await api.refused("/runs", 409, workflow="rejects", input={"repository": "a"})
-
-    assert "allows 1 open runs with key 'a'" in said
-    assert first in said
-
-
-async def test_the_oldest_run_may_give_way(api: Api) -> None:
-    await api.define(limited("gives-way", "cancel_oldest", seconds=1))
-    first = await api.start("gives-way", {"repository": "a"})
-    await api.until_node(first, "work", "running")
-
-    second = await api.start("gives-way", {"repository": "a"})
-
-    cancelled = await api.ended(first)
-    assert cancelled["state"] == "cancelled"
-    (why,) = [e["data"] for e in await api.events(first) if e["kind"] == "run.cancelling"]
-    assert "a newer run of 'a' takes its place" in why["reason"]
-    assert (await api.ended(second))["state"] == "succeeded"
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(
+        folder=tmp_path_factory.mktemp("limits"),
+        agents=(ROOT / "tests/agents_for_tests", ROOT / "benchmarks/agents"),
+        orchestrators=2,
+        runners=2,
+        slots=4,
+        extra={"PENSTOCK_ORCHESTRATOR_LEASE_S": str(LEASE_S)},
+    ) as running:
+        yield running
 
 
-async def test_runs_are_numbered_within_their_subject(api: Api, stack: Stack, tmp_path: Path) -> None:
-    await api.define({"name": "numbered", "nodes": {"work": actor()}})
-    runs = [
-        await api.start("numbered", labels={"subject": subject}) for subject in ("ada", "ada", "bob", "ada")
-    ]
+def api_of(stack: Stack, number: int) -> Api:
+    return Api(httpx.AsyncClient(base_url=f"http://127.0.0.1:{stack.ports[number]}", timeout=90))
 
-    views = [await api.get(f"/runs/{run}") for run in runs]
-    listed = Shell(stack.url, tmp_path)("runs", "ls", "--workflow", "numbered")
 
-    assert [(view["subject"], view["number"]) for view in views] == [
-        ("ada", 1),
-        ("ada", 2),
-        ("bob", 1),
-        ("ada", 3),
-    ]
-    assert "ada #3" in listed.out
+async def limits(api: Api) -> list[dict[str, int]]:
+    return (await api.get("/limits"))["items"]
+
+
+async def set_limit(api: Api, maximum: int) -> None:
+    answer = await api.client.put("/api/v1/limits/project/default", json={"maximum": maximum})
+    assert answer.status_code == 200, answer.text
+
+
+async def holder(api: Api, runs: list[str]) -> tuple[str, str]:
+    """(run, runner) of the one that runs."""
+    async with asyncio.timeout(30):
+        while True:
+            for run in runs:
+                (node,) = (await api.get(f"/runs/{run}"))["nodes"]
+                if node["state"] == "running":
+                    return run, node["runner"]
+            await asyncio.sleep(0.05)
+
+
+async def test_a_limit_of_one_holds_and_a_dead_runners_slot_comes_back(pair: Stack) -> None:
+    first, second = api_of(pair, 0), api_of(pair, 1)
+    await first.define(ONE)
+    await set_limit(first, 1)
+    long = [await first.start("one", {"seconds": 30})]
+    held, runner = await holder(first, long)
+    short = [await api.start("one", {"seconds": 0}) for _ in range(3) for api in (first, second)]
+
+    explained = await second.get(f"/runs/{short[0]}/explain")
+    pair.kill(runner.rpartition("-")[0])
+    most = 0
+    async with asyncio.timeout(60):
+        waiting = set(short)
+        while waiting:
+            (limit,) = await limits(second)
+            most = max(most, limit["running"])
+            for run in list(waiting):
+                if (await first.get(f"/runs/{run}"))["ended_at"]:
+                    waiting.discard(run)
+
+    assert explained["nodes"][0]["reason"]["code"] == "limit_reached"
+    assert explained["nodes"][0]["reason"]["holders"] == [{"run": held, "node": "nap"}]
+    assert most == 1
+    assert (await first.ended(held))["state"] == "failed", "its lease lapsed"
+    await first.client.delete("/api/v1/limits/project/default")
+    assert await broken_invariants(pair.postgres.url()) == {}
+
+
+async def test_a_burst_of_one_project_delays_a_run_of_another_little(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Promise R8, small; the chaos tests have it in full. Without turns a run waits for the whole burst."""
+    folder = tmp_path_factory.mktemp("fair")
+    with Stack(folder=folder, agents=(ROOT / "benchmarks/agents",), slots=8) as stack:
+        fair = await measure_fairness(stack.url, runs=BURST_RUNS, idle_probes=9, every_s=0.1)
+
+    assert len(fair.beside) >= 3, fair.line()
+    assert fair.beside_p50_s <= 3 * fair.idle_p50_s + TOLERANCE_S, fair.line()

@@ -42,15 +42,16 @@ class World:
     sweep: Sweep
     inbox: Inbox
 
-    async def define(self, document: dict[str, object]) -> None:
+    async def define(self, document: dict[str, object], *, project: str = "default") -> None:
         """Save version 1 of a workflow."""
         loaded = load(json.dumps(document))
         name = loaded.definition.name
         await self.pool.execute(
-            "insert into workflow (project, name, latest_version) values ('default', $1, 1)", name
+            "insert into workflow (project, name, latest_version) values ($1, $2, 1)", project, name
         )
         await self.pool.execute(
-            "insert into workflow_version (project, name, version, digest, source) values ('default', $1, 1, $2, $3)",
+            "insert into workflow_version (project, name, version, digest, source) values ($1, $2, 1, $3, $4)",
+            project,
             name,
             loaded.digest,
             loaded.canonical.decode(),

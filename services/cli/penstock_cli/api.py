@@ -152,6 +152,15 @@ class Api:
         body = {"dry_run": dry_run, **({"older_than": older_than} if older_than else {})}
         return self._document("POST", "/prune", json=body, timeout=PRUNE_S_MAX)
 
+    def limits(self) -> Document:
+        return self._get("/limits")
+
+    def set_limit(self, scope: str, name: str, maximum: int) -> Document:
+        return self._document("PUT", f"/limits/{_segment(scope)}/{_segment(name)}", json={"maximum": maximum})
+
+    def unset_limit(self, scope: str, name: str) -> None:
+        self._send("DELETE", f"/limits/{_segment(scope)}/{_segment(name)}")
+
     def upload(self, file: IO[bytes], *, size_bytes: int) -> str:
         """Store the bytes; returns their SHA-256. Neither side holds them in memory."""
         headers = {"content-length": str(size_bytes), "content-type": "application/octet-stream"}

@@ -14,6 +14,7 @@ from penstock_cli.commands import (
     doctor,
     events,
     keeping,
+    limits,
     overview,
     run,
     runs,
@@ -42,6 +43,7 @@ for group in (
     events,
     breakers,
     overview,
+    limits,
     keeping,
     doctor,
 ):

@@ -27,6 +27,7 @@ from orchestrator.engine.relay import Relay
 from orchestrator.engine.retention import Retention
 from orchestrator.engine.schedule_control import ScheduleControl
 from orchestrator.engine.schedules import ScheduleSweep
+from orchestrator.engine.start_rate import StartRate
 from orchestrator.engine.sweep import Sweep
 from orchestrator.engine.ticks import TickRuns
 from orchestrator.http.app import HttpSettings, create_app
@@ -36,6 +37,7 @@ from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactFolder
 from orchestrator.store.composed import Database, open_database
 from orchestrator.store.database import open_pool
+from orchestrator.store.limits import LimitTable
 from orchestrator.store.migrate import migrate
 from orchestrator.store.read_inbound import InboundReads
 from orchestrator.store.reads import Reads
@@ -144,7 +146,10 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     schedules = ScheduleControl(database, pool, workflows, ticks)
     inbox = Inbox(pool, Matching(pool, engine.handle))
     readiness = Readiness(bus, pool)
-    server = _http_server(database, workflows, engine, schedules, inbox, artifacts, retention, readiness)
+    rate = StartRate(engine.capacity, per_second=settings.starts_per_second)
+    server = _http_server(
+        database, workflows, engine, schedules, inbox, artifacts, retention, readiness, rate
+    )
     requests = Requests(bus, registry)
     control = ControlDoor(bus, requests, registry)
     firing = ScheduleSweep(pool, engine, ticks)
@@ -160,6 +165,7 @@ def _http_server(
     artifacts: ArtifactFolder,
     retention: Retention,
     readiness: Readiness,
+    rate: StartRate,
 ) -> uvicorn.Server:
     app = create_app(
         engine=engine,
@@ -172,6 +178,8 @@ def _http_server(
         inbox=inbox,
         inbound=InboundReads(database),
         readiness=readiness,
+        limits=LimitTable(database, on_change=engine.dispatcher.look_again),
+        start_rate=rate,
         settings=HttpSettings(),
     )
     config = uvicorn.Config(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -17,5 +17,6 @@ class Settings(BaseSettings):
     nats_password: str
     artifacts_folder: Path
     lease_s: PositiveFloat = 30.0  # design §8: renewed at a third of it
+    starts_per_second: PositiveInt | None = None  # of each project without a limit of its own
     sweep_every_s: PositiveFloat = 1.0
     retention_days: PositiveFloat = 30.0  # of projects that have set nothing; counted from a run's end

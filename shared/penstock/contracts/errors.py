@@ -5,6 +5,7 @@ PenstockError
 │   └── LimitExceeded     make it smaller
 ├── NotFound              use another name
 ├── Conflict              the thing is not in a state for that
+├── RateExceeded          ask more slowly: again after `retry_after_s`
 └── Unavailable           try again later
 """
 
@@ -55,6 +56,14 @@ class NotFound(PenstockError):
 
 class Conflict(PenstockError):
     """The request contradicts what already is."""
+
+
+class RateExceeded(PenstockError):
+    """Asked more often than is allowed; nothing was done."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class Unavailable(PenstockError):

@@ -36,6 +36,7 @@ FOREACH_BYTES_MAX = (
 REPEAT_MAX = 1_000
 SUB_WORKFLOW_DEPTH_MAX = 8  # deeper is a recursion by other means
 CONCURRENCY_MAX = 10_000
+EXECUTION_LIMIT_MAX = 100_000  # of what an operator sets for a project or a pool; above it is none
 CONCURRENCY_KEY_CHARS_MAX = 200
 TRIGGERS_MAX = 20  # per workflow
 CATCH_UP_TICKS_MAX = 100  # an outage of a month must not start a month of runs at once

@@ -13,6 +13,7 @@ ENGINE_BATCH_SECONDS = Histogram("penstock_engine_batch_seconds", "Time of one t
 ENGINE_OUTCOMES = Counter("penstock_engine_events_total", "How events were taken", ["event", "outcome"])
 ENGINE_STALE = Counter("penstock_engine_stale_runs_total", "Runs that another orchestrator had moved on")
 ENGINE_REFUSED = Counter("penstock_engine_refused_batches_total", "Batches that the database refused")
+CLAIMS_OVER_LIMIT = Counter("penstock_claims_over_limit_total", "Claims that a limit refused for now")
 ENGINE_RUNS_CACHED = Gauge("penstock_engine_cached_runs", "Runs held in memory")
 RUNS_STARTED = Counter("penstock_runs_started_total", "Runs accepted", ["workflow"])
 RUNS_ENDED = Counter("penstock_runs_ended_total", "Runs that ended", ["workflow", "outcome"])
@@ -22,6 +23,7 @@ BREAKER_REFUSALS = Counter("penstock_breaker_refusals_total", "Claims that had t
 # The relay and the bus
 RELAY_MESSAGES = Counter("penstock_relay_messages_total", "Messages that the bus acknowledged")
 RELAY_REPEATED = Counter("penstock_relay_repeated_runs_total", "Runs whose events had to be published again")
+DISPATCH_WAITING = Gauge("penstock_dispatch_waiting_offers", "Offers that wait in memory for their turn")
 DEAD_LETTERS = Counter("penstock_dead_letters_total", "Messages that nothing could be done with", ["reason"])
 INBOX_EVENTS = Counter("penstock_inbox_events_total", "Events from other systems", ["outcome"])
 

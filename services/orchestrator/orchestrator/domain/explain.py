@@ -7,6 +7,7 @@ from uuid import UUID
 
 from orchestrator.domain.detail import Spread
 from orchestrator.domain.explain_facts import (
+    LimitFacts,
     NodeFacts,
     QueueFacts,
     Reason,
@@ -25,7 +26,16 @@ from orchestrator.domain.run import RunState
 from penstock.contracts.value import Value
 from penstock.contracts.workflow import Json
 
-__all__ = ["Explanation", "NodeExplanation", "NodeFacts", "QueueFacts", "RunFacts", "RunnerFacts", "explain"]
+__all__ = [
+    "Explanation",
+    "LimitFacts",
+    "NodeExplanation",
+    "NodeFacts",
+    "QueueFacts",
+    "RunFacts",
+    "RunnerFacts",
+    "explain",
+]
 
 NAMES_IN_SENTENCE_MAX = 5  # a join may wait for thousands; the reason's data has them all
 
@@ -97,6 +107,7 @@ def _why(world: _World, node: NodeFacts) -> Reason:
                 publication=node.publication,
                 ready_at=node.ready_at,
                 runners=world.runners,
+                limits=world.run.limits,
             )
         case NodeState.BACKOFF:
             return _backing_off(node, world.moment)

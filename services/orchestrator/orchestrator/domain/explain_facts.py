@@ -36,6 +36,16 @@ class QueueFacts(Value, frozen=True):
     holders: tuple[UUID, ...]
 
 
+class LimitFacts(Value, frozen=True):
+    """How many attempts may run at once. `scope`: project or pool; `holders`: some (run, node) that run now."""
+
+    scope: str
+    name: str
+    maximum: int
+    running: int
+    holders: tuple[tuple[UUID, str], ...]
+
+
 class RunFacts(Value, frozen=True):
     id: UUID
     state: RunState
@@ -45,6 +55,7 @@ class RunFacts(Value, frozen=True):
     pause: Pause | None = None
     undo: Undo | None = None
     queue: QueueFacts | None = None
+    limits: tuple[LimitFacts, ...] = ()  # those that its attempts may count for
 
 
 class NodeFacts(Value, frozen=True):

@@ -3,12 +3,19 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from orchestrator.domain.explain_facts import Reason, RunnerFacts
+from orchestrator.domain.explain_facts import LimitFacts, Reason, RunnerFacts
 from penstock.contracts.names import nearest
+from penstock.contracts.workflow import Json
 
 
 def why_unclaimed(
-    *, agent: str, pool: str, publication: int, ready_at: datetime | None, runners: Sequence[RunnerFacts]
+    *,
+    agent: str,
+    pool: str,
+    publication: int,
+    ready_at: datetime | None,
+    runners: Sequence[RunnerFacts],
+    limits: Sequence[LimitFacts] = (),
 ) -> Reason:
     """The first thing that stands in the way, as a sentence and a reason."""
     in_pool = [runner for runner in runners if runner.pool == pool]
@@ -20,6 +27,9 @@ def why_unclaimed(
     working = [runner for runner in offering if runner.agents[agent] is None]
     if not working:
         return _broken(agent, pool, offering[0])
+    for limit in limits:
+        if limit.running >= limit.maximum and (limit.scope == "project" or limit.name == pool):
+            return _limited(limit)
     if all(runner.held >= runner.slots for runner in working):
         return _busy(agent, pool, working)
     again = f", for the {publication}th time" if publication > 3 else ""
@@ -48,8 +58,23 @@ def _broken(agent: str, pool: str, runner: RunnerFacts) -> Reason:
     return sentence, {"code": "agent_broken", **data}
 
 
+def _limited(limit: LimitFacts) -> Reason:
+    sentence = f"waits for the limit of {limit.scope} '{limit.name}': {limit.running} of {limit.maximum} attempts run"
+    if limit.holders:
+        run, node = limit.holders[0]
+        more = limit.running - 1
+        sentence += f", '{node}' of run {run}" + (f" and {more} more" if more > 0 else "")
+    data: dict[str, Json] = {"scope": limit.scope, "name": limit.name}
+    data |= {"maximum": limit.maximum, "running": limit.running}
+    data["holders"] = [{"run": str(run), "node": node} for run, node in limit.holders]
+    return sentence, {"code": "limit_reached", **data}
+
+
 def _busy(agent: str, pool: str, runners: Sequence[RunnerFacts]) -> Reason:
     slots = sum(runner.slots for runner in runners)
-    sentence = f"all {slots} slots of the {len(runners)} runners that offer agent '{agent}' are taken"
+    sentence = (
+        f"all {slots} slots of the {len(runners)} runners that offer agent '{agent}' are taken;"
+        " projects take turns, and a project's own work goes by priority and age"
+    )
     data = {"pool": pool, "agent": agent, "runners": [runner.id for runner in runners], "slots": slots}
     return sentence, {"code": "runners_busy", **data}

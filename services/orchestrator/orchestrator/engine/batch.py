@@ -1,8 +1,8 @@
 """Batching: what arrives while one batch is being worked on makes the next. Nobody lingers for more."""
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -20,13 +20,21 @@ class Batcher(Generic[I, O]):
     """Hands lists of items to `work`, one list at a time, at most `items_max` long (a larger ask goes alone).
 
     `work` answers each item with an outcome or with the exception that concerns this item alone; when it raises,
-    every asker of that list gets the exception.
+    every asker of that list gets the exception. Askers are served in turn by the `key` of their first item, those of
+    one key in their order; without `key`, all are.
     """
 
-    def __init__(self, work: Callable[[list[I]], Awaitable[list[O | Exception]]], *, items_max: int) -> None:
+    def __init__(
+        self,
+        work: Callable[[list[I]], Awaitable[list[O | Exception]]],
+        *,
+        items_max: int,
+        key: Callable[[I], Hashable] = lambda _: None,
+    ) -> None:
         self._work = work
         self._items_max = items_max
-        self._waiting: deque[_Ticket[I, O]] = deque()
+        self._key = key
+        self._lines: OrderedDict[Hashable, deque[_Ticket[I, O]]] = OrderedDict()  # the next one first
         self._arrived = asyncio.Event()
 
     async def ask(self, items: Sequence[I]) -> list[O | Exception]:
@@ -34,7 +42,7 @@ class Batcher(Generic[I, O]):
         if not items:
             return []
         ticket = _Ticket[I, O](items, asyncio.get_running_loop().create_future())
-        self._waiting.append(ticket)
+        self._lines.setdefault(self._key(items[0]), deque()).append(ticket)
         self._arrived.set()
         return await ticket.answer
 
@@ -42,17 +50,26 @@ class Batcher(Generic[I, O]):
         """Work until cancelled."""
         while True:
             await self._arrived.wait()
-            while self._waiting:
+            while self._lines:
                 await self._serve(self._take())
             self._arrived.clear()
 
     def _take(self) -> list[_Ticket[I, O]]:
-        tickets = [self._waiting.popleft()]
+        tickets = [self._pop()]
         count = len(tickets[0].items)
-        while self._waiting and count + len(self._waiting[0].items) <= self._items_max:
-            tickets.append(self._waiting.popleft())
+        while self._lines and count + len(next(iter(self._lines.values()))[0].items) <= self._items_max:
+            tickets.append(self._pop())
             count += len(tickets[-1].items)
         return tickets
+
+    def _pop(self) -> _Ticket[I, O]:
+        key, line = next(iter(self._lines.items()))
+        ticket = line.popleft()
+        if line:
+            self._lines.move_to_end(key)
+        else:
+            del self._lines[key]
+        return ticket
 
     async def _serve(self, tickets: list[_Ticket[I, O]]) -> None:
         try:

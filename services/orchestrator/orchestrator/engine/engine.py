@@ -18,7 +18,10 @@ from orchestrator.engine.apply import Answer, Apply
 from orchestrator.engine.batch import Batcher
 from orchestrator.engine.breaker_gate import BreakerGate
 from orchestrator.engine.breakers import BreakerControl
+from orchestrator.engine.capacity import Capacity
+from orchestrator.engine.claim_limits import LimitGate
 from orchestrator.engine.committed import Committed
+from orchestrator.engine.dispatch import Dispatcher
 from orchestrator.engine.effects import CheckInput, Effects, FindEvents, any_input, no_events
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.port import ForkPoint, ForkPreview, Started, StartRun
@@ -58,18 +61,26 @@ class RunEngine:
         self.runs = Runs(pool, plans)
         self._watch = Watch(self._look)
         self.breakers = BreakerControl(pool)
-        admission = Admission(pool, [BreakerGate(pool, spread=random.random)])
         self.slots = Slots(pool, self.handle, plans.plan_of)
         self.effects = Effects(pool, self, self.slots, find_events=find_events, check_input=check_input)
+        self.capacity = Capacity(pool)
+        self.dispatcher = Dispatcher(self.runs, self.capacity, unclaimed=relay.unclaimed)
+        relay.connect(self.dispatcher)
+        # A claim that a limit refuses is not shown to a breaker: it would spend the one probe of a half-open one.
+        limits = LimitGate(self.capacity, on_refused=self.dispatcher.refused)
+        admission = Admission(pool, [limits, BreakerGate(pool, spread=random.random)])
         apply = Apply(
             pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease, admission=admission
         )
         starts = Starts(pool, plans, self.runs, evaluate, self._on_commit)
         self._events: Batcher[Item, Answer] = Batcher(apply, items_max=EVENTS_PER_BATCH_MAX)
-        self._starts: Batcher[StartRun, Started] = Batcher(starts, items_max=STARTS_PER_BATCH_MAX)
+        self._starts: Batcher[StartRun, Started] = Batcher(
+            starts, items_max=STARTS_PER_BATCH_MAX, key=lambda request: request.project
+        )
 
     async def run(self) -> None:
         """Work until cancelled."""
+        await self.capacity.refresh()  # before the first claim is granted
         parts = (self._events, self._starts, self._relay, self.effects)
         loops = [asyncio.create_task(part.run()) for part in parts]
         try:

@@ -15,9 +15,10 @@ import nats.errors
 import structlog
 from msgspec import UNSET
 
-from orchestrator.domain.decision import PublishReady, StopAttempt
-from orchestrator.domain.run import NodeState, Run, RunState
+from orchestrator.domain.decision import StopAttempt
+from orchestrator.domain.run import Run
 from orchestrator.engine.committed import Committed
+from orchestrator.engine.dispatch import Dispatcher, Offer
 from orchestrator.store.outbox import mark_published
 from penstock.bus.connection import Bus
 from penstock.bus.publisher import Message, NotAcknowledged, Publisher, Sent
@@ -68,6 +69,10 @@ class Relay:
     _declared: int = -1  # the connection epoch in which the streams were declared
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
+    def connect(self, dispatcher: Dispatcher) -> None:
+        """Tell who decides which offers go out when; it asks the bus through us, so it could not be made first."""
+        self._dispatcher = dispatcher
+
     def send(self, commits: Sequence[Committed]) -> None:
         """Publish these commits soon; never blocks."""
         self._queue.extend(commits)
@@ -79,27 +84,30 @@ class Relay:
         """Publish until cancelled."""
         marker = asyncio.create_task(self._mark_forever())
         teller = asyncio.create_task(self._tell_forever())
+        dispatcher = asyncio.create_task(self._dispatcher.run(self._arrived.set))
         try:
             while True:
                 await self._arrived.wait()
                 self._arrived.clear()
                 await self._offer()
         finally:
-            await end(marker, teller)
+            await end(marker, teller, dispatcher)
 
     async def _offer(self) -> None:
         commits = list(self._queue)
         self._queue.clear()
-        if not commits:
-            return
         await self._have_streams()
-        offers = [offer for commit in commits for offer in offers_in(commit)]
+        offers = await self._dispatcher.offers(commits)
         if offers:
             try:
-                self._offered.append(await self.publisher.send(offers))
+                sent = await self.publisher.send([offer_message(offer) for offer in offers])
+                if commits:  # else no events will wait for its acknowledgement
+                    self._offered.append(sent)
             except (nats.errors.Error, OSError) as error:
                 log.warning("relay.offers_lost", offers=len(offers), reason=repr(error))
-                self._broken.update(commit.run.id for commit in commits)
+                self._broken.update(offer.run.id for offer in offers)
+        if not commits:
+            return
         self._untold.extend(commits)
         self._something_to_tell.set()
         await self._hint(commits)
@@ -178,14 +186,27 @@ class Relay:
                     hint = CancelAttempt(commit.run.id, command.node, command.attempt, command.token)
                     await self.bus.client.publish(subjects.runner_cancel(command.runner), encode(hint))
 
+    async def unclaimed(self, pool: str) -> int | None:
+        """How many offers of a pool nobody has claimed yet, as the bus knows it; None when it cannot tell."""
+        try:
+            consumer = subjects.ready_consumer(pool)
+            info = await self.bus.client.jetstream().consumer_info(subjects.STREAM_NODES, consumer, 1.0)
+        except (nats.errors.Error, TimeoutError, OSError):
+            return None
+        return (info.num_pending or 0) + (info.num_ack_pending or 0)
+
     async def repeat(self, commit: Committed) -> None:
         """Publish again what a run has not on the bus; raises NotAcknowledged."""
-        await self.publisher.publish(messages_of(commit))
+        offers = await self._dispatcher.offers([commit])
+        events = [event_message(commit.run, event) for event in commit.events]
+        await self.publisher.publish([*map(offer_message, offers), *events])
         self._broken.discard(commit.run.id)
         self._published[commit.run.id] = max(commit.reached, self._published.get(commit.run.id, 0))
 
     async def drain(self) -> None:
         """Until nothing is on its way any more and all of it is noted; a busy run may take a second look."""
+        self._dispatcher.open()
+        self._arrived.set()
         while self._queue or self._untold or self._flights or self._published:
             await asyncio.sleep(MARK_EVERY_S / 10)
             await self.mark()
@@ -208,45 +229,21 @@ class Relay:
                 del self._published[run]
 
 
-def messages_of(commit: Committed) -> list[Message]:
-    """Everything that a commit has for the bus."""
-    return offers_in(commit) + [event_message(commit.run, event) for event in commit.events]
-
-
-def offers_in(commit: Committed) -> list[Message]:
-    """The offers that are still open after this commit."""
-    return [
-        offer(commit.run, command.node, command.attempt, command.publication)
-        for command in commit.commands
-        if isinstance(command, PublishReady) and is_ready(commit.run, command.node, command.attempt)
-    ]
-
-
-def is_ready(run: Run, node: str, attempt: int) -> bool:
-    """Whether the attempt may still be offered; in a paused run nothing is."""
-    unit = run.nodes.get(node)
-    return (
-        unit is not None
-        and unit.state is NodeState.READY
-        and unit.attempt == attempt
-        and run.state is not RunState.PAUSED
-    )
-
-
-def offer(run: Run, name: str, attempt: int, publication: int) -> Message:
+def offer_message(offer: Offer) -> Message:
     """The message that offers an attempt to the runners of its pool."""
-    work = run.plan.work(name)
+    run, node = offer.run, offer.run.nodes[offer.node]
+    work = run.plan.work(offer.node)
     assert work.agent is not None, "only an agent's attempt is offered"
     order = StartNode(
         run=run.id,
-        node=name,
-        attempt=attempt,
+        node=offer.node,
+        attempt=node.attempt,
         project=run.project,
         workflow=run.plan.definition.name,
         agent=work.agent,
-        input=raw(run.nodes[name].input or b"null"),
+        input=raw(node.input or b"null"),
         timeout_s=work.timeout.total_seconds(),
-        publication=publication,
+        publication=node.publication,
         traceparent=run.traceparent,
     )
     return subjects.ready(work.pool, work.agent), encode(order)

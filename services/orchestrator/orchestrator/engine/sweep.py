@@ -17,16 +17,18 @@ from orchestrator.domain.events import (
     RunEvent,
     TimerWentOff,
 )
-from orchestrator.domain.run import Run
+from orchestrator.domain.run import NodeState, Run
 from orchestrator.engine.committed import Committed
+from orchestrator.engine.dispatch import is_ready
 from orchestrator.engine.engine import RunEngine
-from orchestrator.engine.relay import Relay, is_ready
+from orchestrator.engine.relay import Relay
 from orchestrator.store.outbox import unpublished_events, unpublished_runs
-from orchestrator.store.timers import DueNode, due_nodes, due_runs
+from orchestrator.store.timers import DueNode, due_nodes, due_runs, postpone
 from penstock.bus.publisher import NotAcknowledged
 from penstock.contracts.timeline import Kind, TimelineEvent
 from penstock.telemetry import metrics
 
+POSTPONED_LISTS_MAX = 10  # of one sweep: 150,000 offers can wait, each looked at every 30 s
 OUTAGE_S = 5.0  # a pause of the sweeps longer than this was an outage
 
 log = structlog.get_logger(__name__)
@@ -55,7 +57,7 @@ class Sweep:
     async def __call__(self) -> None:
         began = time.perf_counter()
         leases = self._may_lapse()
-        nodes = await due_nodes(self._pool, leases=leases)
+        nodes = await self._due(leases=leases)
         events = [(node.run_id, event_of(node, spread=random.uniform(-1, 1))) for node in nodes]
         deadlines: list[tuple[UUID, RunEvent]] = [
             (run, DeadlinePassed()) for run in await due_runs(self._pool)
@@ -67,6 +69,20 @@ class Sweep:
         await self._engine.slots.grant_all()
         self._swept_at = time.monotonic()
         metrics.SWEEP_SECONDS.observe(time.perf_counter() - began)
+
+    async def _due(self, *, leases: bool) -> list[DueNode]:
+        """Nodes whose timer means something: an offer that waits here for its turn is not unclaimed."""
+        for _ in range(POSTPONED_LISTS_MAX):
+            due = await due_nodes(self._pool, leases=leases)
+            waiting = [node for node in due if self._waits_here(node)]
+            if waiting:
+                await postpone(self._pool, waiting)
+            if len(waiting) < len(due) or not due:
+                break
+        return [node for node in due if not self._waits_here(node)]
+
+    def _waits_here(self, node: DueNode) -> bool:
+        return node.state == NodeState.READY and self._engine.dispatcher.is_waiting(node.run_id, node.name)
 
     def _may_lapse(self) -> bool:
         """After an outage no lease lapses for one full lease: its holder could not renew."""

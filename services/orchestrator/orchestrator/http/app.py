@@ -12,14 +12,17 @@ from starlette.responses import Response
 from orchestrator.engine.artifact_port import Artifacts
 from orchestrator.engine.breaker_port import Breakers
 from orchestrator.engine.keeping import Keeping
+from orchestrator.engine.limits import Limits
 from orchestrator.engine.port import Engine, Queries, Readiness, Registry, Schedules
 from orchestrator.engine.port_inbox import InboundQueries, Inbox
+from orchestrator.engine.start_rate import StartRate
 from orchestrator.http.artifacts import ArtifactDoor
 from orchestrator.http.breakers import BreakerDoor
 from orchestrator.http.control import ControlDoor
 from orchestrator.http.endpoints import Doors, endpoints_of
 from orchestrator.http.forking import ForkDoor
 from orchestrator.http.inbox import InboxDoor
+from orchestrator.http.limits import LimitDoor
 from orchestrator.http.middleware import RequestScope, request_id_of
 from orchestrator.http.openapi import openapi_document
 from orchestrator.http.operations import OperationsDoor
@@ -55,6 +58,8 @@ def create_app(
     inbound: InboundQueries,
     keeping: Keeping,
     readiness: Readiness,
+    limits: Limits,
+    start_rate: StartRate,
     settings: HttpSettings,
 ) -> FastAPI:
     """The application; `readiness` answers every dependency with its state."""
@@ -62,15 +67,16 @@ def create_app(
         Doors(
             workflows=WorkflowDoor(registry, schedules),
             versions=VersionDoor(registry),
-            starting=StartDoor(engine, queries, registry),
+            starting=StartDoor(engine, queries, registry, start_rate),
             runs=RunDoor(engine, queries),
             control=ControlDoor(engine, queries),
-            forking=ForkDoor(engine, queries, registry),
+            forking=ForkDoor(engine, queries, registry, start_rate),
             schedules=ScheduleDoor(schedules, queries),
             timeline=TimelineDoor(engine, queries),
             artifacts=ArtifactDoor(artifacts, bytes_max=settings.artifact_bytes_max),
             inbox=InboxDoor(inbox, inbound),
             operations=OperationsDoor(queries, readiness),
+            limits=LimitDoor(limits),
             breakers=BreakerDoor(breakers, queries),
             retention=RetentionDoor(keeping),
         )

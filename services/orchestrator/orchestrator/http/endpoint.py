@@ -46,6 +46,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     description: str = ""
     query: type[msgspec.Struct] | None = None
     body: Body | None = None
+    is_rated: bool = False  # a 429 may come
     conflicts: str = ""  # what a 409 means here; empty: there is none
 
     @property
@@ -53,6 +54,7 @@ class Endpoint(msgspec.Struct, frozen=True):
         """Which problems may be answered, beside those of the network."""
         found = [404] if "{" in self.path else []
         found += [409] if self.conflicts else []
+        found += [429] if self.is_rated else []
         found += [400, 413, 415, 422] if self.body else [422] if self.query else []
         return tuple(sorted({*found, 503}))
 

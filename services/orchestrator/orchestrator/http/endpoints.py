@@ -23,6 +23,7 @@ from orchestrator.http.control_endpoints import control_endpoints
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
 from orchestrator.http.forking import ForkDoor, fork_endpoints
 from orchestrator.http.inbox import InboxDoor, inbox_endpoints
+from orchestrator.http.limits import LimitDoor, limit_endpoints
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
 from orchestrator.http.retention import RetentionDoor, retention_endpoints
 from orchestrator.http.runs import RunDoor, RunQuery, RunsQuery
@@ -67,6 +68,7 @@ class Doors:
     artifacts: ArtifactDoor
     inbox: InboxDoor
     operations: OperationsDoor
+    limits: LimitDoor
     breakers: BreakerDoor
     retention: RetentionDoor
 
@@ -85,6 +87,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *inbox_endpoints(doors.inbox),
         *retention_endpoints(doors.retention),
         *_operation_endpoints(doors.operations, doors.workflows),
+        *limit_endpoints(doors.limits),
     )
 
 
@@ -148,6 +151,7 @@ def _run_endpoints(starting: StartDoor, door: RunDoor) -> tuple[Endpoint, ...]:
             },
             "With an `idempotency_key` the same request can be repeated safely: it starts one run.",
             body=Body(StartRunBody, example=_START_EXAMPLE),
+            is_rated=True,
             conflicts="The key has started a run with another body, or the workflow is not active",
         ),
         Endpoint(

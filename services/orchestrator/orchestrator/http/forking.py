@@ -10,6 +10,7 @@ from starlette.responses import Response
 from orchestrator.domain.fork import ForkPlan
 from orchestrator.engine.fork_views import ForkPreviewView
 from orchestrator.engine.port import Engine, ForkPoint, Queries, Registry, Resolved, StartRun
+from orchestrator.engine.start_rate import StartRate
 from orchestrator.engine.views import RunView
 from orchestrator.http.endpoint import Answer, Body, Endpoint, json_answer
 from orchestrator.http.reading import (
@@ -28,6 +29,7 @@ from orchestrator.http.starting import (
     Priority,
     VersionNumber,
     json_of,
+    keep_rate,
     refuse_reserved,
     traceparent_of,
 )
@@ -60,7 +62,8 @@ _body = msgspec.json.Decoder(ForkBody)
 class ForkDoor:
     """Forks runs."""
 
-    def __init__(self, engine: Engine, queries: Queries, registry: Registry) -> None:
+    def __init__(self, engine: Engine, queries: Queries, registry: Registry, rate: StartRate) -> None:
+        self._rate = rate
         self._engine = engine
         self._queries = queries
         self._registry = registry
@@ -77,6 +80,7 @@ class ForkDoor:
         digest = _digest(source, body) if body.idempotency_key else ""
         if before := await self._forked_before(project, body.idempotency_key, digest):
             return json_answer(before)
+        keep_rate(self._rate, project)
         wish = await self._wish(source, body, digest, traceparent_of(request))
         started = await self._engine.start(wish)
         fork = await self._queries.run(project, started.run_id)
@@ -185,6 +189,7 @@ def fork_endpoints(door: ForkDoor) -> tuple[Endpoint, ...]:
             " is nor needs, also over others, the node `from` or one that is run again. Outputs stay where they"
             " are and are referred to.",
             body=Body(ForkBody, example={"from": "review", "version": "latest", "preview": True}),
+            is_rated=True,
             conflicts="The node never ran, the workflow is not active, or the key has started another run",
         ),
     )

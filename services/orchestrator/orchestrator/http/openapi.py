@@ -33,6 +33,7 @@ _ERRORS = {
     404: "No such thing; the detail names the nearest that exists",
     413: "Larger than the limit",
     415: "The content type is not understood",
+    429: "The project starts runs faster than it may; the header Retry-After says when to ask again",
     422: "The input is wrong; `errors` lists every problem with its path",
     503: "A dependency is away; try again later",
 }
@@ -46,6 +47,8 @@ _PATH_PARAMETERS = {
         {"type": "string", "pattern": rf"{NAME_PATTERN}(\[\d+\])?(:undo)?"},
         "The node's name, as its author gave it; `patch[17]` is an item of it, `charge:undo` its undoing",
     ),
+    "scope": ({"type": "string", "enum": ["project", "pool", "starts"]}, "What is limited"),
+    "limited": ({"type": "string", "pattern": NAME_PATTERN}, "The name of the project or pool"),
     "key": ({"type": "string", "pattern": KEY_PATTERN}, "The breaker's key"),
     "sha256": ({"type": "string", "pattern": "[0-9a-f]{64}"}, "The SHA-256 of the bytes, in hex"),
 }

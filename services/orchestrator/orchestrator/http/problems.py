@@ -7,8 +7,11 @@ PenstockError (penstock.contracts.errors)
 ├── NotFound           404
 ├── Conflict           409
 ├── UnknownMediaType   415
+├── RateExceeded       429
 └── Unavailable        503
 """
+
+import math
 
 import msgspec
 from starlette.responses import Response
@@ -20,6 +23,7 @@ from penstock.contracts.errors import (
     NotFound,
     PenstockError,
     Problem,
+    RateExceeded,
     Unavailable,
 )
 
@@ -56,6 +60,7 @@ _ANSWERS: tuple[tuple[type[PenstockError], int, str, str], ...] = (
     (LimitExceeded, 413, "too-large", "Too large"),
     (UnknownMediaType, 415, "unknown-media-type", "Unknown media type"),
     (InvalidInput, 422, "invalid-input", "Invalid input"),
+    (RateExceeded, 429, "too-many-requests", "Too many requests"),
     (Unavailable, 503, "unavailable", "Try again later"),
     (PenstockError, 400, "refused", "Refused"),
 )
@@ -65,8 +70,15 @@ def problem_of(error: PenstockError, *, request_id: str) -> Response:
     """The answer to an error that the caller can do something about."""
     _, status, name, title = next(answer for answer in _ANSWERS if isinstance(error, answer[0]))
     problems = error.problems if isinstance(error, InvalidInput) else ()
-    headers = {"retry-after": str(RETRY_AFTER_S)} if status == 503 else None
+    headers = _retry_after(error)
     return problem(status, name, title, str(error), request_id=request_id, problems=problems, headers=headers)
+
+
+def _retry_after(error: PenstockError) -> dict[str, str] | None:
+    """Whole seconds, as the header wants them."""
+    if isinstance(error, RateExceeded):
+        return {"retry-after": str(max(1, math.ceil(error.retry_after_s)))}
+    return {"retry-after": str(RETRY_AFTER_S)} if isinstance(error, Unavailable) else None
 
 
 def problem(

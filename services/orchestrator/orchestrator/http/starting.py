@@ -20,6 +20,7 @@ from orchestrator.engine.port import (
     StartRun,
     Superseded,
 )
+from orchestrator.engine.start_rate import StartRate
 from orchestrator.engine.views import Progress, RunSummary, RunView
 from orchestrator.http.endpoint import json_answer
 from orchestrator.http.reading import (
@@ -31,7 +32,7 @@ from orchestrator.http.reading import (
     query_of,
     read_body,
 )
-from penstock.contracts.errors import Conflict, InvalidInput, NotFound, Unavailable
+from penstock.contracts.errors import Conflict, InvalidInput, NotFound, RateExceeded, Unavailable
 from penstock.contracts.limits import REQUEST_BODY_BYTES_MAX
 from penstock.contracts.names import RESERVED_KEY_PREFIX, SUBJECT_LABEL
 from penstock.contracts.workflow import Json
@@ -45,8 +46,11 @@ STARTED_BY = "api"  # who asked, where the request does not say
 LabelKey = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\x00:]+$")]
 LabelValue = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^[^\x00]*$")]
 IdempotencyKey = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+Priority = Annotated[
+    int,
+    msgspec.Meta(ge=1, le=9, description="1 is the most urgent, 9 the least; orders the project's own runs"),
+]
 VersionNumber = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
-Priority = Annotated[int, msgspec.Meta(ge=1, le=9)]
 Labels = Annotated[dict[LabelKey, LabelValue], msgspec.Meta(max_length=LABELS_MAX)]
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -71,7 +75,8 @@ _body = msgspec.json.Decoder(StartRunBody)
 class StartDoor:
     """Starts runs."""
 
-    def __init__(self, engine: Engine, queries: Queries, registry: Registry) -> None:
+    def __init__(self, engine: Engine, queries: Queries, registry: Registry, rate: StartRate) -> None:
+        self._rate = rate
         self._engine = engine
         self._queries = queries
         self._registry = registry
@@ -84,9 +89,11 @@ class StartDoor:
         refuse_reserved(body.idempotency_key)
         digest = _digest(body) if body.idempotency_key else ""
         try:
+            keep_rate(self._rate, project)
             wish, started = await self._start(project, body, digest, traceparent_of(request))
-        except (NotFound, Conflict, InvalidInput):
-            # The workflow may have changed since this key started its run: the run is what counts.
+        except (NotFound, Conflict, InvalidInput, RateExceeded):
+            # The workflow may have changed since this key started its run: the run is what counts. And to ask
+            # for what was started before, is to start nothing.
             if not (view := await self._started_before(project, body, digest)):
                 raise
             return json_answer(_without_nodes(view))
@@ -126,6 +133,16 @@ class StartDoor:
             return None
         run_id = await self._queries.started(project, body.idempotency_key, digest)
         return None if run_id is None else await self._queries.run(project, run_id)
+
+
+def keep_rate(rate: StartRate, project: str) -> None:
+    """Raises RateExceeded."""
+    wait_s = rate.seconds_to_wait(project)
+    if wait_s > 0:
+        message = (
+            f"project '{project}' may start {rate.per_second(project)} runs a second: again in {wait_s:.2g} s"
+        )
+        raise RateExceeded(message, retry_after_s=wait_s)
 
 
 def refuse_reserved(key: str | None) -> None:

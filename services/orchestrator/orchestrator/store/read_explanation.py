@@ -7,12 +7,22 @@ from uuid import UUID
 from sqlalchemy import Row, func, or_, select
 
 from orchestrator.domain.detail import Child, Detail, Spread
-from orchestrator.domain.explain import Explanation, NodeFacts, QueueFacts, RunFacts, RunnerFacts, explain
+from orchestrator.domain.explain import (
+    Explanation,
+    LimitFacts,
+    NodeFacts,
+    QueueFacts,
+    RunFacts,
+    RunnerFacts,
+    explain,
+)
 from orchestrator.domain.node import NODE_ACTIVE, NodeState
 from orchestrator.domain.run import RunState
+from orchestrator.engine.limits import LimitScope
 from orchestrator.engine.port import Resolved
 from orchestrator.engine.views import NodeView, RunView
 from orchestrator.store.composed import Database
+from orchestrator.store.limits import holders_of, read_limits
 from orchestrator.store.node_rows import IS_UNDOING
 from orchestrator.store.read_agents import ALIVE, RUNNERS_MAX, offers_of
 from orchestrator.store.read_breakers import read_held
@@ -46,6 +56,7 @@ async def explain_run(database: Database, row: Row[Any], view: RunView, workflow
             pause=view.pause,
             undo=view.undo,
             queue=await _queue(database, row, workflow),
+            limits=await _limits(database, view),
         ),
         nodes=[replace(node, held=held.get(node.name)) for node in facts],
         runners=runners,
@@ -89,6 +100,19 @@ async def _queue(database: Database, row: Row[Any], workflow: Resolved) -> Queue
     concurrency = workflow.definition.concurrency
     limit = concurrency.limit if concurrency else 1
     return QueueFacts(row.concurrency_key, limit, tuple(holder.id for holder in found))
+
+
+async def _limits(database: Database, view: RunView) -> tuple[LimitFacts, ...]:
+    """The limits that the run's attempts may count for, each with the first that hold it."""
+    pools = {node.pool for node in view.nodes}
+    found = []
+    for limit in (await read_limits(database)).items:
+        if (limit.scope, limit.name) == (LimitScope.PROJECT, view.project) or (
+            limit.scope is LimitScope.POOL and limit.name in pools
+        ):
+            holders = await holders_of(database, limit, most=HOLDERS_MAX)
+            found.append(LimitFacts(limit.scope, limit.name, limit.maximum, limit.running or 0, holders))
+    return tuple(found)
 
 
 async def _living_runners(database: Database) -> tuple[datetime, list[RunnerFacts]]:

@@ -136,6 +136,7 @@ runner = _table(
     seen_at=_moment,
     left_at=_moment,
 )
+execution_limit = _table("execution_limit", scope=Text, name=Text, maximum=Integer, set_at=_moment)
 schedule = _table(
     "schedule",
     project=Text,
