@@ -187,3 +187,14 @@ async def test_runs_of_another_project_and_of_a_switched_off_workflow_are_not_fo
     assert (abroad.status_code, off.status_code) == (404, 409)
     assert str(source) in abroad.json()["detail"]
     assert "not active" in off.json()["detail"]
+
+
+async def test_a_fork_counts_as_a_start_against_the_rate(greet: httpx.AsyncClient, source: UUID) -> None:
+    await greet.put("/limits/starts/default", json={"maximum": 1})
+    body = {"from": "polish", "idempotency_key": "k"}
+
+    answers = [await fork(greet, source, **each) for each in (body, {"from": "polish"}, body)]
+    preview = await fork(greet, source, **{"from": "polish", "preview": True})
+
+    assert [answer.status_code for answer in answers] == [201, 429, 200]
+    assert preview.status_code == 200
