@@ -54,6 +54,9 @@ def test_a_fork_shows_what_it_takes_over_and_then_its_run(penstock: Shell, sourc
     assert run["input"]["copies"] == 3
     assert run["input"]["text"] == "Ada"
     assert run["output"]["twice"] == "Ada again"
+    shown = penstock("runs", "get", run["id"])
+    assert f"a fork of run {source}" in shown.out + shown.err
+    assert f"taken over from run {source}" in shown.out + shown.err
 
 
 @pytest.mark.parametrize(
