@@ -16,6 +16,8 @@ from tests.stack import ROOT, Stack
 
 RUNS = int(os.environ.get("PENSTOCK_CHAOS_UNDO_RUNS", "160"))
 
+STRIKE_ON_S = 5.0
+
 # In the order in which things happened: what succeeded, and what was undone, with the attempts that did it.
 _TOLD = """
 select r.workflow, r.id, e.kind, e.node, e.attempt
@@ -50,12 +52,20 @@ async def test_what_succeeded_is_undone_once_and_the_last_first_whatever_dies(tm
 
 
 async def break_things_while_runs_undo(world: World) -> None:
+    half = RUNS // 2
+    await strike_while_starting(world, range(half))
+    world.lose_the_bus()
+    await strike_while_starting(world, range(half, RUNS))
+
+
+async def strike_while_starting(world: World, numbers: range) -> None:
+    """And for a while after, for these runs undo longer than they take to start."""
     quiet = asyncio.Event()
     striker = asyncio.create_task(world.strike(quiet))
     pause = asyncio.create_task(world.pause_runners(quiet, seconds=2 * LEASE_S))
     try:
-        await world.submit(range(RUNS))
-        await asyncio.sleep(5)
+        await world.submit(numbers)
+        await asyncio.sleep(STRIKE_ON_S)
     finally:
         quiet.set()
         await striker
