@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from orchestrator.domain.decision import AskCache, GrantSlots, KeepOutput, LookBack, Outcome, PublishReady
-from orchestrator.domain.detail import Cached
+from orchestrator.domain.detail import Cached, Lookup
 from orchestrator.domain.events import (
     Answered,
     AttemptClaimed,
@@ -182,12 +182,25 @@ def test_the_key_of_the_cache_is_the_nodes_own_and_may_be_any_text() -> None:
     assert key_of(cached("a")) != key_of(cached("other"))
 
 
+def asked(story: Story) -> str:
+    """The key that the node waits to hear of."""
+    detail = story.run.nodes["a"].detail
+    assert isinstance(detail, Lookup)
+    return detail.key
+
+
+def test_an_answer_to_another_key_is_late() -> None:
+    story = cached()
+
+    assert story.tell(CacheAnswered("a", 0, "another", output=b"1", run=RUN_ID)).outcome is Outcome.LATE
+
+
 def test_a_known_key_takes_the_former_output_and_no_runner() -> None:
     story = cached()
     assert story.states()["a"] == "suspended"
     assert [type(command) for command in story.last.commands] == [AskCache]
 
-    story.tell(CacheAnswered("a", 0, output=b'"old"', run=RUN_ID))
+    story.tell(CacheAnswered("a", 0, asked(story), output=b'"old"', run=RUN_ID))
 
     assert story.run.nodes["a"].output == b'"old"'
     assert isinstance(story.run.nodes["a"].detail, Cached)
@@ -199,7 +212,7 @@ def test_a_known_key_takes_the_former_output_and_no_runner() -> None:
 def test_an_unknown_key_runs_the_agent_and_keeps_what_it_answers() -> None:
     story = cached()
 
-    story.tell(CacheAnswered("a", 0))
+    story.tell(CacheAnswered("a", 0, asked(story)))
     story.fail("a", SHAKY)
     story.due("a")
     story.succeed("a", b'"new"')

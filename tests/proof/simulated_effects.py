@@ -56,7 +56,7 @@ class SimulatedEffects:
         if world.chance(world.faults.cached):
             self._cache.setdefault(order.key, world.output_of("cached", 0))
         output = self._cache.get(order.key)
-        answer = CacheAnswered(order.node, order.attempt, output, OTHER_RUN if output else None)
+        answer = CacheAnswered(order.node, order.attempt, order.key, output, OTHER_RUN if output else None)
         world.send(lambda: world.take(answer))
 
     def _look_back(self, order: LookBack) -> None:

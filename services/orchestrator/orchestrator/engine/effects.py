@@ -162,7 +162,9 @@ class Effects:
                 await self._look_back(run, effect)
             case AskCache():
                 output, source = await cached_output(self._pool, run.project, effect.agent, effect.key)
-                await self._tell(run.id, CacheAnswered(effect.node, effect.attempt, output, source))
+                await self._tell(
+                    run.id, CacheAnswered(effect.node, effect.attempt, effect.key, output, source)
+                )
             case KeepOutput():
                 await keep_output(self._pool, run, effect)
             case _:
