@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orchestrator.domain.decision import AskCache, KeepOutput, LookBack, Outcome, PublishReady
-from orchestrator.domain.detail import Cached
+from orchestrator.domain.decision import AskCache, GrantSlots, KeepOutput, LookBack, Outcome, PublishReady
+from orchestrator.domain.detail import Cached, Lookup
 from orchestrator.domain.events import (
     Answered,
     AttemptClaimed,
@@ -15,6 +15,7 @@ from orchestrator.domain.events import (
     Refusal,
     ResumeRequested,
     RetryRequested,
+    SlotGranted,
 )
 from orchestrator.domain.run import PauseCause, RunState
 from penstock.contracts.workflow import (
@@ -164,9 +165,35 @@ def test_the_timer_looks_back_again_and_changes_nothing() -> None:
     assert [type(command) for command in decision.commands] == [LookBack]
 
 
-def cached() -> Story:
-    cache = CacheDefinition(key="${{ inputs.n }}", ttl=DAY)
-    return Story(plan(node("a", cache=cache), node("b", "a")), input=b'{"n": 1}')
+def cached(name: str = "a", *, key: str = "${{ inputs.n }}", agent: str = "worker") -> Story:
+    cache = CacheDefinition(key=key, ttl=DAY)
+    return Story(plan(node(name, cache=cache, agent=agent), node("b", name)), input=b'{"n": 1}')
+
+
+def key_of(story: Story) -> str:
+    (asked,) = [command for command in story.last.commands if isinstance(command, AskCache)]
+    return asked.key
+
+
+def test_the_key_of_the_cache_is_the_nodes_own_and_may_be_any_text() -> None:
+    assert key_of(cached()) == key_of(cached())
+    assert (
+        len({key_of(cached(key=key)) for key in ("${{ inputs.n }}", "n=${{ inputs.n }}", "plain", "1")}) == 4
+    )
+    assert key_of(cached("a")) != key_of(cached("other"))
+
+
+def asked(story: Story) -> str:
+    """The key that the node waits to hear of."""
+    detail = story.run.nodes["a"].detail
+    assert isinstance(detail, Lookup)
+    return detail.key
+
+
+def test_an_answer_to_another_key_is_late() -> None:
+    story = cached()
+
+    assert story.tell(CacheAnswered("a", 0, "another", output=b"1", run=RUN_ID)).outcome is Outcome.LATE
 
 
 def test_a_known_key_takes_the_former_output_and_no_runner() -> None:
@@ -174,7 +201,7 @@ def test_a_known_key_takes_the_former_output_and_no_runner() -> None:
     assert story.states()["a"] == "suspended"
     assert [type(command) for command in story.last.commands] == [AskCache]
 
-    story.tell(CacheAnswered("a", 0, output=b'"old"', run=RUN_ID))
+    story.tell(CacheAnswered("a", 0, asked(story), output=b'"old"', run=RUN_ID))
 
     assert story.run.nodes["a"].output == b'"old"'
     assert isinstance(story.run.nodes["a"].detail, Cached)
@@ -186,7 +213,7 @@ def test_a_known_key_takes_the_former_output_and_no_runner() -> None:
 def test_an_unknown_key_runs_the_agent_and_keeps_what_it_answers() -> None:
     story = cached()
 
-    story.tell(CacheAnswered("a", 0))
+    story.tell(CacheAnswered("a", 0, asked(story)))
     story.fail("a", SHAKY)
     story.due("a")
     story.succeed("a", b'"new"')
@@ -197,14 +224,16 @@ def test_an_unknown_key_runs_the_agent_and_keeps_what_it_answers() -> None:
 
 def test_a_claim_that_was_refused_asks_the_cache_again_and_keeps_what_the_agent_answers() -> None:
     story = cached()
-    story.tell(CacheAnswered("a", 0))
+    (first,) = story.last.commands
+    assert isinstance(first, AskCache)
+    story.tell(CacheAnswered("a", 0, first.key))
     story.tell(
         AttemptClaimed("a", 1, token("a"), "r1", refusal=Refusal("breaker_open", "llm", "is open", 1.0))
     )
 
     (asked,) = story.wake("a").commands
     assert isinstance(asked, AskCache)
-    story.tell(CacheAnswered("a", 1))
+    story.tell(CacheAnswered("a", 1, asked.key))
 
     assert any(isinstance(command, KeepOutput) for command in story.succeed("a").commands)
 
@@ -327,8 +356,6 @@ def test_cancel_of_a_paused_run_ends_it() -> None:
 
 
 def test_a_queued_run_begins_when_it_has_its_slot() -> None:
-    from orchestrator.domain.events import SlotGranted
-
     story = Story(plan(node("a")), queued=True)
     assert story.run.state is RunState.QUEUED
     assert story.states() == {"a": "waiting"}
@@ -344,3 +371,19 @@ def test_a_queued_run_can_be_cancelled() -> None:
     story.cancel()
 
     assert story.run.state is RunState.CANCELLED
+
+
+def test_a_retried_run_queues_for_a_slot_again_and_keeps_what_succeeded() -> None:
+    first, second = node("first"), node("second", "first", retry=NO_RETRY)
+    story = Story(plan(first, second), concurrency_key="a")
+    story.succeed("first")
+    story.fail("second")
+
+    decision = story.tell(RetryRequested(by="ada"))
+    assert story.run.state is RunState.QUEUED
+    assert decision.commands == (GrantSlots("a"),)
+    assert story.tell(RetryRequested(by="ada")).outcome is Outcome.REPEATED
+    story.tell(SlotGranted())
+
+    assert story.run.state is RunState.RUNNING
+    assert story.states() == {"first": "succeeded", "second": "ready"}

@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from orchestrator.domain.decision import Outcome
-from orchestrator.domain.events import CancelRequested
-from orchestrator.engine.port import ForkPoint
-from penstock.contracts.errors import Conflict
+from orchestrator.domain.events import CancelRequested, RetryRequested
+from orchestrator.engine.port import Started
+from penstock.contracts.errors import Conflict, InvalidInput
 from tests.engine.conftest import World, chain
 
 
@@ -105,19 +105,40 @@ async def test_a_queued_run_can_be_cancelled(world: World) -> None:
     assert await state_of(world, second.run_id) == "cancelled"
 
 
-async def test_a_queued_fork_begins_where_it_forks_also_when_another_orchestrator_begins_it(
-    world: World, second_world: World
-) -> None:
-    await world.define({**chain("guard", length=2), "concurrency": 1})
-    first = await world.start("guard")
-    await world.succeed(first.run_id, "n0")
-    await world.succeed(first.run_id, "n1")
-    other = await world.start("guard")
-    fork = await world.start("guard", fork=ForkPoint(first.run_id, "n1"))
-    assert fork.state == "queued"
+async def test_a_retried_run_queues_for_a_slot_like_a_new_one(world: World) -> None:
+    await world.define(limited("guard"))
+    given = b'{"value": 1, "repository": "a"}'
+    first = (await world.start("guard", input=given)).run_id
+    await world.engine.handle([(first, CancelRequested("ada", "not now"))])
+    second = (await world.start("guard", input=given)).run_id
 
-    await second_world.succeed(other.run_id, "n0")
-    await second_world.succeed(other.run_id, "n1")
-    await until(world, fork.run_id, "running")
+    await world.engine.handle([(first, RetryRequested("ada"))])
+    assert await state_of(world, first) == "queued"
+    await world.succeed(second, "n0")
+    await until(world, first, "running")
 
-    assert (await world.node(fork.run_id, "n1"))["state"] == "ready"
+    await world.succeed(first, "n0", attempt=2)
+    assert await state_of(world, first) == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("input", "said"),
+    [
+        (b'{"value": 1}', "concurrency.key: ${{ inputs.repository }}: "),
+        (b'{"value": 1, "repository": "%s"}' % (b"x" * 201), "the key has 201 characters, the limit is 200"),
+        (b'{"value": 1, "repository": "a\\u0000b"}', "the key holds a NUL character"),
+    ],
+)
+async def test_a_key_that_cannot_be_made_refuses_its_run_alone(world: World, input: bytes, said: str) -> None:
+    await world.define(limited("guard"))
+
+    refused, started = await asyncio.gather(
+        world.start("guard", input=input),
+        world.start("guard", input=b'{"value": 1, "repository": "a"}'),
+        return_exceptions=True,
+    )
+
+    assert isinstance(refused, InvalidInput)
+    assert refused.problems[0].path == "concurrency.key"
+    assert said in str(refused)
+    assert isinstance(started, Started)

@@ -83,7 +83,8 @@ def _ask_cache(draft: Draft, name: str, planned: PlanNode, input: bytes) -> None
     assert template is not None, "only an agent's output is cached"
     assert agent is not None, "only an agent's output is cached"
     value = rendered(draft, template, scope_of(draft, name), key="cache.key")
-    key = sha256(encode(value)).hexdigest()
+    # The same key of another node may mean another thing: the agent is told different things there.
+    key = sha256(encode((draft.plan.definition.name, node_of(name), value))).hexdigest()
     node = draft.unit(name) or Node()
     asking = replace(
         node,

@@ -22,10 +22,13 @@ def start_child(draft: Draft, name: str, *, input: bytes) -> None:
     assert workflow is not None, "a node of kind workflow names one"
     version = definition.workflow_version or draft.run.pins.get(workflow, 0)
     node = draft.unit(name) or Node()
+    if draft.state is RunState.PAUSED:
+        _hold(draft, name, node, input)
+        return
     started = replace(
         node,
         state=NodeState.RUNNING,
-        attempt=node.attempt + 1,
+        attempt=node.attempt + (node.state is not NodeState.READY),
         token=None,
         unresolved=0,
         input=input,
@@ -36,16 +39,24 @@ def start_child(draft: Draft, name: str, *, input: bytes) -> None:
     )
     draft.put(name, started)
     draft.tell_of(Kind.NODE_STARTED, name, started.attempt, workflow=workflow, version=version)
-    order_child(draft, name)
+    draft.order(StartChild(name, started.attempt, workflow, version, input))
 
 
-def order_child(draft: Draft, name: str) -> None:
-    """Have the run started, or found that was started before. In a paused run that waits until it goes on."""
-    node = draft.node(name)
-    assert isinstance(node.detail, Child), "only a sub-workflow is started"
-    assert node.input is not None, "a sub-workflow has an input"
-    if draft.state is not RunState.PAUSED or node.detail.run is not None:
-        draft.order(StartChild(name, node.attempt, node.detail.workflow, node.detail.version, node.input))
+def _hold(draft: Draft, name: str, node: Node, input: bytes) -> None:
+    """A paused run starts no other run: the attempt is ready, without a timer, until it goes on."""
+    held = replace(
+        node,
+        state=NodeState.READY,
+        attempt=node.attempt + 1,
+        token=None,
+        publication=1,
+        input=input,
+        detail=None,
+        wake_in=None,
+        deadline_in=None,
+    )
+    draft.put(name, held)
+    draft.tell_of(Kind.NODE_READY, name, held.attempt, publication=held.publication, paused=True)
 
 
 def undo_child(draft: Draft, undo: str) -> None:
@@ -61,6 +72,7 @@ def undo_child(draft: Draft, undo: str) -> None:
         input=b"{}",
         detail=child,
         wake_in=CHILD_LOOKED_AT,
+        was_reset=False,
     )
     draft.put(undo, started)
     draft.tell_of(Kind.NODE_STARTED, undo, started.attempt, run=str(child.run))

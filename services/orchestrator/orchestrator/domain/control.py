@@ -3,8 +3,8 @@
 from collections import deque
 
 from orchestrator.domain import undo
-from orchestrator.domain.children import order_child
-from orchestrator.domain.detail import Child
+from orchestrator.domain.beginning import begin_again
+from orchestrator.domain.decision import GrantSlots
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.ending import cancel_all, hold_offers
 from orchestrator.domain.events import (
@@ -17,11 +17,10 @@ from orchestrator.domain.events import (
 )
 from orchestrator.domain.foreach import carry_on
 from orchestrator.domain.fork import ForkPlan, taken_over
-from orchestrator.domain.node import NODE_ENDED, Node, NodeState
+from orchestrator.domain.node import NODE_ENDED, NodeState, reset
 from orchestrator.domain.offering import publish
 from orchestrator.domain.readiness import start_or_skip
-from orchestrator.domain.run import Pause, PauseCause, Run, RunState
-from orchestrator.domain.unit import is_item, node_of
+from orchestrator.domain.run import RUN_ENDED, Pause, PauseCause, Run, RunState
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
@@ -48,10 +47,10 @@ def take_over(draft: Draft, source: Run, plan: ForkPlan) -> None:
 
 
 def grant_slot(draft: Draft) -> None:
-    """The run leaves the queue of its concurrency key."""
+    """The run leaves the queue of its concurrency key, as a new one or to be retried."""
     draft.move(RunState.RUNNING)
     draft.tell(Kind.RUN_DEQUEUED)
-    begin_nodes(draft)
+    _go_on(draft)
 
 
 def pause(draft: Draft, event: PauseRequested) -> None:
@@ -95,19 +94,26 @@ def compensate(draft: Draft, event: CompensateRequested) -> None:
 
 
 def retry(draft: Draft, event: RetryRequested) -> None:
-    """Everything that did not succeed begins afresh; what succeeded keeps its result (requirement V11)."""
+    """Everything that did not succeed begins afresh; what succeeded keeps its result (requirement V11).
+
+    A run that had ended has left its slot to others, and queues for one again.
+    """
     if draft.pause is not None and draft.pause.cause is PauseCause.COMPENSATION:
         undo.retry_steps(draft, event)
         return
-    names = nodes_to_reset(draft)
-    draft.move(RunState.RUNNING)
+    names, key = nodes_to_reset(draft), draft.run.concurrency_key
+    queues = key is not None and draft.state in RUN_ENDED and len(names) > 0
+    draft.move(RunState.QUEUED if queues else RunState.RUNNING)
     draft.pause = None
     draft.failure = None
     draft.cancel_reason = None
     draft.tell(Kind.RUN_RETRIED, by=event.by, nodes=list(names)[:RETRIED_NAMES_MAX], nodes_total=len(names))
     for name in names:
-        draft.put(name, _reset(draft.node(name)))
-    _reset_items(draft, names)
+        draft.put(name, reset(draft.node(name)))
+    if key is not None and queues:
+        draft.tell(Kind.RUN_QUEUED, key=key)
+        draft.order(GrantSlots(key))
+        return
     _go_on(draft)
 
 
@@ -128,27 +134,6 @@ def nodes_to_reset(draft: Draft) -> dict[str, None]:
     return names
 
 
-def _reset_items(draft: Draft, names: dict[str, None]) -> None:
-    for name, node in draft.units():
-        to_do = node.state in NODE_ENDED and node.state is not NodeState.SUCCEEDED
-        if to_do and is_item(name) and node_of(name) in names:
-            draft.put(name, _reset(node))
-
-
-def _reset(node: Node) -> Node:
-    return replace(
-        node,
-        state=NodeState.WAITING,
-        publication=0,
-        first_attempt=node.attempt + 1,
-        iteration=1,
-        previous=None,
-        failure=None,
-        detail=None,
-        was_reset=True,
-    )
-
-
 def _go_on(draft: Draft) -> None:
     """Count anew what each node waits for, begin those that wait for nothing, and offer again what is ready.
 
@@ -164,10 +149,10 @@ def _go_on(draft: Draft) -> None:
         if unresolved == 0:
             beginners.append(name)
     for name, node in draft.units():
-        if node.state is NodeState.READY:
+        if node.state is NodeState.READY and draft.plan.work(name).agent is None:
+            begin_again(draft, name)
+        elif node.state is NodeState.READY:
             publish(draft, name, replace(node, publication=node.publication + 1))
-        elif isinstance(node.detail, Child) and node.state is NodeState.RUNNING and not node.detail.run:
-            order_child(draft, name)
         elif draft.plan.planned(name).definition.foreach is not None and name in draft.plan.nodes:
             carry_on(draft, name)
     for name in beginners:

@@ -65,15 +65,10 @@ def cancel_node(draft: Draft, name: str, *, reason: str) -> None:
 def cancel_all(draft: Draft, *, reason: str) -> None:
     """Cancel whatever does not run, and ask what runs to stop. O(units), once in a run."""
     for name, node in draft.units():
-        if node.state is NodeState.RUNNING and not _rests(node):
+        if node.state is NodeState.RUNNING:
             _ask_to_stop(draft, name, node, reason)
         elif node.state not in NODE_ENDED:
             cancel_node(draft, name, reason=reason)
-
-
-def _rests(node: Node) -> bool:
-    """A node between two of its items: the run was paused, and no end of an item will end it."""
-    return isinstance(node.detail, Spread) and node.detail.open == 0
 
 
 def _ask_to_stop(draft: Draft, name: str, node: Node, reason: str) -> None:
@@ -82,6 +77,10 @@ def _ask_to_stop(draft: Draft, name: str, node: Node, reason: str) -> None:
         draft.order(StopAttempt(node=name, attempt=node.attempt, token=node.token, runner=node.runner))
     elif isinstance(node.detail, Child) and node.detail.run is not None:
         draft.order(CancelChild(node=name, run=node.detail.run, reason=reason))
+    elif isinstance(node.detail, Spread) and node.detail.open == 0:
+        cancel_node(
+            draft, name, reason=reason
+        )  # its run was paused between two items: none will end any more
 
 
 def _ended(node: Node, state: NodeState) -> Node:

@@ -10,12 +10,12 @@ from orchestrator.domain.beginning import start_unit
 from orchestrator.domain.detail import Spread
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.ending import cancel_node, fail_node, may_start
-from orchestrator.domain.node import NODE_DONE, NODE_ENDED, Node, NodeState
+from orchestrator.domain.node import NODE_DONE, NODE_ENDED, Node, NodeState, reset
 from orchestrator.domain.outcomes import succeed_unit
 from orchestrator.domain.plan import PlanNode
 from orchestrator.domain.resolve import Unresolvable, rendered
 from orchestrator.domain.run import RunState
-from orchestrator.domain.unit import index_of, item_name, node_of
+from orchestrator.domain.unit import item_name, node_of
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.limits import FOREACH_BYTES_MAX, FOREACH_ITEMS_MAX, FOREACH_PARALLEL_MAX
 from penstock.contracts.timeline import Kind
@@ -74,8 +74,6 @@ def carry_on_later(draft: Draft, name: str) -> bool:
 def item_ended(draft: Draft, item: str) -> None:
     name = node_of(item)
     node = draft.node(name)
-    if node.state is not NodeState.RUNNING or (index_of(item) or 0) >= _spread(node).next:
-        return  # the run was retried and stopped again before the item's turn came
     before, state = _spread(node), draft.node(item).state
     spread = replace(
         before,
@@ -102,6 +100,8 @@ def _fill(draft: Draft, name: str, foreach: ForeachDefinition, spread: Spread) -
         if known is not None and known.state is NodeState.SUCCEEDED:
             kept += 1  # of an earlier try of the run: it keeps its result
             continue
+        if known is not None:
+            draft.put(item, reset(known))  # not before its turn: it may never come again
         opened += 1
         draft.items_begun += 1
         try:

@@ -7,6 +7,7 @@ from uuid import UUID
 from orchestrator.domain.node import NODE_ENDED, Node, NodeState
 from orchestrator.domain.nodes import NodeMap
 from orchestrator.domain.plan import Plan
+from orchestrator.domain.undo_order import UndoOrder
 from penstock.contracts.failure import Failure
 from penstock.contracts.value import Value
 
@@ -21,7 +22,6 @@ __all__ = [
     "Run",
     "RunState",
     "Undo",
-    "UndoOrder",
 ]
 
 PRIORITY_DEFAULT = 5
@@ -75,13 +75,6 @@ class Undo(Value, frozen=True):
     reason: str
 
 
-class UndoOrder(Value, frozen=True):
-    """What is to be undone, the last first; `next` is how far it is. Kept so that a step need not look at all units."""
-
-    names: tuple[str, ...]
-    next: int = 0
-
-
 class Run(Value, frozen=True):
     """One execution of one version of a workflow.
 
@@ -113,6 +106,6 @@ class Run(Value, frozen=True):
     pins: Mapping[str, int] = {}  # sub-workflow → the version that this run uses
     pause: Pause | None = None
     undo: Undo | None = None
+    undo_order: UndoOrder | None = None  # while it is being undone
     source: UUID | None = None  # the run that this one is a fork of
     concurrency_key: str | None = None
-    undo_order: UndoOrder | None = None  # in memory only; None: to be worked out again

@@ -3,8 +3,8 @@
 from typing import assert_never
 
 from orchestrator.domain.beginning import begin_again
-from orchestrator.domain.children import CHILD_LOOKED_AT, order_child
-from orchestrator.domain.decision import AskCache, CancelChild, CompensateChild, LookBack
+from orchestrator.domain.children import CHILD_LOOKED_AT
+from orchestrator.domain.decision import AskCache, CancelChild, CompensateChild, LookBack, StartChild
 from orchestrator.domain.detail import (
     Cached,
     Child,
@@ -109,8 +109,8 @@ def answer(draft: Draft, event: Answered) -> None:
 
 def cache_answer(draft: Draft, event: CacheAnswered) -> bool:
     node = draft.node(event.node)
-    if not isinstance(node.detail, Lookup):
-        return False
+    if not isinstance(node.detail, Lookup) or node.detail.key != event.key:
+        return False  # the answer is to what an earlier try of the run had asked
     if event.output is None or event.run is None:
         offer(draft, event.node, input=node.input)
         return True
@@ -147,10 +147,9 @@ def child_ended(draft: Draft, event: ChildEnded) -> bool:
 
 
 def _failure_of(event: ChildEnded) -> Failure:
-    if event.run is None and event.failure is not None:
-        return event.failure
     if event.failure is not None:
-        message = f"run {event.run} {event.state}: {event.failure.message}"
+        whose = f"run {event.run} {event.state}: " if event.run else ""  # it may have had none
+        message = f"{whose}{event.failure.message}"
         return replace(event.failure, message=message, stack=None).cut()
     return Failure("ChildRunEnded", f"run {event.run} was {event.state}", ErrorClass.ERROR)
 
@@ -187,4 +186,5 @@ def _look_after_child(draft: Draft, name: str, node: Node, child: Child, *, over
     elif stopping and child.run is not None:
         draft.order(CancelChild(name, child.run, draft.cancel_reason or "the run took too long"))
     else:
-        order_child(draft, name)
+        assert node.input is not None, "a sub-workflow has an input"
+        draft.order(StartChild(name, node.attempt, child.workflow, child.version, node.input))

@@ -150,7 +150,7 @@ class Effects:
             case StartChild():
                 await self._start_child(run, effect)
             case CancelChild():
-                await self._tell(effect.run, _cancel(run, effect))
+                await self._cancel_child(run, effect)
             case CompensateChild():
                 await self._compensate_child(run, effect)
             case TellParent(parent=parent):
@@ -162,7 +162,9 @@ class Effects:
                 await self._look_back(run, effect)
             case AskCache():
                 output, source = await cached_output(self._pool, run.project, effect.agent, effect.key)
-                await self._tell(run.id, CacheAnswered(effect.node, effect.attempt, output, source))
+                await self._tell(
+                    run.id, CacheAnswered(effect.node, effect.attempt, effect.key, output, source)
+                )
             case KeepOutput():
                 await keep_output(self._pool, run, effect)
             case _:
@@ -190,9 +192,19 @@ class Effects:
             )
             return
         await self._tell(run.id, ChildStarted(order.node, order.attempt, started.run_id))
-        ended = await ended_run(self._pool, started.run_id)
+        await self._tell_if_ended(parent, started.run_id)
+
+    async def _cancel_child(self, run: Run, order: CancelChild) -> None:
+        """A child that has ended already told so, but that word may be lost: nobody else would say it again."""
+        failure = Failure("Timeout", order.reason, ErrorClass.TIMEOUT) if order.timed_out else None
+        await self._tell(order.run, CancelRequested(f"run {run.id}", order.reason, failure))
+        parent = Parent(run.id, order.node, run.nodes[order.node].attempt, depth=1)
+        await self._tell_if_ended(parent, order.run)
+
+    async def _tell_if_ended(self, parent: Parent, child: UUID) -> None:
+        ended = await ended_run(self._pool, child)
         if ended is not None:
-            await self._tell(run.id, _child_ended(parent, started.run_id, ended))
+            await self._tell(parent.run, _child_ended(parent, child, ended))
 
     async def _compensate_child(self, run: Run, order: CompensateChild) -> None:
         """A child without anything to undo is undone already; one that is being undone tells its end itself."""
@@ -237,11 +249,6 @@ def _in_full(error: PenstockError) -> str:
     problems = error.problems if isinstance(error, InvalidInput) else ()
     told = [f"{problem.path}: {problem.message}" for problem in problems]
     return "; ".join([str(error), *(each for each in told if each not in str(error))])
-
-
-def _cancel(run: Run, order: CancelChild) -> CancelRequested:
-    failure = Failure("Timeout", order.reason, ErrorClass.TIMEOUT) if order.timed_out else None
-    return CancelRequested(by=f"run {run.id}", reason=order.reason, failure=failure)
 
 
 def _child_ended(parent: Parent, child: UUID, ended: EndedRun) -> ChildEnded:
