@@ -19,7 +19,10 @@ STEPS = {
     "node.ready": ({"waiting", "ready", "backoff", "released", "suspended", "repeated"}, "ready"),
     "node.started": ({"waiting", "ready", "backoff", "repeated"}, "running"),
     "node.expanded": ({"waiting"}, "running"),
-    "node.suspended": ({"waiting", "ready", "repeated"}, "suspended"),
+    "node.suspended": (
+        {"suspended", "waiting", "ready", "repeated"},
+        "suspended",
+    ),  # suspended: after a breaker the cache is asked again
     "node.repeated": ({"running", "suspended"}, "repeated"),
     "node.child_started": ({"running"}, "running"),
     "node.succeeded": ({"running", "suspended"}, "succeeded"),
@@ -150,7 +153,7 @@ class Timeline:
             assert fact.attempt == self._attempt[name], f"{kind} of '{name}' speaks of another attempt"
         self._count(fact, name)
         self.states[name] = after
-        self.undo.read_node(kind, name)
+        self.undo.read_node(kind, name, cached="cached" in fact.data)
 
     def _state_of(self, name: str) -> str:
         if name in self._renewed:

@@ -41,7 +41,7 @@ class UndoOracle:
             halts = self._definition.compensation_policy is CompensationPolicy.HALT_ON_ERROR
             assert halts or not self._left(), "an undoing gave up though it was to go on"
 
-    def read_node(self, kind: str, name: str) -> None:
+    def read_node(self, kind: str, name: str, *, cached: bool = False) -> None:
         self._place += 1
         if name.endswith(UNDO):
             undone = name.removesuffix(UNDO)
@@ -52,6 +52,8 @@ class UndoOracle:
             assert self._undone[undone] <= 1, f"'{undone}' was undone twice"
         elif kind == "node.succeeded":
             self._succeeded_at[name] = self._place
+            if cached:
+                self._reused.add(name)
         elif kind == "node.reused":
             self._reused.add(name)
         elif kind == "node.compensating":
