@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from orchestrator.domain.decision import Outcome
-from orchestrator.domain.events import CancelRequested
+from orchestrator.domain.events import CancelRequested, RetryRequested
 from penstock.contracts.errors import Conflict
 from tests.engine.conftest import World, chain
 
@@ -102,3 +102,20 @@ async def test_a_queued_run_can_be_cancelled(world: World) -> None:
 
     assert outcome is Outcome.APPLIED
     assert await state_of(world, second.run_id) == "cancelled"
+
+
+async def test_a_retried_run_asks_for_a_slot_like_a_new_one(world: World) -> None:
+    await world.define(limited("guard"))
+    first = await world.start("guard", input=b'{"value": 1, "repository": "a"}')
+    await world.engine.control("default", first.run_id, CancelRequested(by="ada", reason="not now"))
+    second = await world.start("guard", input=b'{"value": 1, "repository": "a"}')
+
+    outcome = await world.engine.control("default", first.run_id, RetryRequested(by="ben"))
+    again = await world.engine.control("default", first.run_id, RetryRequested(by="ben"))
+
+    assert (outcome, again) == (Outcome.APPLIED, Outcome.REPEATED)
+    assert await state_of(world, first.run_id) == "queued"
+    await world.succeed(second.run_id, "n0")
+    await until(world, first.run_id, "running")
+    await world.succeed(first.run_id, "n0", attempt=2)
+    assert await state_of(world, first.run_id) == "succeeded"

@@ -3,6 +3,7 @@
 from collections import deque
 
 from orchestrator.domain import undo
+from orchestrator.domain.decision import GrantSlots
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.ending import cancel_all, hold_offers
 from orchestrator.domain.events import (
@@ -18,7 +19,7 @@ from orchestrator.domain.fork import ForkPlan, taken_over
 from orchestrator.domain.node import NODE_ENDED, Node, NodeState
 from orchestrator.domain.offering import publish
 from orchestrator.domain.readiness import start_or_skip
-from orchestrator.domain.run import Pause, PauseCause, Run, RunState
+from orchestrator.domain.run import RUN_ENDED, Pause, PauseCause, Run, RunState
 from orchestrator.domain.unit import is_item, node_of
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.timeline import Kind
@@ -45,11 +46,17 @@ def take_over(draft: Draft, source: Run, plan: ForkPlan) -> None:
         draft.tell_of(Kind.NODE_REUSED, name, node.attempt, run=str(node.output_run))
 
 
+def enqueue(draft: Draft, key: str) -> None:
+    """The run waits for a slot of its key; where the oldest run gives way, it is told so when slots are granted."""
+    draft.tell(Kind.RUN_QUEUED, key=key)
+    draft.order(GrantSlots(key))
+
+
 def grant_slot(draft: Draft) -> None:
-    """The run leaves the queue of its concurrency key."""
+    """The run leaves the queue of its concurrency key: it begins, or goes on where it was retried."""
     draft.move(RunState.RUNNING)
     draft.tell(Kind.RUN_DEQUEUED)
-    begin_nodes(draft)
+    _go_on(draft)
 
 
 def pause(draft: Draft, event: PauseRequested) -> None:
@@ -92,12 +99,16 @@ def compensate(draft: Draft, event: CompensateRequested) -> None:
 
 
 def retry(draft: Draft, event: RetryRequested) -> None:
-    """Everything that did not succeed begins afresh; what succeeded keeps its result (requirement V11)."""
+    """Everything that did not succeed begins afresh; what succeeded keeps its result (requirement V11).
+
+    A run that has ended left its slot to others: it queues for one again, unless nothing is left to be done.
+    """
     if draft.pause is not None and draft.pause.cause is PauseCause.COMPENSATION:
         undo.retry_steps(draft, event)
         return
     names = nodes_to_reset(draft)
-    draft.move(RunState.RUNNING)
+    key = draft.run.concurrency_key if draft.state in RUN_ENDED and names else None
+    draft.move(RunState.RUNNING if key is None else RunState.QUEUED)
     draft.pause = None
     draft.failure = None
     draft.cancel_reason = None
@@ -105,7 +116,10 @@ def retry(draft: Draft, event: RetryRequested) -> None:
     for name in names:
         draft.put(name, _reset(draft.node(name)))
     _reset_items(draft, names)
-    _go_on(draft)
+    if key is None:
+        _go_on(draft)
+    else:
+        enqueue(draft, key)
 
 
 def nodes_to_reset(draft: Draft) -> dict[str, None]:

@@ -8,7 +8,7 @@ from typing import assert_never
 from uuid import UUID
 
 from orchestrator.domain import attempts, control, undo, waking
-from orchestrator.domain.decision import Decision, GrantSlots, Outcome
+from orchestrator.domain.decision import Decision, Outcome
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.events import (
     RUN_WIDE,
@@ -111,8 +111,7 @@ def _begun(run: Run, fork: Fork | None, evaluate: Evaluate) -> Decision:
     if fork is not None:
         control.take_over(draft, fork.source, plan_fork(fork.source, plan, from_=fork.node))
     if run.state is RunState.QUEUED:
-        draft.tell(Kind.RUN_QUEUED, key=run.concurrency_key)
-        draft.order(GrantSlots(run.concurrency_key or ""))  # where the oldest gives way, it is told so then
+        control.enqueue(draft, run.concurrency_key or "")
         return draft.decision()
     control.begin_nodes(draft)
     return _settled(draft, run)

@@ -127,8 +127,8 @@ def _repeated(it_did: bool) -> Outcome:
 
 
 def _was_just_retried(run: Run) -> bool:
-    """A repeated retry finds a run that runs and where nothing is left to retry."""
-    going_on = run.state in (RunState.RUNNING, RunState.COMPENSATING)
+    """A repeated retry finds a run that runs or waits for a slot, and where nothing is left to retry."""
+    going_on = run.state in (RunState.QUEUED, RunState.RUNNING, RunState.COMPENSATING)
     return going_on and (run.failed_nodes == 0 or run.undo is not None)
 
 
