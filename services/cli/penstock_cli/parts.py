@@ -67,7 +67,7 @@ def undoing(compensation: dict[str, Any] | None) -> str:
 
 def relations(run: dict[str, Any]) -> Iterator[str]:
     """What a run is a part of or comes from, and which runs it has started."""
-    if run.get("subject"):
+    if run.get("subject") and run["number"] is not None:  # a former version numbered nothing
         yield f"run {run['number']} of {run['subject']}"
     if run.get("parent"):
         yield f"part of run {run['parent']['run']}, started by its node {run['parent']['node']}"
