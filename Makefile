@@ -20,7 +20,7 @@ up: setup ## Start everything on this machine; Ctrl-C stops it
 	@$(VENV)/bin/penstock up
 
 test: setup ## Run all tests but those that kill processes at random
-	@$(VENV)/bin/pytest
+	@$(VENV)/bin/pytest -n 2 --dist loadfile
 
 check: setup ## Lint, format, types, who may import whom, and the house style
 	@$(VENV)/bin/ruff check

@@ -1,3 +1,21 @@
 """Fixtures for all tests."""
 
+import fcntl
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
 pytest_plugins = ["tests.servers"]
+
+MACHINE = Path(tempfile.gettempdir()) / "penstock-tests.lock"
+
+
+@pytest.fixture(autouse=True)
+def machine(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests run in several processes at once; one that is marked `alone` waits until no other runs."""
+    alone = request.node.get_closest_marker("alone") is not None
+    with MACHINE.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield

@@ -55,7 +55,7 @@ select s.run_id, s.node, s.attempt, s.kind from run_event s
 where s.kind in ('node.succeeded', 'node.attempt_failed')
   and not exists (
     select 1 from run_event b
-    where b.run_id = s.run_id and b.node = s.node and b.attempt = s.attempt
+    where b.run_id = s.run_id and b.node = s.node and b.attempt is not distinct from s.attempt
       and b.kind in ('node.started', 'node.suspended', 'node.expanded') and b.seq < s.seq
   );
 

@@ -1,16 +1,18 @@
 """Forks: a new run takes over what another has done, up to a node, and goes on from there."""
 
+from datetime import timedelta
+
 import pytest
 
 from orchestrator.domain.decide import Fork, begin
-from orchestrator.domain.events import CompensateRequested
+from orchestrator.domain.events import CacheAnswered, CompensateRequested, RetryRequested, SlotGranted
 from orchestrator.domain.fork import plan_fork
 from orchestrator.domain.invariants import check
 from orchestrator.domain.plan import Plan, make_plan
 from orchestrator.domain.run import Run, RunState
 from penstock.contracts.errors import Conflict, NotFound
 from penstock.contracts.value import replace
-from penstock.contracts.workflow import Compensation
+from penstock.contracts.workflow import CacheDefinition, Compensation, ForeachDefinition
 from tests.builders import NO_RETRY, RUN_ID, Story, evaluate, node, plan, token, workflow
 
 NODES = (node("a"), node("b", "a", with_="${{ nodes.a.output }}"), node("c", "b"), node("side", "a"))
@@ -89,6 +91,55 @@ def test_a_fork_from_a_node_that_never_ran_or_does_not_exist_is_refused() -> Non
         plan_fork(story.run, story.run.plan, from_="c")
     with pytest.raises(NotFound, match="did you mean 'side'"):
         plan_fork(story.run, story.run.plan, from_="sides")
+
+
+def test_what_was_undone_is_run_again() -> None:
+    undo = Compensation(agent="undoer")
+    each = ForeachDefinition(items=[1, 2])
+    story = Story(
+        plan(node("a"), node("b", "a", compensate=undo), node("c", "a", foreach=each, compensate=undo))
+    )
+    for name in ("a", "b", "c[0]", "c[1]"):
+        story.succeed(name)
+    story.tell(CompensateRequested(by="ada", reason="wrong"))
+    while story.run.state is RunState.COMPENSATING:
+        story.succeed(next(name for name, state in story.states().items() if state == "ready"))
+
+    what = plan_fork(story.run, story.run.plan, from_="b")
+
+    assert (what.reused, what.run_again) == (("a",), ("b", "c"))
+
+
+def test_a_node_whose_output_came_from_the_cache_and_one_that_waits_for_a_retry_did_run() -> None:
+    cached = node("a", cache=CacheDefinition(key="x", ttl=timedelta(hours=1)))
+    story = Story(plan(cached, node("b", "a", retry=NO_RETRY), node("c", "b")))
+    story.tell(CacheAnswered("a", 0, b"1", RUN_ID))
+    story.fail("b")
+    story.tell(RetryRequested(by="ada"))
+
+    assert plan_fork(story.run, story.run.plan, from_="a").reused == ()
+    assert plan_fork(story.run, story.run.plan, from_="b").reused == ("a",)
+
+
+def test_a_fork_that_waits_for_its_slot_goes_on_where_it_was_forked() -> None:
+    source = failed_run()
+    fork = Fork(source, "b")
+    queued = begin(
+        id=FORK_ID,
+        project="default",
+        plan=source.plan,
+        input=source.input,
+        evaluate=evaluate,
+        fork=fork,
+        concurrency_key="k",
+        queued=True,
+    )
+    story = Story(source.plan)
+    story.run = queued.run
+
+    story.tell(SlotGranted())
+
+    assert story.states() == {"a": "succeeded", "b": "ready", "c": "waiting", "side": "succeeded"}
 
 
 def test_undoing_a_fork_leaves_alone_what_the_source_did() -> None:

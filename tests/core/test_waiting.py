@@ -163,9 +163,22 @@ def test_the_timer_looks_back_again_and_changes_nothing() -> None:
     assert [type(command) for command in decision.commands] == [LookBack]
 
 
-def cached() -> Story:
-    cache = CacheDefinition(key="${{ inputs.n }}", ttl=DAY)
-    return Story(plan(node("a", cache=cache), node("b", "a")), input=b'{"n": 1}')
+def cached(name: str = "a", *, key: str = "${{ inputs.n }}", agent: str = "worker") -> Story:
+    cache = CacheDefinition(key=key, ttl=DAY)
+    return Story(plan(node(name, cache=cache, agent=agent), node("b", name)), input=b'{"n": 1}')
+
+
+def key_of(story: Story) -> str:
+    (asked,) = [command for command in story.last.commands if isinstance(command, AskCache)]
+    return asked.key
+
+
+def test_the_key_of_the_cache_is_the_nodes_own_and_may_be_any_text() -> None:
+    assert key_of(cached()) == key_of(cached())
+    assert (
+        len({key_of(cached(key=key)) for key in ("${{ inputs.n }}", "n=${{ inputs.n }}", "plain", "1")}) == 4
+    )
+    assert key_of(cached("a")) != key_of(cached("other"))
 
 
 def test_a_known_key_takes_the_former_output_and_no_runner() -> None:

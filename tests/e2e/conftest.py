@@ -53,6 +53,32 @@ class Api:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    async def post(self, path: str, **body: Json) -> Json:
+        answer = await self.client.post(f"/api/v1{path}", json=body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    async def refused(self, path: str, status: int, **body: Json) -> str:
+        """What the problem says."""
+        answer = await self.client.post(f"/api/v1{path}", json=body)
+        assert answer.status_code == status, answer.text
+        return answer.text
+
+    async def events(self, run: str) -> list[Json]:
+        """The whole timeline of a run that has ended."""
+        events: list[Json] = []
+        after: int | None = 0
+        while after is not None:
+            page = await self.get(f"/runs/{run}/events", after=after, limit=200)
+            events, after = events + page["items"], page["next"]
+        return events
+
+    async def until_state(self, run: str, state: str) -> Json:
+        async with asyncio.timeout(30):
+            while (seen := await self.get(f"/runs/{run}"))["state"] != state:
+                await asyncio.sleep(0.02)
+        return seen
+
     async def until_node(self, run: str, node: str, state: str) -> Json:
         async with asyncio.timeout(30):
             while (seen := node_of(await self.get(f"/runs/{run}"), node))["state"] != state:
@@ -76,6 +102,12 @@ async def api(stack: Stack) -> AsyncIterator[Api]:
 
 def node_of(run: Json, name: str) -> Json:
     return next(node for node in run["nodes"] if node["name"] == name)
+
+
+def actor(**given: Json) -> Json:
+    """A node of the agent that does what it is told; what is no input of it is a key of the node."""
+    inputs = {key: given.pop(key) for key in ("value", "seconds", "failures", "story") if key in given}
+    return {"agent": "actor", "with": inputs, "retry": "none", **given}
 
 
 def states(run: Json) -> dict[str, str]:

@@ -7,7 +7,8 @@ import pytest
 
 from orchestrator.domain.decision import Outcome
 from orchestrator.domain.events import CancelRequested, RetryRequested
-from penstock.contracts.errors import Conflict
+from orchestrator.engine.port import Started
+from penstock.contracts.errors import Conflict, InvalidInput
 from tests.engine.conftest import World, chain
 
 
@@ -119,3 +120,26 @@ async def test_a_retried_run_asks_for_a_slot_like_a_new_one(world: World) -> Non
     await until(world, first.run_id, "running")
     await world.succeed(first.run_id, "n0", attempt=2)
     assert await state_of(world, first.run_id) == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("input", "said"),
+    [
+        (b'{"value": 1}', "concurrency.key: ${{ inputs.repository }}: "),
+        (b'{"value": 1, "repository": "%s"}' % (b"x" * 201), "the key has 201 characters, the limit is 200"),
+        (b'{"value": 1, "repository": "a\\u0000b"}', "the key holds a NUL character"),
+    ],
+)
+async def test_a_key_that_cannot_be_made_refuses_its_run_alone(world: World, input: bytes, said: str) -> None:
+    await world.define(limited("guard"))
+
+    refused, started = await asyncio.gather(
+        world.start("guard", input=input),
+        world.start("guard", input=b'{"value": 1, "repository": "a"}'),
+        return_exceptions=True,
+    )
+
+    assert isinstance(refused, InvalidInput)
+    assert refused.problems[0].path == "concurrency.key"
+    assert said in str(refused)
+    assert isinstance(started, Started)

@@ -99,6 +99,10 @@ class Api:
         body = {key: value for key, value in said.items() if value is not None}
         return self._document("POST", f"/runs/{_segment(run)}/nodes/{_segment(node)}/{verb}", json=body)
 
+    def fork(self, run: str, body: Document) -> Document:
+        """The new run, or with `preview` what it would do."""
+        return self._document("POST", f"/runs/{_segment(run)}/fork", json=body)
+
     def send_event(self, event: Document) -> Document:
         """How many are new, and how many were sent before."""
         headers = {"content-type": "application/cloudevents+json"}

@@ -209,6 +209,8 @@ def _note(node: dict[str, Any]) -> Text:
         return Text(f"needs {', '.join(node['needs'])}"[:80], style="dim")
     if node.get("cached"):
         return Text(f"from the cache, put there by run {node['cached']['run']}", style="dim")
+    if node.get("reused_from"):
+        return Text(f"taken over from run {node['reused_from']}", style="dim")
     return Text(undoing(node.get("compensation")), style="dim")
 
 

@@ -40,7 +40,6 @@ EXECUTION_LIMIT_MAX = 100_000  # of what an operator sets for a project or a poo
 CONCURRENCY_KEY_CHARS_MAX = 200
 TRIGGERS_MAX = 20  # per workflow
 CATCH_UP_TICKS_MAX = 100  # an outage of a month must not start a month of runs at once
-CACHE_KEY_BYTES_MAX = 4 * KIB
 
 RESULTS_PER_MESSAGE_MAX = 64  # packing results saves most of the bus's cost; design §6
 CLAIMS_PER_REQUEST_MAX = 200

@@ -180,7 +180,7 @@ class RepeatDefinition(msgspec.Struct, frozen=True):
 class CacheDefinition(msgspec.Struct, frozen=True):
     """A node whose key was computed less than `ttl` ago takes that output (of the same project, agent and node)."""
 
-    key: str  # "${{ … }}", any JSON
+    key: str  # may hold ${{ expressions }}; one alone may give any JSON
     ttl: timedelta
 
 

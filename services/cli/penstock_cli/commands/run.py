@@ -62,7 +62,7 @@ def run(
         "by": person(by),
     }
     body |= {"version": version} if version else {}
-    body |= {"labels": dict(map(_label, labels))} if labels else {}
+    body |= {"labels": dict(map(label, labels))} if labels else {}
     body |= {"priority": priority} if priority is not None else {}
     body |= {"idempotency_key": idempotency_key} if idempotency_key else {}
     started = api.start_run(body)
@@ -110,7 +110,7 @@ def _schema(workflow: dict[str, Any]) -> Any:
     return definition.get("inputs") if isinstance(definition, dict) else None
 
 
-def _label(pair: str) -> tuple[str, str]:
+def label(pair: str) -> tuple[str, str]:
     key, separator, value = pair.partition("=")
     if not separator or not key:
         raise CommandError(f"--label {pair}: expected KEY=VALUE")

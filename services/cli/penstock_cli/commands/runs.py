@@ -11,6 +11,7 @@ from rich.text import Text
 from penstock_cli import formats
 from penstock_cli.api import WAIT_S_MAX, Api
 from penstock_cli.commands import steering
+from penstock_cli.commands.fork import fork
 from penstock_cli.commands.run import finish
 from penstock_cli.commands.steering import Run
 from penstock_cli.follow import event_line
@@ -32,6 +33,7 @@ def register(app: typer.Typer) -> None:
         command(runs, name)(function)
     command(runs, "items")(items)
     steering.register(runs)
+    command(runs, "fork")(fork)
     app.add_typer(runs, name="runs")
 
 
@@ -59,17 +61,33 @@ def ls(
     if output is Format.JSON:
         print_json(page)
         return
+    data.print(_table(page["items"]))
+    if page["next"]:
+        say(f"there are more: --cursor {page['next']}")
+
+
+def _table(runs: list[dict[str, Any]]) -> Table:
+    """A line for each run; numbers within subjects only where there are any."""
+    numbered = any(run["subject"] for run in runs)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("run", "workflow", "state", "done", "started", "took"):
+    for heading in (
+        "run",
+        "workflow",
+        "state",
+        "done",
+        "started",
+        "took",
+        *(["subject"] if numbered else []),
+    ):
         table.add_column(heading, no_wrap=True)
-    for run in page["items"]:
+    for run in runs:
         took = formats.duration(formats.seconds_between(run["created_at"], run["ended_at"]))
         done, started = f"{run['progress']['percent']} %", formats.date_and_time(run["created_at"])
         name = f"{run['workflow']} v{run['version']}"
-        table.add_row(run["id"], name, formats.state(run["state"]), done, started, took)
-    data.print(table)
-    if page["next"]:
-        say(f"there are more: --cursor {page['next']}")
+        cells = [run["id"], name, formats.state(run["state"]), done, started, took]
+        subject = Text(f"{run['subject']} #{run['number']}" if run["subject"] else "")
+        table.add_row(*cells, *([subject] if numbered else []))
+    return table
 
 
 def get(

@@ -12,7 +12,7 @@ from orchestrator.domain.items import items_of
 from orchestrator.domain.node import Node, NodeState
 from orchestrator.domain.offering import offer
 from orchestrator.domain.plan import PlanNode
-from orchestrator.domain.resolve import NO_SCOPE, Scope, node_input, value_of
+from orchestrator.domain.resolve import NO_SCOPE, Scope, node_input, rendered
 from orchestrator.domain.suspension import ask_people, begin_wait
 from orchestrator.domain.unit import index_of, is_item, is_undo, node_of
 from penstock.contracts.timeline import Kind
@@ -77,11 +77,12 @@ def item_scope(draft: Draft, name: str) -> Mapping[str, Json]:
 
 
 def _ask_cache(draft: Draft, name: str, planned: PlanNode, input: bytes) -> None:
-    expression, agent = planned.compiled.cache_key, planned.work.agent
-    assert expression is not None, "only an agent's output is cached"
+    template, agent = planned.compiled.cache_key, planned.work.agent
+    assert template is not None, "only an agent's output is cached"
     assert agent is not None, "only an agent's output is cached"
-    value = value_of(draft, expression, scope_of(draft, name), key="cache.key")
-    key = sha256(encode(value)).hexdigest()
+    value = rendered(draft, template, scope_of(draft, name), key="cache.key")
+    # The same key of another node may mean another thing: the agent is told different things there.
+    key = sha256(encode((draft.plan.definition.name, node_of(name), value))).hexdigest()
     node = draft.unit(name) or Node()
     asking = replace(
         node,

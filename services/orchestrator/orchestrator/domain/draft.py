@@ -34,6 +34,7 @@ class Draft:
         "run",
         "state",
         "undo",
+        "undo_order",
     )
 
     def __init__(self, run: Run, evaluate: Evaluate) -> None:
@@ -49,6 +50,7 @@ class Draft:
         self.cancel_reason = run.cancel_reason
         self.pause = run.pause
         self.undo = run.undo
+        self.undo_order = run.undo_order
         self.ended: deque[str] = deque()  # units whose end has not been followed up yet
         self.decoded: dict[str, Json] = {}  # outputs that expressions asked for, decoded once
         self._changes: dict[str, Node] = {}
@@ -128,6 +130,7 @@ class Draft:
             cancel_reason=self.cancel_reason,
             pause=self.pause,
             undo=self.undo,
+            undo_order=self.undo_order,
         )
         check_ends(run)
         assert self._facts, "a change without a fact: the run's version would not tell it"

@@ -1,16 +1,21 @@
 """Forks: a new run that takes over what another run has done, up to a node, and goes on from there.
 
-A node's result is taken over if it succeeded, is defined as it was, and does not lie behind the node from which
-the fork goes on; nor behind one that is run again. Its output stays where it is and is referred to.
+A node's result is taken over if it succeeded and was not undone, is defined as it was, and does not lie behind the
+node from which the fork goes on; nor behind one that is run again. Its output stays where it is and is referred to.
 """
 
 from collections import deque
 
-from orchestrator.domain.node import NODE_DONE, Node, NodeState
+from orchestrator.domain.node import NODE_DONE, NODE_UNDO, Node, NodeState
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.run import Run
+from orchestrator.domain.unit import node_of
 from penstock.contracts.errors import Conflict, NotFound
 from penstock.contracts.value import Value
+
+_RAN = frozenset(
+    {NodeState.FAILED, *NODE_DONE}
+)  # also without an attempt: an input that failed, a cached output
 
 
 class ForkPlan(Value, frozen=True):
@@ -30,12 +35,14 @@ def plan_fork(source: Run, plan: Plan, *, from_: str) -> ForkPlan:
         raise Conflict(
             f"node '{from_}' is not in version {source.plan.version}, which run {source.id} executes"
         )
-    if origin.state is NodeState.WAITING or (origin.attempt == 0 and origin.state is not NodeState.FAILED):
+    if origin.attempt == 0 and origin.state not in _RAN:
         raise Conflict(
             f"node '{from_}' never ran in run {source.id} (it is {origin.state}): fork from one that did"
         )
     changed = {name for name in plan.nodes if not _is_defined_alike(source.plan, plan, name)}
-    again = {name for name in plan.nodes if not _has_result(source, name)} | changed | {from_}
+    undone = {node_of(name) for name, unit in source.nodes.items() if unit.state in NODE_UNDO}
+    without = {name for name in plan.nodes if not _has_result(source, name)}
+    again = without | undone.intersection(plan.nodes) | changed | {from_}
     _add_downstream(plan, again)
     return ForkPlan(
         reused=tuple(name for name in plan.nodes if name not in again),
@@ -61,7 +68,7 @@ def taken_over(source: Run, name: str, *, completed: int) -> Node:
 
 def _has_result(source: Run, name: str) -> bool:
     node = source.nodes.get(name)
-    return node is not None and node.state in NODE_DONE
+    return node is not None and node.state is NodeState.SUCCEEDED
 
 
 def _is_defined_alike(old: Plan, new: Plan, name: str) -> bool:

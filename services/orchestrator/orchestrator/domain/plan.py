@@ -34,7 +34,7 @@ class Compiled(Value, frozen=True):
 
     items: Template | None = None  # `foreach`
     until: Expression | None = None  # `repeat`
-    cache_key: Expression | None = None
+    cache_key: Template | None = None
     event_if: Expression | None = None
     moment: Template | None = None  # `wait: duration` or `until`
     message: Template | None = None  # `approval`
@@ -145,7 +145,7 @@ def _compiled(node: NodeDefinition, known: frozenset[str]) -> Compiled:
     return Compiled(
         items=None if node.foreach is None else _template(node.foreach.items, known),
         until=None if node.repeat is None else _condition(node.repeat.until, known),
-        cache_key=None if node.cache is None else _condition(node.cache.key, known),
+        cache_key=None if node.cache is None else _template(node.cache.key, known),
         event_if=None if wait is None or wait.event is None else _condition(wait.event.if_, known),
         moment=None if wait is None else _moment(wait.until or wait.duration, known),
         message=None if node.approval is None else _template(node.approval.message, known),

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
+from orchestrator.domain.decoded import decoded
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.node import NODE_DONE, Node
 from orchestrator.domain.plan import PlanNode
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.limits import NODE_INPUT_BYTES_MAX, OUTPUT_BYTES_MAX
 from penstock.contracts.template import Expression, ExpressionFailed, Template, holds
-from penstock.contracts.wire import Undecodable, decode, encode
+from penstock.contracts.wire import Undecodable, encode
 from penstock.contracts.workflow import Json
 
 
@@ -76,11 +77,6 @@ def rendered(draft: Draft, template: Template, scope: Scope = NO_SCOPE, *, key: 
     """The template with its expressions evaluated; `key` names it in the definition."""
     with _Told(key):
         return template.render(draft.evaluate, _Context(draft, scope))
-
-
-def value_of(draft: Draft, expression: Expression, scope: Scope, *, key: str) -> Json:
-    with _Told(key):
-        return expression.evaluate(draft.evaluate, _Context(draft, scope))
 
 
 def _rendered_bytes(
@@ -188,5 +184,5 @@ def _decoded(draft: Draft, name: str, data: bytes) -> Json:
     try:
         return draft.decoded[name]
     except KeyError:
-        value = draft.decoded[name] = decode(data, object)
+        value = draft.decoded[name] = decoded(data)
         return value

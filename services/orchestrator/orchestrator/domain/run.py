@@ -7,6 +7,7 @@ from uuid import UUID
 from orchestrator.domain.node import NODE_ENDED, Node, NodeState
 from orchestrator.domain.nodes import NodeMap
 from orchestrator.domain.plan import Plan
+from orchestrator.domain.undo_order import UndoOrder
 from penstock.contracts.failure import Failure
 from penstock.contracts.value import Value
 
@@ -105,5 +106,6 @@ class Run(Value, frozen=True):
     pins: Mapping[str, int] = {}  # sub-workflow → the version that this run uses
     pause: Pause | None = None
     undo: Undo | None = None
+    undo_order: UndoOrder | None = None  # while it is being undone
     source: UUID | None = None  # the run that this one is a fork of
     concurrency_key: str | None = None

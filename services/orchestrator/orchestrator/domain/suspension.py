@@ -89,10 +89,10 @@ def _text(draft: Draft, planned: PlanNode, text: str, *, key: str) -> Json:
 def _moment(value: Json) -> datetime:
     try:
         moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError):
         message = f"wait.until: expected a moment like 2026-11-21T09:00:00Z, got {value!r}"
         raise Unresolvable("NotAMoment", message[:500]) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _duration(value: Json) -> timedelta:

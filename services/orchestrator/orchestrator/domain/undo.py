@@ -15,6 +15,7 @@ from orchestrator.domain.offering import offer
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.resolve import Scope, Unresolvable, undo_input
 from orchestrator.domain.run import Pause, PauseCause, RunState, Undo
+from orchestrator.domain.undo_order import UndoOrder
 from orchestrator.domain.unit import is_undo, undo_name, undone_by
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
@@ -24,13 +25,14 @@ from penstock.contracts.workflow import CompensationPolicy, Json
 
 def has_steps(draft: Draft) -> bool:
     """Whether anything succeeded that can be undone."""
-    return _last_step(draft) is not None
+    return any(node.completed is not None and _is_left(draft, name, node) for name, node in draft.units())
 
 
 def begin_undo(draft: Draft, *, by: str, reason: str) -> None:
     """Nothing runs any more: undo, beginning with what succeeded last."""
     draft.move(RunState.COMPENSATING)
     draft.undo = Undo(by, reason[:500])
+    draft.undo_order = None
     draft.tell(Kind.RUN_COMPENSATING, by=by, reason=reason)
     next_step(draft)
 
@@ -67,6 +69,7 @@ def retry_steps(draft: Draft, event: RetryRequested) -> None:
     names = failed_steps(draft)
     draft.move(RunState.COMPENSATING)
     draft.pause = None
+    draft.undo_order = None
     draft.tell(Kind.RUN_RETRIED, by=event.by, nodes=names, nodes_total=len(names))
     for name in names:
         step = draft.node(undo_name(name))
@@ -129,11 +132,24 @@ def _scope(draft: Draft, name: str, node: Node) -> Scope:
 
 def _last_step(draft: Draft) -> str | None:
     """What to undo next: what succeeded last and is not undone; after a retry also what failed before."""
-    last, found = -1, None
-    for name, node in draft.units():
-        if node.completed is not None and node.completed > last and _is_left(draft, name, node):
-            last, found = node.completed, name
-    return found
+    order = draft.undo_order or _order(draft)
+    place = order.place
+    while place < len(order.names) and not _is_left(
+        draft, order.names[place], draft.node(order.names[place])
+    ):
+        place += 1
+    draft.undo_order = order.at(place)
+    return order.names[place] if place < len(order.names) else None
+
+
+def _order(draft: Draft) -> UndoOrder:
+    """O(units · log units), once in an undoing."""
+    left = [
+        (node.completed, name)
+        for name, node in draft.units()
+        if node.completed is not None and _is_left(draft, name, node)
+    ]
+    return UndoOrder(tuple([name for _, name in sorted(left, reverse=True)]))
 
 
 def _is_left(draft: Draft, name: str, node: Node) -> bool:

@@ -145,7 +145,8 @@ def child_ended(draft: Draft, event: ChildEnded) -> bool:
 
 def _failure_of(event: ChildEnded) -> Failure:
     if event.failure is not None:
-        message = f"run {event.run} {event.state}: {event.failure.message}"
+        whose = f"run {event.run} {event.state}: " if event.run else ""  # it may have had none
+        message = f"{whose}{event.failure.message}"
         return replace(event.failure, message=message, stack=None).cut()
     return Failure("ChildRunEnded", f"run {event.run} was {event.state}", ErrorClass.ERROR)
 

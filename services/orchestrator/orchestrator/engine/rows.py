@@ -141,6 +141,7 @@ def _stored_run(plan: Plan, row: RunRow) -> Run:
         pins=detail.pins,
         pause=detail.pause,
         undo=detail.undo,
+        source=row.source_run,
         concurrency_key=row.concurrency_key,
     )
 

@@ -37,6 +37,8 @@ def key_of(plan: Plan, *, project: str, input: bytes, evaluate: Evaluate) -> Slo
     if len(text) > CONCURRENCY_KEY_CHARS_MAX:
         message = f"the key has {len(text)} characters, the limit is {CONCURRENCY_KEY_CHARS_MAX}"
         raise InvalidInput.at("concurrency.key", message)
+    if "\0" in text:
+        raise InvalidInput.at("concurrency.key", "the key holds a NUL character, which no database keeps")
     return SlotKey(project, plan.definition.name, text)
 
 

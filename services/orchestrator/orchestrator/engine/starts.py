@@ -219,9 +219,8 @@ def _answer(
         )
     holder = taken.get(birth.key) if request.idempotency_key else None
     if holder is None:
-        return Superseded(
-            f"workflow '{request.workflow}' has a newer version than {request.version}, or is inactive"
-        )
+        newer = f"has a newer version than {request.version}, or " if request.latest else ""
+        return Superseded(f"workflow '{request.workflow}' {newer}is inactive")
     if holder.digest != request.digest:
         return Conflict(
             f"idempotency_key '{request.idempotency_key}' was used with another body, for run {holder.run_id}"

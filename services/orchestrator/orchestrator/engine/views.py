@@ -125,7 +125,8 @@ class NodeView(msgspec.Struct, frozen=True):
 
     `due_at`: backoff, the next attempt; running, the timeout; suspended, when the waiting ends at the latest.
     `output` is None, with its size in `output_bytes`, when it is too large for this view; the node's own
-    page has it. `agent` and `pool` are those of nodes that run an agent.
+    page has it. `agent` and `pool` are those of nodes that run an agent. `reused_from`: the run that a fork took
+    the output over from.
     """
 
     name: str
@@ -149,6 +150,7 @@ class NodeView(msgspec.Struct, frozen=True):
     items: ItemCounts | None = None
     waiting_for: WaitingFor | None = None
     cached: CachedView | None = None
+    reused_from: UUID | None = None
     compensation: CompensationView | None = None
 
 

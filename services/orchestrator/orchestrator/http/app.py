@@ -20,6 +20,7 @@ from orchestrator.http.artifacts import ArtifactDoor
 from orchestrator.http.breakers import BreakerDoor
 from orchestrator.http.control import ControlDoor
 from orchestrator.http.endpoints import Doors, endpoints_of
+from orchestrator.http.forking import ForkDoor
 from orchestrator.http.inbox import InboxDoor
 from orchestrator.http.limits import LimitDoor
 from orchestrator.http.middleware import RequestScope, request_id_of
@@ -69,6 +70,7 @@ def create_app(
             starting=StartDoor(engine, queries, registry, start_rate),
             runs=RunDoor(engine, queries),
             control=ControlDoor(engine, queries),
+            forking=ForkDoor(engine, queries, registry, start_rate),
             schedules=ScheduleDoor(schedules, queries),
             timeline=TimelineDoor(engine, queries),
             artifacts=ArtifactDoor(artifacts, bytes_max=settings.artifact_bytes_max),

@@ -13,11 +13,16 @@ _encoder = msgspec.json.Encoder()
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What an endpoint may answer. `kind` is the struct that is encoded, or None for no JSON of ours."""
+    """What an endpoint may answer. `kind` is the struct that is encoded, several if it may be any of them, or
+    None for no JSON of ours."""
 
     description: str
     kind: Any = None
     media_type: str = "application/json"
+
+    @property
+    def kinds(self) -> tuple[Any, ...]:
+        return self.kind if isinstance(self.kind, tuple) else () if self.kind is None else (self.kind,)
 
 
 class Body(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from orchestrator.http.breakers import BreakerDoor, breaker_endpoints
 from orchestrator.http.control import ControlDoor
 from orchestrator.http.control_endpoints import control_endpoints
 from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
+from orchestrator.http.forking import ForkDoor, fork_endpoints
 from orchestrator.http.inbox import InboxDoor, inbox_endpoints
 from orchestrator.http.limits import LimitDoor, limit_endpoints
 from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
@@ -61,6 +62,7 @@ class Doors:
     starting: StartDoor
     runs: RunDoor
     control: ControlDoor
+    forking: ForkDoor
     schedules: ScheduleDoor
     timeline: TimelineDoor
     artifacts: ArtifactDoor
@@ -77,6 +79,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *version_endpoints(doors.versions),
         *_run_endpoints(doors.starting, doors.runs),
         *control_endpoints(doors.control),
+        *fork_endpoints(doors.forking),
         *_timeline_endpoints(doors.timeline),
         *artifact_endpoints(doors.artifacts),
         *breaker_endpoints(doors.breakers),

@@ -132,7 +132,8 @@ def _request_body(body: Body) -> dict[str, Any]:
 
 
 def _response(answer: Answer) -> dict[str, Any]:
-    content = {} if answer.kind is None else {"schema": _schema(answer.kind)}
+    schemas = [_schema(kind) for kind in answer.kinds]
+    content = {} if not schemas else {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}
     return {"description": answer.description, "content": {answer.media_type: content}}
 
 
@@ -143,7 +144,7 @@ def _problem(status: int, endpoint: Endpoint) -> dict[str, Any]:
 
 def _kinds(endpoints: Sequence[Endpoint]) -> list[Any]:
     bodies = [e.body.kind for e in endpoints if e.body is not None and not isinstance(e.body.kind, dict)]
-    answers = [answer.kind for e in endpoints for answer in e.answers.values() if answer.kind is not None]
+    answers = [kind for e in endpoints for answer in e.answers.values() for kind in answer.kinds]
     return [ProblemDocument, *bodies, *answers]
 
 

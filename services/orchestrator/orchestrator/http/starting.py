@@ -35,6 +35,7 @@ from orchestrator.http.reading import (
 from penstock.contracts.errors import Conflict, InvalidInput, NotFound, RateExceeded, Unavailable
 from penstock.contracts.limits import REQUEST_BODY_BYTES_MAX
 from penstock.contracts.names import RESERVED_KEY_PREFIX, SUBJECT_LABEL
+from penstock.contracts.workflow import Json
 
 LABELS_MAX = 50  # they are searched and shown, not a place for data
 SUPERSEDED_TRIES_MAX = (
@@ -50,6 +51,7 @@ Priority = Annotated[
     msgspec.Meta(ge=1, le=9, description="1 is the most urgent, 9 the least; orders the project's own runs"),
 ]
 VersionNumber = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+Labels = Annotated[dict[LabelKey, LabelValue], msgspec.Meta(max_length=LABELS_MAX)]
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -63,7 +65,7 @@ class StartRunBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     input: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
     idempotency_key: IdempotencyKey | None = None
     priority: Priority = PRIORITY_DEFAULT
-    labels: Annotated[dict[LabelKey, LabelValue], msgspec.Meta(max_length=LABELS_MAX)] = {}
+    labels: Labels = {}
     by: Person = STARTED_BY
 
 
@@ -84,11 +86,11 @@ class StartDoor:
         query_of(request, NoQuery)
         expect_media_type(request, "application/json")
         body = decode_body(await read_body(request, bytes_max=REQUEST_BODY_BYTES_MAX), _body)
-        _refuse_reserved(body.idempotency_key)
+        refuse_reserved(body.idempotency_key)
         digest = _digest(body) if body.idempotency_key else ""
         try:
-            self._keep_rate(project)
-            wish, started = await self._start(project, body, digest, _traceparent(request))
+            keep_rate(self._rate, project)
+            wish, started = await self._start(project, body, digest, traceparent_of(request))
         except (NotFound, Conflict, InvalidInput, RateExceeded):
             # The workflow may have changed since this key started its run: the run is what counts. And to ask
             # for what was started before, is to start nothing.
@@ -100,13 +102,6 @@ class StartDoor:
             return json_answer(_summary(wish, started, started.created_at), status=201, headers=location)
         view = await self._queries.run(project, started.run_id)
         return json_answer(_without_nodes(view), status=201 if started.created else 200, headers=location)
-
-    def _keep_rate(self, project: str) -> None:
-        wait_s = self._rate.seconds_to_wait(project)
-        if wait_s > 0:
-            rate = self._rate.per_second(project)
-            message = f"project '{project}' may start {rate} runs a second: again in {wait_s:.2g} s"
-            raise RateExceeded(message, retry_after_s=wait_s)
 
     async def _start(
         self, project: str, body: StartRunBody, digest: str, traceparent: str | None
@@ -140,7 +135,17 @@ class StartDoor:
         return None if run_id is None else await self._queries.run(project, run_id)
 
 
-def _refuse_reserved(key: str | None) -> None:
+def keep_rate(rate: StartRate, project: str) -> None:
+    """Raises RateExceeded."""
+    wait_s = rate.seconds_to_wait(project)
+    if wait_s > 0:
+        message = (
+            f"project '{project}' may start {rate.per_second(project)} runs a second: again in {wait_s:.2g} s"
+        )
+        raise RateExceeded(message, retry_after_s=wait_s)
+
+
+def refuse_reserved(key: str | None) -> None:
     """A client that took the key of a schedule's tick would keep the tick from its run."""
     if key is not None and key.startswith(RESERVED_KEY_PREFIX):
         message = (
@@ -175,15 +180,19 @@ def _wish(
 
 def _digest(body: StartRunBody) -> str:
     """What the client asked for, whatever its spacing and the order of its fields."""
-    try:
-        value = msgspec.json.decode(body.input)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput.at("input", f"not JSON: {error}") from error
-    asked = (body.workflow, body.version, value, body.priority, body.labels)
+    asked = (body.workflow, body.version, json_of(body.input), body.priority, body.labels)
     return hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()
 
 
-def _traceparent(request: Request) -> str | None:
+def json_of(input: msgspec.Raw) -> Json:
+    """Raises InvalidInput."""
+    try:
+        return msgspec.json.decode(input)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput.at("input", f"not JSON: {error}") from error
+
+
+def traceparent_of(request: Request) -> str | None:
     """A trace that is not well formed is not ours to refuse: it is left out."""
     given = request.headers.get("traceparent", "")
     return given if _TRACEPARENT.fullmatch(given) else None

@@ -18,7 +18,7 @@ UNITS_FEW_MAX = 32  # units of a run that is read whole: asking the timeline fir
 _RUNS = """
 select id, project, workflow, workflow_version, state, version, published, nodes_total, nodes_open,
        input, output, failure, cancel_reason, labels, traceparent, priority, started_by, parent_run,
-       concurrency_key, detail
+       source_run, concurrency_key, detail
 from run where id = any($1::uuid[])
 """
 
@@ -69,6 +69,7 @@ class RunRow(Value, frozen=True):
     priority: int
     started_by: str | None
     parent_run: UUID | None
+    source_run: UUID | None
     concurrency_key: str | None
     detail: str | None
 

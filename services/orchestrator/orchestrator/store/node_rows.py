@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import ColumnElement, ScalarSelect, Text, and_, case, cast, exists, func, or_, select
@@ -55,6 +56,7 @@ class NodeRow(msgspec.Struct, frozen=True, array_like=True):
     iteration: int
     detail: Detail | None
     items_compensated: int | None
+    output_run: UUID | None
 
 
 def node_as_json(*, output_bytes_max: ColumnElement[Any] | None = None) -> ColumnElement[str]:
@@ -80,6 +82,7 @@ def node_as_json(*, output_bytes_max: ColumnElement[Any] | None = None) -> Colum
         node.c.iteration,
         node.c.detail,
         case((and_(_detail_is("foreach"), node.c.state.in_(NODE_ENDED), _is_undone()), _items_compensated())),
+        node.c.output_run,
     )
 
 
@@ -169,6 +172,7 @@ def node_view(
         else None,
         waiting_for=None if row.state in NODE_ENDED else _waiting_for(detail),
         cached=CachedView(detail.run) if isinstance(detail, Cached) else None,
+        reused_from=row.output_run,
         compensation=_compensation(rows.get(undo_name(name)), detail),
     )
 
