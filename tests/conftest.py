@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import fcntl
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 pytest_plugins = ["tests.servers"]
 
-MACHINE = Path(tempfile.gettempdir()) / "penstock-tests.lock"
+MACHINE = Path(tempfile.gettempdir()) / f"penstock-tests-{os.getuid()}.lock"
 
 
 @pytest.fixture(autouse=True)

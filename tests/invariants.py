@@ -5,9 +5,13 @@ from pathlib import Path
 
 import asyncpg
 
-STATEMENTS = dict(
-    re.findall(r"-- name: (\w+)\n(.*?;)", (Path(__file__).parent / "invariants.sql").read_text(), re.DOTALL)
-)
+
+def statements_in(path: Path) -> dict[str, str]:
+    """Name → statement."""
+    return dict(re.findall(r"-- name: (\w+)\n(.*?;)", path.read_text(), re.DOTALL))
+
+
+STATEMENTS = statements_in(Path(__file__).with_name("invariants.sql"))
 
 
 async def broken_invariants(database_url: str) -> dict[str, list[dict[str, object]]]:

@@ -5,7 +5,10 @@ import os
 import random
 import shutil
 import signal
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
@@ -25,23 +28,27 @@ class World:
 
     stack: Stack
     chance: random.Random
+    defined: Sequence[dict[str, Any]] = SHAPES
+    started: Sequence[dict[str, Any]] = SHAPES
     accepted: dict[str, str] = field(default_factory=dict)  # idempotency key → run
+    workflow_of: dict[str, str] = field(default_factory=dict)  # run → workflow
     blows: list[str] = field(default_factory=list)
 
     async def apply_workflows(self) -> None:
         async with httpx.AsyncClient(base_url=self.stack.url, timeout=5) as client:
-            for shape in SHAPES:
+            for shape in self.defined:
                 (await client.post("/api/v1/workflows", json=shape)).raise_for_status()
 
     async def submit(self, numbers: range) -> None:
         """Start a run of some shape for each number, with a key that makes repeating it harmless."""
         async with httpx.AsyncClient(base_url=self.stack.url, timeout=5) as client:
             for number in numbers:
-                shape = SHAPES[number % len(SHAPES)]
+                shape = self.started[number % len(self.started)]
                 given = {"value": number, "seconds": round(self.chance.uniform(0.05, 0.6), 2)}
                 key = f"chaos-{number}"
                 body = {"workflow": shape["name"], "input": given, "idempotency_key": key}
-                self.accepted[key] = await insist(client, body)
+                run = self.accepted[key] = await insist(client, body)
+                self.workflow_of[run] = shape["name"]
                 await asyncio.sleep(self.chance.uniform(*START_PAUSE_S))
 
     async def strike(self, until: asyncio.Event) -> None:
@@ -70,14 +77,24 @@ class World:
         shutil.rmtree(self.stack.nats.store)
         self.stack.nats.start()
 
-    async def pause_a_runner(self, *, seconds: float) -> None:
-        """A runner that thinks it still holds its leases."""
-        pid = self.stack.services["runner-0"].pid
-        assert pid is not None
-        self.blows.append(f"pause runner-0 for {seconds:g} s")
-        os.kill(pid, signal.SIGSTOP)
-        await asyncio.sleep(seconds)
-        os.kill(pid, signal.SIGCONT)
+    async def pause_a_runner(self, *, seconds: float, name: str = "runner-0") -> None:
+        """A runner that thinks it still holds its leases. It may be killed meanwhile."""
+        pid = self.stack.services[name].pid
+        if pid is None:
+            return  # it was killed already
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            self.blows.append(f"pause {name} for {seconds:g} s")
+            await asyncio.sleep(seconds)
+            os.kill(pid, signal.SIGCONT)
+
+    async def pause_runners(self, until: asyncio.Event, *, seconds: float) -> None:
+        """One after the other, until told to stop."""
+        while not until.is_set():
+            await self.pause_a_runner(
+                seconds=seconds, name=f"runner-{self.chance.randrange(self.stack.runners)}"
+            )
+            await asyncio.sleep(self.chance.uniform(*PAUSE_S))
 
     async def until_all_ended(self) -> dict[str, str]:
         """Run → final state; a run that never ends shows its state and explanation."""

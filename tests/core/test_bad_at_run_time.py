@@ -178,7 +178,7 @@ def test_a_list_of_outputs_that_is_too_large_fails_the_node_and_says_what_to_do(
 def test_an_answer_of_the_cache_that_nobody_waits_for_changes_nothing() -> None:
     story = Story(plan(node("it")))
 
-    decision = story.tell(CacheAnswered("it", 1, b"{}", story.run.id))
+    decision = story.tell(CacheAnswered("it", 1, "key", b"{}", story.run.id))
 
     assert not decision.facts
     assert story.states()["it"] == "ready"

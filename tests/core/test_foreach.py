@@ -3,9 +3,9 @@
 import pytest
 
 from orchestrator.domain.decision import PublishReady
-from orchestrator.domain.events import ResumeRequested, RetryRequested
+from orchestrator.domain.events import PauseRequested, ResumeRequested, RetryRequested
 from orchestrator.domain.run import RunState
-from penstock.contracts.workflow import ForeachDefinition, Json, OnFailure
+from penstock.contracts.workflow import ForeachDefinition, Json, OnFailure, RepeatDefinition
 from tests.builders import NO_RETRY, SHAKY, Story, node, plan, retrying
 
 
@@ -126,8 +126,6 @@ def test_a_retried_run_keeps_the_items_that_succeeded() -> None:
 
 
 def test_a_paused_run_begins_no_item_and_goes_on_where_it_was() -> None:
-    from orchestrator.domain.events import PauseRequested
-
     story = patching(["a", "b", "c"], max_parallel=1)
     story.claim("patch[0]")
     story.tell(PauseRequested(by="ada"))
@@ -137,6 +135,43 @@ def test_a_paused_run_begins_no_item_and_goes_on_where_it_was() -> None:
     decision = story.tell(ResumeRequested(by="ada"))
 
     assert decision.commands == (PublishReady("patch[1]", 1, 1),)
+
+
+def test_cancel_ends_a_paused_node_between_two_items() -> None:
+    story = patching(["a", "b"], max_parallel=1)
+    story.claim("patch[0]")
+    story.tell(PauseRequested(by="ada"))
+    story.succeed("patch[0]", b"1")
+
+    story.cancel()
+
+    assert story.states()["patch"] == "cancelled"
+    assert story.run.state is RunState.CANCELLED
+
+
+def test_an_item_of_a_retried_node_waits_for_its_turn_where_it_was_left() -> None:
+    story = patching(["a", "b", "c"], max_parallel=1, failures_max=2)
+    for place in range(3):
+        story.fail(f"patch[{place}]")
+    story.tell(RetryRequested(by="ada"))
+    assert story.states()["patch[0]"] == "ready"
+    assert story.states()["patch[1]"] == "failed"
+
+    story.cancel()
+
+    assert story.run.state is RunState.CANCELLED
+    assert story.states()["patch[1]"] == "failed"
+
+
+def test_items_are_repeated_and_their_node_is_not() -> None:
+    repeat = RepeatDefinition(until="${{ output.go }}", max_=2)
+    story = Story(plan(node("patch", foreach=each(["a"]), repeat=repeat)))
+
+    story.succeed("patch[0]", b'{"go":false}')
+    story.succeed("patch[0]", b'{"go":true}')
+
+    assert story.run.nodes["patch"].output == b'[{"go":true}]'
+    assert story.run.state is RunState.SUCCEEDED
 
 
 def test_another_nodes_failure_stops_the_items_that_have_not_begun() -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from orchestrator.domain.decide import Fork, begin
+from orchestrator.domain.detail import Lookup
 from orchestrator.domain.events import CacheAnswered, CompensateRequested, RetryRequested, SlotGranted
 from orchestrator.domain.fork import plan_fork
 from orchestrator.domain.invariants import check
@@ -17,6 +18,13 @@ from tests.builders import NO_RETRY, RUN_ID, Story, evaluate, node, plan, token,
 
 NODES = (node("a"), node("b", "a", with_="${{ nodes.a.output }}"), node("c", "b"), node("side", "a"))
 FORK_ID = token("fork")
+
+
+def key_of(story: Story, name: str) -> str:
+    """What the node waits for the cache to answer."""
+    detail = story.run.nodes[name].detail
+    assert isinstance(detail, Lookup)
+    return detail.key
 
 
 def failed_run() -> Run:
@@ -113,7 +121,7 @@ def test_what_was_undone_is_run_again() -> None:
 def test_a_node_whose_output_came_from_the_cache_and_one_that_waits_for_a_retry_did_run() -> None:
     cached = node("a", cache=CacheDefinition(key="x", ttl=timedelta(hours=1)))
     story = Story(plan(cached, node("b", "a", retry=NO_RETRY), node("c", "b")))
-    story.tell(CacheAnswered("a", 0, b"1", RUN_ID))
+    story.tell(CacheAnswered("a", 0, key_of(story, "a"), b"1", RUN_ID))
     story.fail("b")
     story.tell(RetryRequested(by="ada"))
 

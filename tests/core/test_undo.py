@@ -248,6 +248,46 @@ def test_a_sub_workflow_is_undone_by_what_its_nodes_declare() -> None:
     assert story.run.state is RunState.COMPENSATED
 
 
+def deploying() -> Story:
+    """A sub-workflow whose first run was lost, whose second succeeded, and which is being undone."""
+    story = Story(plan(node("deploy", workflow="rollout", retry=retrying(2))))
+    story.tell(ChildEnded("deploy", 1, token("first"), "failed", failure=SHAKY))
+    story.due("deploy")
+    story.tell(ChildEnded("deploy", 2, token("second"), "succeeded", output=b"7"))
+    story.tell(ASKED)
+    return story
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        ChildEnded("deploy", 2, token("second"), "succeeded", output=b"7"),
+        ChildEnded("deploy", 1, token("first"), "failed", failure=SHAKY),
+    ],
+)
+def test_what_a_sub_workflow_told_before_does_not_speak_for_its_undoing(late: ChildEnded) -> None:
+    story = deploying()
+
+    assert story.tell(late).outcome is Outcome.LATE
+    assert story.states()["deploy:undo"] == "running"
+    story.tell(ChildEnded("deploy", 2, token("second"), "compensated"))
+
+    assert story.run.state is RunState.COMPENSATED
+
+
+def test_an_undoing_that_waits_for_a_person_cannot_be_cancelled() -> None:
+    story = chain("a", policy=CompensationPolicy.HALT_ON_ERROR)
+    story.succeed("a")
+    story.fail("last")
+    story.fail("a:undo")
+
+    decision = story.cancel()
+
+    assert decision.outcome is Outcome.REFUSED
+    assert decision.reason == "it is being undone: retry or skip the steps that failed"
+    assert story.run.state is RunState.PAUSED
+
+
 @pytest.mark.parametrize("state", ["running", "cancelling"])
 def test_only_an_ended_run_is_undone_on_request(state: str) -> None:
     story = Story(plan(node("a", compensate=UNDO), node("b", compensate=UNDO)))

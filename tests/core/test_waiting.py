@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orchestrator.domain.decision import AskCache, KeepOutput, LookBack, Outcome, PublishReady
-from orchestrator.domain.detail import Cached
+from orchestrator.domain.decision import AskCache, GrantSlots, KeepOutput, LookBack, Outcome, PublishReady
+from orchestrator.domain.detail import Cached, Lookup
 from orchestrator.domain.events import (
     Answered,
     AttemptClaimed,
@@ -15,6 +15,7 @@ from orchestrator.domain.events import (
     Refusal,
     ResumeRequested,
     RetryRequested,
+    SlotGranted,
 )
 from orchestrator.domain.run import PauseCause, RunState
 from penstock.contracts.workflow import (
@@ -181,12 +182,25 @@ def test_the_key_of_the_cache_is_the_nodes_own_and_may_be_any_text() -> None:
     assert key_of(cached("a")) != key_of(cached("other"))
 
 
+def asked(story: Story) -> str:
+    """The key that the node waits to hear of."""
+    detail = story.run.nodes["a"].detail
+    assert isinstance(detail, Lookup)
+    return detail.key
+
+
+def test_an_answer_to_another_key_is_late() -> None:
+    story = cached()
+
+    assert story.tell(CacheAnswered("a", 0, "another", output=b"1", run=RUN_ID)).outcome is Outcome.LATE
+
+
 def test_a_known_key_takes_the_former_output_and_no_runner() -> None:
     story = cached()
     assert story.states()["a"] == "suspended"
     assert [type(command) for command in story.last.commands] == [AskCache]
 
-    story.tell(CacheAnswered("a", 0, output=b'"old"', run=RUN_ID))
+    story.tell(CacheAnswered("a", 0, asked(story), output=b'"old"', run=RUN_ID))
 
     assert story.run.nodes["a"].output == b'"old"'
     assert isinstance(story.run.nodes["a"].detail, Cached)
@@ -198,7 +212,7 @@ def test_a_known_key_takes_the_former_output_and_no_runner() -> None:
 def test_an_unknown_key_runs_the_agent_and_keeps_what_it_answers() -> None:
     story = cached()
 
-    story.tell(CacheAnswered("a", 0))
+    story.tell(CacheAnswered("a", 0, asked(story)))
     story.fail("a", SHAKY)
     story.due("a")
     story.succeed("a", b'"new"')
@@ -318,8 +332,6 @@ def test_cancel_of_a_paused_run_ends_it() -> None:
 
 
 def test_a_queued_run_begins_when_it_has_its_slot() -> None:
-    from orchestrator.domain.events import SlotGranted
-
     story = Story(plan(node("a")), queued=True)
     assert story.run.state is RunState.QUEUED
     assert story.states() == {"a": "waiting"}
@@ -335,3 +347,19 @@ def test_a_queued_run_can_be_cancelled() -> None:
     story.cancel()
 
     assert story.run.state is RunState.CANCELLED
+
+
+def test_a_retried_run_queues_for_a_slot_again_and_keeps_what_succeeded() -> None:
+    first, second = node("first"), node("second", "first", retry=NO_RETRY)
+    story = Story(plan(first, second), concurrency_key="a")
+    story.succeed("first")
+    story.fail("second")
+
+    decision = story.tell(RetryRequested(by="ada"))
+    assert story.run.state is RunState.QUEUED
+    assert decision.commands == (GrantSlots("a"),)
+    assert story.tell(RetryRequested(by="ada")).outcome is Outcome.REPEATED
+    story.tell(SlotGranted())
+
+    assert story.run.state is RunState.RUNNING
+    assert story.states() == {"first": "succeeded", "second": "ready"}

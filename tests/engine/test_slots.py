@@ -105,21 +105,20 @@ async def test_a_queued_run_can_be_cancelled(world: World) -> None:
     assert await state_of(world, second.run_id) == "cancelled"
 
 
-async def test_a_retried_run_asks_for_a_slot_like_a_new_one(world: World) -> None:
+async def test_a_retried_run_queues_for_a_slot_like_a_new_one(world: World) -> None:
     await world.define(limited("guard"))
-    first = await world.start("guard", input=b'{"value": 1, "repository": "a"}')
-    await world.engine.control("default", first.run_id, CancelRequested(by="ada", reason="not now"))
-    second = await world.start("guard", input=b'{"value": 1, "repository": "a"}')
+    given = b'{"value": 1, "repository": "a"}'
+    first = (await world.start("guard", input=given)).run_id
+    await world.engine.handle([(first, CancelRequested("ada", "not now"))])
+    second = (await world.start("guard", input=given)).run_id
 
-    outcome = await world.engine.control("default", first.run_id, RetryRequested(by="ben"))
-    again = await world.engine.control("default", first.run_id, RetryRequested(by="ben"))
+    await world.engine.handle([(first, RetryRequested("ada"))])
+    assert await state_of(world, first) == "queued"
+    await world.succeed(second, "n0")
+    await until(world, first, "running")
 
-    assert (outcome, again) == (Outcome.APPLIED, Outcome.REPEATED)
-    assert await state_of(world, first.run_id) == "queued"
-    await world.succeed(second.run_id, "n0")
-    await until(world, first.run_id, "running")
-    await world.succeed(first.run_id, "n0", attempt=2)
-    assert await state_of(world, first.run_id) == "succeeded"
+    await world.succeed(first, "n0", attempt=2)
+    assert await state_of(world, first) == "succeeded"
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from penstock.definition.read_node import NODE_KEYS
 from penstock_cli.main import app
 from tests.house.documents import PAGES, ROOT, anchors, blocks, links, names, prose, rows
 
+RELEASE = (ROOT / "docs/guides/release-workflow.md").read_text()
 WORKFLOWS = (ROOT / "docs/workflows.md").read_text()
 RUNNING = (ROOT / "docs/running.md").read_text()
 WRITE_AN_AGENT = (ROOT / "docs/guides/write-an-agent.md").read_text()
@@ -87,7 +88,7 @@ def test_the_architecture_names_classes_and_methods_that_are_there() -> None:
         assert not method or re.search(rf"^    (?:async )?def {method}\b", sources, re.MULTILINE), method
 
 
-@pytest.mark.parametrize("workflow", blocks(WORKFLOWS, "yaml"))
+@pytest.mark.parametrize("workflow", blocks(WORKFLOWS, "yaml") + blocks(RELEASE, "yaml"))
 def test_every_workflow_is_valid_without_a_warning(workflow: str) -> None:
     assert check(workflow) == []
 

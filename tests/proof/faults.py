@@ -17,11 +17,18 @@ class Faults(NamedTuple):
     runner_pause: float  # at each start: stopped for longer than its lease, then goes on
     release: float  # at each start: given back
     attempt_fails: float
+    undo_fails: float  # of the attempts of undoings
     permanently: float  # share of the failures that no retry can help
     orchestrators: int
     runners: int
     cancel: float  # for the whole run
     retry: float  # of a run that ended badly
+    compensate: float  # of a run that ended otherwise than undone
+    held: float  # a claim is refused by a breaker
+    cached: float  # another run has put an output into the cache
+    child_refused: float  # a sub-workflow cannot be started
+    meddling: int  # how often people want something, in the whole run
+    queued: bool  # the run has to wait for a slot
 
 
 def draw(random: Random) -> Faults:
@@ -39,14 +46,38 @@ def draw(random: Random) -> Faults:
         runner_pause=sometimes(0.08),
         release=sometimes(0.2),
         attempt_fails=sometimes(0.2),
+        undo_fails=sometimes(0.4),
         permanently=random.choice([0.0, 0.0, 0.2, 1.0]),
         orchestrators=random.randint(1, 2),
         runners=random.randint(1, 3),
         cancel=random.choice([0.0, 0.0, 0.0, 1.0]),
         retry=random.choice([0.0, 1.0]),
+        compensate=random.choice([0.0, 0.0, 1.0]),
+        held=sometimes(0.2),
+        cached=sometimes(0.5),
+        child_refused=sometimes(0.2),
+        meddling=random.choice([0, 0, 0, 2, 6]),
+        queued=random.random() < 0.1,
+    )
+
+
+def stormy(random: Random) -> Faults:
+    """Much fails, and people meddle all the time."""
+    return draw(random)._replace(
+        attempt_fails=random.choice([0.0, 0.1, 0.4]),
+        undo_fails=random.choice([0.0, 0.4, 0.8]),
+        permanently=random.choice([0.0, 0.5]),
+        cancel=random.choice([0.0, 0.3]),
+        retry=random.choice([0.0, 1.0]),
+        compensate=random.choice([0.0, 0.5, 1.0]),
+        meddling=random.choice([0, 10, 40]),
     )
 
 
 def none() -> Faults:
     """A world in which nothing goes wrong."""
-    return Faults(0, 0, 0.001, 0, 0, False, 0, 0, 0, 0, 0, orchestrators=1, runners=2, cancel=0, retry=0)
+    return Faults(
+        *(0, 0, 0.001, 0, 0, False, 0, 0, 0, 0, 0, 0),
+        **{"orchestrators": 1, "runners": 2, "cancel": 0, "retry": 0, "compensate": 0},
+        **{"held": 0, "cached": 0, "child_refused": 0, "meddling": 0, "queued": False},
+    )

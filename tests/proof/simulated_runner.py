@@ -44,8 +44,9 @@ class SimulatedRunner:
         world.after(CLAIM_TIMEOUT_S, lambda: self._claiming.discard(token))
 
     def stop(self, token: UUID) -> None:
-        """The hint that the attempt is cancelled; its agent dies, and that is reported as a failure."""
-        self._held.discard(token)
+        """The hint that the attempt is cancelled: its agent dies, or ends by itself before it does."""
+        if token in self._held and self._world.random.random() < 0.5:
+            self._held.discard(token)
 
     def _answered(self, event: AttemptClaimed, is_granted: bool) -> None:
         if event.token not in self._claiming:
@@ -96,12 +97,12 @@ class SimulatedRunner:
     def _result(self, event: AttemptClaimed) -> RunEvent:
         world = self._world
         node, attempt, token = event.node, event.attempt, event.token
-        if world.random.random() < world.faults.attempt_fails:
-            failure = BROKEN if world.random.random() < world.faults.permanently else SHAKY
-            spread = world.random.uniform(-1, 1)
+        faults, random = world.faults, world.random
+        if random.random() < (faults.undo_fails if node.endswith(":undo") else faults.attempt_fails):
+            failure = BROKEN if random.random() < faults.permanently else SHAKY
+            spread = random.uniform(-1, 1)
             return AttemptFailed(node=node, attempt=attempt, token=token, failure=failure, spread=spread)
-        go = "true" if world.random.random() < 0.7 else "false"
-        output = f'{{"go": {go}, "x": {attempt}}}'.encode()
+        output = world.output_of(node, attempt)
         return AttemptSucceeded(node=node, attempt=attempt, token=token, output=output)
 
     def _report(self, token: UUID, result: RunEvent) -> None:

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 from orchestrator.domain.decision import Decision, Fact
-from orchestrator.domain.node import Node
+from orchestrator.domain.node import Node, NodeState
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.rebuild import catch_up, rebuild, tell_all, units_named
 from orchestrator.domain.run import Run, RunState
 from penstock.contracts.limits import LEASE
 from penstock.contracts.value import replace
+
+LOOKED_AT_AGAIN_S = 10.0  # as in store/timers.py
 
 
 class Stale(Exception):
@@ -17,9 +19,10 @@ class Stale(Exception):
 
 
 class NodeRow:
-    def __init__(self, node: Node, wake_at: float | None) -> None:
+    def __init__(self, node: Node, wake_at: float | None, deadline_at: float | None) -> None:
         self.node = node
         self.wake_at = wake_at
+        self.deadline_at = deadline_at
 
 
 class SimulatedStore:
@@ -72,13 +75,19 @@ class SimulatedStore:
         for row in self.rows.values():
             if row.node.token == token:
                 row.wake_at = now + LEASE.total_seconds()
-                return self.state is RunState.RUNNING
+                return self.state is not RunState.CANCELLING
         return None
 
-    def due(self, now: float) -> Iterator[tuple[str, Node]]:
+    def due(self, now: float) -> Iterator[tuple[str, Node, bool]]:
+        """Units whose timer has passed, and whether their deadline has. What waits without a runner is set to
+        be looked at again, whatever becomes of it now."""
         for name, row in self.rows.items():
-            if row.wake_at is not None and row.wake_at <= now:
-                yield name, row.node
+            if row.wake_at is None or row.wake_at > now:
+                continue
+            node = row.node
+            if node.token is None and node.state in (NodeState.RUNNING, NodeState.SUSPENDED):
+                row.wake_at = now + LOOKED_AT_AGAIN_S
+            yield name, node, row.deadline_at is not None and row.deadline_at <= now
 
     def unpublished(self) -> Iterable[Fact]:
         return self.events[self.published :]
@@ -86,11 +95,7 @@ class SimulatedStore:
     def _write(self, decision: Decision, now: float) -> None:
         run = decision.run
         for name in decision.changed:
-            node = run.nodes[name]
-            wake_at = None if node.wake_in is None else now + node.wake_in.total_seconds()
-            # Columns only: what a row does not hold must not come back by way of the simulation.
-            kept = replace(node, unresolved=0, wake_in=None, was_reset=False)
-            self.rows[name] = NodeRow(kept, wake_at)
+            self.rows[name] = _row(run.nodes[name], self.rows.get(name), now)
         self.events.extend(decision.facts)
         assert len(self.events) == run.version, "the timeline has a gap, or the version counts something else"
         was_running = self.deadline_at is not None
@@ -99,3 +104,22 @@ class SimulatedStore:
             self.deadline_at = None
         elif not was_running:
             self.deadline_at = now + self._plan.definition.timeout.total_seconds()
+
+
+def _row(node: Node, before: NodeRow | None, now: float) -> NodeRow:
+    """Columns only: what a row does not hold must not come back by way of the simulation."""
+    kept = replace(node, unresolved=0, wake_in=None, wake_until=None, deadline_in=None, was_reset=False)
+    deadline_at = _deadline(node, before, now)
+    moments = [] if node.wake_in is None else [now + node.wake_in.total_seconds()]
+    if node.state is NodeState.SUSPENDED and deadline_at is not None:
+        moments.append(deadline_at)
+    return NodeRow(kept, min(moments, default=None), deadline_at)
+
+
+def _deadline(node: Node, before: NodeRow | None, now: float) -> float | None:
+    if node.deadline_in is not None:
+        return now + node.deadline_in.total_seconds()
+    if before is None or node.state not in (NodeState.SUSPENDED, NodeState.RUNNING):
+        return None
+    same = (before.node.state, before.node.attempt) == (node.state, node.attempt)
+    return before.deadline_at if same else None

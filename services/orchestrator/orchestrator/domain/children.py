@@ -6,6 +6,7 @@ from orchestrator.domain.decision import CompensateChild, StartChild
 from orchestrator.domain.detail import Child
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.node import Node, NodeState
+from orchestrator.domain.run import RunState
 from orchestrator.domain.unit import undone_by
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
@@ -21,10 +22,13 @@ def start_child(draft: Draft, name: str, *, input: bytes) -> None:
     assert workflow is not None, "a node of kind workflow names one"
     version = definition.workflow_version or draft.run.pins.get(workflow, 0)
     node = draft.unit(name) or Node()
+    if draft.state is RunState.PAUSED:
+        _hold(draft, name, node, input)
+        return
     started = replace(
         node,
         state=NodeState.RUNNING,
-        attempt=node.attempt + 1,
+        attempt=node.attempt + (node.state is not NodeState.READY),
         token=None,
         unresolved=0,
         input=input,
@@ -36,6 +40,23 @@ def start_child(draft: Draft, name: str, *, input: bytes) -> None:
     draft.put(name, started)
     draft.tell_of(Kind.NODE_STARTED, name, started.attempt, workflow=workflow, version=version)
     draft.order(StartChild(name, started.attempt, workflow, version, input))
+
+
+def _hold(draft: Draft, name: str, node: Node, input: bytes) -> None:
+    """A paused run starts no other run: the attempt is ready, without a timer, until it goes on."""
+    held = replace(
+        node,
+        state=NodeState.READY,
+        attempt=node.attempt + 1,
+        token=None,
+        publication=1,
+        input=input,
+        detail=None,
+        wake_in=None,
+        deadline_in=None,
+    )
+    draft.put(name, held)
+    draft.tell_of(Kind.NODE_READY, name, held.attempt, publication=held.publication, paused=True)
 
 
 def undo_child(draft: Draft, undo: str) -> None:
@@ -51,6 +72,7 @@ def undo_child(draft: Draft, undo: str) -> None:
         input=b"{}",
         detail=child,
         wake_in=CHILD_LOOKED_AT,
+        was_reset=False,
     )
     draft.put(undo, started)
     draft.tell_of(Kind.NODE_STARTED, undo, started.attempt, run=str(child.run))

@@ -3,6 +3,7 @@
 from collections import deque
 
 from orchestrator.domain import undo
+from orchestrator.domain.beginning import begin_again
 from orchestrator.domain.decision import GrantSlots
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.ending import cancel_all, hold_offers
@@ -16,11 +17,10 @@ from orchestrator.domain.events import (
 )
 from orchestrator.domain.foreach import carry_on
 from orchestrator.domain.fork import ForkPlan, taken_over
-from orchestrator.domain.node import NODE_ENDED, Node, NodeState
+from orchestrator.domain.node import NODE_ENDED, NodeState, reset
 from orchestrator.domain.offering import publish
 from orchestrator.domain.readiness import start_or_skip
 from orchestrator.domain.run import RUN_ENDED, Pause, PauseCause, Run, RunState
-from orchestrator.domain.unit import is_item, node_of
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
@@ -46,14 +46,8 @@ def take_over(draft: Draft, source: Run, plan: ForkPlan) -> None:
         draft.tell_of(Kind.NODE_REUSED, name, node.attempt, run=str(node.output_run))
 
 
-def enqueue(draft: Draft, key: str) -> None:
-    """The run waits for a slot of its key; where the oldest run gives way, it is told so when slots are granted."""
-    draft.tell(Kind.RUN_QUEUED, key=key)
-    draft.order(GrantSlots(key))
-
-
 def grant_slot(draft: Draft) -> None:
-    """The run leaves the queue of its concurrency key: it begins, or goes on where it was retried."""
+    """The run leaves the queue of its concurrency key, as a new one or to be retried."""
     draft.move(RunState.RUNNING)
     draft.tell(Kind.RUN_DEQUEUED)
     _go_on(draft)
@@ -101,25 +95,25 @@ def compensate(draft: Draft, event: CompensateRequested) -> None:
 def retry(draft: Draft, event: RetryRequested) -> None:
     """Everything that did not succeed begins afresh; what succeeded keeps its result (requirement V11).
 
-    A run that has ended left its slot to others: it queues for one again, unless nothing is left to be done.
+    A run that had ended has left its slot to others, and queues for one again.
     """
     if draft.pause is not None and draft.pause.cause is PauseCause.COMPENSATION:
         undo.retry_steps(draft, event)
         return
-    names = nodes_to_reset(draft)
-    key = draft.run.concurrency_key if draft.state in RUN_ENDED and names else None
-    draft.move(RunState.RUNNING if key is None else RunState.QUEUED)
+    names, key = nodes_to_reset(draft), draft.run.concurrency_key
+    queues = key is not None and draft.state in RUN_ENDED and len(names) > 0
+    draft.move(RunState.QUEUED if queues else RunState.RUNNING)
     draft.pause = None
     draft.failure = None
     draft.cancel_reason = None
     draft.tell(Kind.RUN_RETRIED, by=event.by, nodes=list(names)[:RETRIED_NAMES_MAX], nodes_total=len(names))
     for name in names:
-        draft.put(name, _reset(draft.node(name)))
-    _reset_items(draft, names)
-    if key is None:
-        _go_on(draft)
-    else:
-        enqueue(draft, key)
+        draft.put(name, reset(draft.node(name)))
+    if key is not None and queues:
+        draft.tell(Kind.RUN_QUEUED, key=key)
+        draft.order(GrantSlots(key))
+        return
+    _go_on(draft)
 
 
 def nodes_to_reset(draft: Draft) -> dict[str, None]:
@@ -139,27 +133,6 @@ def nodes_to_reset(draft: Draft) -> dict[str, None]:
     return names
 
 
-def _reset_items(draft: Draft, names: dict[str, None]) -> None:
-    for name, node in draft.units():
-        to_do = node.state in NODE_ENDED and node.state is not NodeState.SUCCEEDED
-        if to_do and is_item(name) and node_of(name) in names:
-            draft.put(name, _reset(node))
-
-
-def _reset(node: Node) -> Node:
-    return replace(
-        node,
-        state=NodeState.WAITING,
-        publication=0,
-        first_attempt=node.attempt + 1,
-        iteration=1,
-        previous=None,
-        failure=None,
-        detail=None,
-        was_reset=True,
-    )
-
-
 def _go_on(draft: Draft) -> None:
     """Count anew what each node waits for, begin those that wait for nothing, and offer again what is ready.
 
@@ -175,7 +148,9 @@ def _go_on(draft: Draft) -> None:
         if unresolved == 0:
             beginners.append(name)
     for name, node in draft.units():
-        if node.state is NodeState.READY:
+        if node.state is NodeState.READY and draft.plan.work(name).agent is None:
+            begin_again(draft, name)
+        elif node.state is NodeState.READY:
             publish(draft, name, replace(node, publication=node.publication + 1))
         elif draft.plan.planned(name).definition.foreach is not None and name in draft.plan.nodes:
             carry_on(draft, name)

@@ -8,7 +8,8 @@ from typing import assert_never
 from uuid import UUID
 
 from orchestrator.domain import attempts, control, undo, waking
-from orchestrator.domain.decision import Decision, Outcome
+from orchestrator.domain.decision import Decision, GrantSlots, Outcome
+from orchestrator.domain.detail import Child
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.events import (
     RUN_WIDE,
@@ -111,7 +112,8 @@ def _begun(run: Run, fork: Fork | None, evaluate: Evaluate) -> Decision:
     if fork is not None:
         control.take_over(draft, fork.source, plan_fork(fork.source, plan, from_=fork.node))
     if run.state is RunState.QUEUED:
-        control.enqueue(draft, run.concurrency_key or "")
+        draft.tell(Kind.RUN_QUEUED, key=run.concurrency_key)
+        draft.order(GrantSlots(run.concurrency_key or ""))  # where the oldest gives way, it is told so then
         return draft.decision()
     control.begin_nodes(draft)
     return _settled(draft, run)
@@ -151,9 +153,14 @@ def decide(run: Run, event: RunEvent, *, evaluate: Evaluate) -> Decision:
 
 
 def _addressed(run: Run, event: ChildEnded) -> ChildEnded:
-    """A child speaks to the node that started it; when that node is being undone, its undoing is meant."""
+    """A child speaks to the node that started it; when that node is being undone, its undoing is meant.
+
+    Unless it comes late: what is undone had succeeded, and an earlier attempt had another run.
+    """
     undo = run.nodes.get(undo_name(event.node))
-    if undo is None or undo.state is not NodeState.RUNNING:
+    if undo is None or undo.state is not NodeState.RUNNING or event.state == RunState.SUCCEEDED:
+        return event
+    if not isinstance(undo.detail, Child) or undo.detail.run != event.run:
         return event
     return replace(event, node=undo_name(event.node), attempt=undo.attempt)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from orchestrator.domain.decision import CancelChild, StopAttempt
-from orchestrator.domain.detail import Child
+from orchestrator.domain.detail import Child, Spread
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.node import NODE_ENDED, Node, NodeState
 from orchestrator.domain.run import Pause, PauseCause, RunState
@@ -77,6 +77,10 @@ def _ask_to_stop(draft: Draft, name: str, node: Node, reason: str) -> None:
         draft.order(StopAttempt(node=name, attempt=node.attempt, token=node.token, runner=node.runner))
     elif isinstance(node.detail, Child) and node.detail.run is not None:
         draft.order(CancelChild(node=name, run=node.detail.run, reason=reason))
+    elif isinstance(node.detail, Spread) and node.detail.open == 0:
+        cancel_node(
+            draft, name, reason=reason
+        )  # its run was paused between two items: none will end any more
 
 
 def _ended(node: Node, state: NodeState) -> Node:

@@ -128,10 +128,11 @@ class ChildEnded(Value, frozen=True):
 
 
 class CacheAnswered(Value, frozen=True):
-    """What the cache knows under the node's key: the output that `run` put there, or nothing."""
+    """What the cache knows under this key: the output that `run` put there, or nothing."""
 
     node: str
     attempt: int
+    key: str
     output: bytes | None = None
     run: UUID | None = None
 

@@ -8,7 +8,7 @@ from orchestrator.domain.beginning import start_unit
 from orchestrator.domain.detail import Spread
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.ending import cancel_node, fail_node, may_start
-from orchestrator.domain.node import NODE_DONE, NODE_ENDED, Node, NodeState
+from orchestrator.domain.node import NODE_DONE, NODE_ENDED, Node, NodeState, reset
 from orchestrator.domain.outcomes import succeed_unit
 from orchestrator.domain.plan import PlanNode
 from orchestrator.domain.resolve import Unresolvable, rendered
@@ -82,6 +82,8 @@ def _fill(draft: Draft, name: str, foreach: ForeachDefinition, spread: Spread) -
         if known is not None and known.state is NodeState.SUCCEEDED:
             kept += 1  # of an earlier try of the run: it keeps its result
             continue
+        if known is not None:
+            draft.put(item, reset(known))  # not before its turn: it may never come again
         opened += 1
         try:
             start_unit(draft, item)

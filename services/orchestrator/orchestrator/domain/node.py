@@ -6,7 +6,7 @@ from uuid import UUID
 
 from orchestrator.domain.detail import Detail
 from penstock.contracts.failure import Failure
-from penstock.contracts.value import Value
+from penstock.contracts.value import Value, replace
 
 
 class NodeState(StrEnum):
@@ -66,3 +66,18 @@ class Node(Value, frozen=True):
     def has_row(self) -> bool:
         """Whether the store has a row of this unit: it left `waiting` at least once."""
         return self.state is not NodeState.WAITING or self.was_reset
+
+
+def reset(node: Node) -> Node:
+    """The unit waits again, because a person retries the run, with a new budget of attempts."""
+    return replace(
+        node,
+        state=NodeState.WAITING,
+        publication=0,
+        first_attempt=node.attempt + 1,
+        iteration=1,
+        previous=None,
+        failure=None,
+        detail=None,
+        was_reset=True,
+    )

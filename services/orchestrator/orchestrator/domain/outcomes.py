@@ -23,7 +23,7 @@ from penstock.contracts.workflow import Json, OnMax
 def succeed_unit(draft: Draft, name: str, output: bytes, *, told: Mapping[str, Json] = NOTHING_TOLD) -> None:
     """The unit's work succeeded: it ends, unless `repeat` wants it again."""
     node, planned = draft.node(name), draft.plan.planned(name)
-    if planned.definition.repeat is None or is_undo(name):
+    if planned.definition.repeat is None or is_undo(name) or _has_items(draft, name):
         _end_well(draft, name, node, planned, output, told)
         return
     try:
@@ -95,6 +95,11 @@ def _end_well(
     if cache is not None and isinstance(node.detail, Lookup):
         ttl_s, agent = cache.ttl.total_seconds(), planned.work.agent or ""
         draft.order(KeepOutput(name, agent, node.detail.key, output, ttl_s))
+
+
+def _has_items(draft: Draft, name: str) -> bool:
+    """Of a node with `foreach` the items are repeated, each by itself."""
+    return name in draft.plan.nodes and draft.plan.nodes[name].definition.foreach is not None
 
 
 def _wants_repetition(draft: Draft, name: str, planned: PlanNode, output: bytes) -> bool:

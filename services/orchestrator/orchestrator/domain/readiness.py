@@ -36,9 +36,10 @@ _ENDING = (RunState.RUNNING, RunState.CANCELLING)
 
 def _tell_downstream(draft: Draft, name: str) -> None:
     """In a paused run those who need the node learn of its end when the run goes on."""
-    if draft.state is not RunState.PAUSED:
-        for follower in draft.plan.nodes[name].downstream:
-            _resolve_one_need(draft, follower)
+    for follower in draft.plan.nodes[name].downstream:
+        if draft.state is RunState.PAUSED:
+            return  # also when a follower before this one failed just now, with `on_failure: pause`
+        _resolve_one_need(draft, follower)
 
 
 def start_or_skip(draft: Draft, name: str) -> None:

@@ -61,8 +61,8 @@ RUN_STEPS: Mapping[tuple[RunState, RunState], str] = {
     (_R.SUCCEEDED, _R.COMPENSATING): "a person asks for it",
     (_R.FAILED, _R.COMPENSATING): "a person asks for it",
     (_R.CANCELLED, _R.COMPENSATING): "a person asks for it",
+    (_R.FAILED, _R.QUEUED): "a person retries, and its concurrency key has a limit",
+    (_R.CANCELLED, _R.QUEUED): "a person retries, and its concurrency key has a limit",
     (_R.FAILED, _R.RUNNING): "a person retries",
     (_R.CANCELLED, _R.RUNNING): "a person retries",
-    (_R.FAILED, _R.QUEUED): "a person retries, and it has a concurrency key",
-    (_R.CANCELLED, _R.QUEUED): "a person retries, and it has a concurrency key",
 }

@@ -127,7 +127,7 @@ def _repeated(it_did: bool) -> Outcome:
 
 
 def _was_just_retried(run: Run) -> bool:
-    """A repeated retry finds a run that runs or waits for a slot, and where nothing is left to retry."""
+    """A repeated retry finds a run that runs, or queues for it, and where nothing is left to retry."""
     going_on = run.state in (RunState.QUEUED, RunState.RUNNING, RunState.COMPENSATING)
     return going_on and (run.failed_nodes == 0 or run.undo is not None)
 

@@ -106,8 +106,8 @@ def answer(draft: Draft, event: Answered) -> None:
 
 def cache_answer(draft: Draft, event: CacheAnswered) -> bool:
     node = draft.node(event.node)
-    if not isinstance(node.detail, Lookup):
-        return False
+    if not isinstance(node.detail, Lookup) or node.detail.key != event.key:
+        return False  # the answer is to what an earlier try of the run had asked
     if event.output is None or event.run is None:
         offer(draft, event.node, input=node.input)
         return True

@@ -150,7 +150,7 @@ class Effects:
             case StartChild():
                 await self._start_child(run, effect)
             case CancelChild():
-                await self._tell(effect.run, CancelRequested(by=f"run {run.id}", reason=effect.reason))
+                await self._cancel_child(run, effect)
             case CompensateChild():
                 await self._compensate_child(run, effect)
             case TellParent(parent=parent):
@@ -162,7 +162,9 @@ class Effects:
                 await self._look_back(run, effect)
             case AskCache():
                 output, source = await cached_output(self._pool, run.project, effect.agent, effect.key)
-                await self._tell(run.id, CacheAnswered(effect.node, effect.attempt, output, source))
+                await self._tell(
+                    run.id, CacheAnswered(effect.node, effect.attempt, effect.key, output, source)
+                )
             case KeepOutput():
                 await keep_output(self._pool, run, effect)
             case _:
@@ -191,9 +193,18 @@ class Effects:
             )
             return
         await self._tell(run.id, ChildStarted(order.node, order.attempt, started.run_id))
-        ended = await ended_run(self._pool, started.run_id)
+        await self._tell_if_ended(parent, started.run_id)
+
+    async def _cancel_child(self, run: Run, order: CancelChild) -> None:
+        """A child that has ended already told so, but that word may be lost: nobody else would say it again."""
+        await self._tell(order.run, CancelRequested(by=f"run {run.id}", reason=order.reason))
+        parent = Parent(run.id, order.node, run.nodes[order.node].attempt, depth=1)
+        await self._tell_if_ended(parent, order.run)
+
+    async def _tell_if_ended(self, parent: Parent, child: UUID) -> None:
+        ended = await ended_run(self._pool, child)
         if ended is not None:
-            await self._tell(run.id, _child_ended(parent, started.run_id, ended))
+            await self._tell(parent.run, _child_ended(parent, child, ended))
 
     async def _compensate_child(self, run: Run, order: CompensateChild) -> None:
         """A child without anything to undo is undone already; one that is being undone tells its end itself."""
