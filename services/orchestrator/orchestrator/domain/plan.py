@@ -70,6 +70,7 @@ class Plan(Value, frozen=True):
     output: Template | None
     beginning: NodeMap[Node]
     concurrency_key: Template | None = None
+    has_breakers: bool = False
 
     @property
     def on_failure(self) -> OnFailure:
@@ -116,6 +117,7 @@ def make_plan(definition: WorkflowDefinition, *, version: int) -> Plan:
         output=None if definition.output is None else compile_template(definition.output, known),
         beginning=NodeMap({name: Node(unresolved=len(needs)) for name, needs in upstream_of.items()}),
         concurrency_key=_template(definition.concurrency.key, known) if definition.concurrency else None,
+        has_breakers=any(node.breaker is not None or node.depends_on for node in definition.nodes),
     )
 
 
