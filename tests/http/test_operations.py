@@ -120,6 +120,8 @@ async def test_statistics_count_attempts_that_began_and_no_refused_or_open_offer
     held = {"attempt": 3, "first_attempt": 3, "started_at": NOON, "ended_at": NOON + seconds(1)}
     await rows.node(run_id, "held", "failed", **held)
     await rows.node(run_id, "offered", "ready", attempt=1)
+    repeated = {"iteration": 3, "attempt": 4, "first_attempt": 3}  # the last of three had two attempts
+    await rows.node(run_id, "repeated", "failed", **repeated, started_at=NOON)
     await rows.node(
         run_id, "spread", "running", attempt=1, started_at=NOON, detail='{"is":"foreach","total":2}'
     )
@@ -128,7 +130,7 @@ async def test_statistics_count_attempts_that_began_and_no_refused_or_open_offer
     figures = (await greet.get("/statistics")).json()
 
     counts = {node["node"]: (node["attempts"], node["retries"]) for node in figures["nodes"]}
-    assert counts == {"held": (1, 0), "offered": (0, 0), "spread": (2, 1)}
+    assert counts == {"held": (1, 0), "offered": (0, 0), "repeated": (4, 1), "spread": (2, 1)}
 
 
 async def test_statistics_can_be_narrowed(greet: httpx.AsyncClient, rows: Rows) -> None:

@@ -75,7 +75,7 @@ def _node_figures(which: list[ColumnElement[bool]]) -> Select[Any]:
             run.c.workflow,
             name,
             func.count().filter(whole, started).label("runs"),
-            func.sum(begun).label("attempts"),
+            func.sum(begun + node.c.iteration - 1).label("attempts"),
             func.sum(func.greatest(begun - 1, 0)).label("retries"),
             func.count().filter(whole, node.c.state == NodeState.FAILED).label("failures"),
             func.count().filter(whole, node.c.state.in_(NODE_UNDO)).label("compensations"),
@@ -90,9 +90,9 @@ def _node_figures(which: list[ColumnElement[bool]]) -> Select[Any]:
 
 
 def _attempts_begun() -> ColumnElement[int]:
-    """Of one unit. Its number is no count: offers that a breaker refused and attempts that were given back are
-    numbered too (`first_attempt` leaves them out), one that is ready is numbered before it begins, and a
-    `foreach` has no attempts besides those of its items."""
+    """Of one unit, in its present iteration. Its number is no count: offers that a breaker refused and attempts
+    that were given back are numbered too (`first_attempt` leaves them out), one that is ready is numbered before
+    it begins, and a `foreach` has no attempts besides those of its items."""
     is_offered = or_(node.c.started_at.is_(None), node.c.state.in_(_NOT_BEGUN))
     has_items = func.coalesce(cast(node.c.detail, JSONB)["is"].astext == "foreach", false())
     counted = node.c.attempt - node.c.first_attempt + case((is_offered, 0), else_=1)
