@@ -45,12 +45,14 @@ def test_a_preview_shows_what_is_reused_and_what_differs_and_starts_nothing(
 
 
 def test_a_fork_shows_what_it_takes_over_and_then_its_run(penstock: Shell, source: str) -> None:
-    done = penstock("runs", "fork", source, "--from", "again", "-i", "copies=3", "--wait", "-o", "json")
+    asked = ("--from", "again", "-i", "copies=3", "--by", "carla", "--wait", "-o", "json")
+    done = penstock("runs", "fork", source, *asked)
 
     run = done.document
     assert done.code == 0
     assert "takes over  press" in done.err
     assert (run["state"], run["source_run"], run["labels"]) == ("succeeded", source, {"team": "x"})
+    assert run["started_by"] == "carla"  # who may then be kept from approving it
     assert run["input"]["copies"] == 3
     assert run["input"]["text"] == "Ada"
     assert run["output"]["twice"] == "Ada again"

@@ -25,14 +25,14 @@ def test_a_schedule_can_be_seen_paused_resumed_and_run(penstock: Shell) -> None:
     which = ("press-pages", "nightly")
 
     listed = penstock("schedules", "ls", "--workflow", "press-pages").out
-    paused = penstock("schedules", "pause", *which)
+    paused = penstock("schedules", "pause", *which, "--by", "carla")
     run = penstock("schedules", "run", *which, "--wait", "-o", "json").document
     resumed = penstock("schedules", "resume", *which, "-o", "json").document
     shown = penstock("schedules", "get", *which).out
 
     assert "press-pages nightly" in listed
     assert "30 2 * * *" in listed
-    assert "paused by api" in paused.err
+    assert "paused by carla" in paused.err
     assert (run["state"], run["output"]["text"]) == ("succeeded", "good night")
     assert resumed["paused"] is False
     assert run["id"] in shown

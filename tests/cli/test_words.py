@@ -12,6 +12,7 @@ from penstock.definition import load
 from penstock_cli import drawing, formats
 from penstock_cli.errors import Refused
 from penstock_cli.follow import event_line, run_picture
+from penstock_cli.parts import relations, subject_of
 from penstock_cli.saving import problem_line
 
 GUARD = WorkflowDefinition(
@@ -210,3 +211,17 @@ def _rendered(picture: RenderableType) -> str:
     console = Console(file=page, width=100)
     console.print(picture)
     return page.getvalue()
+
+
+def test_a_run_that_nobody_numbered_is_shown_with_its_subject_alone() -> None:
+    numbered, older = {"subject": "ticket-7", "number": 3}, {"subject": "ticket-7", "number": None}
+
+    assert [subject_of(run) for run in (numbered, older)] == ["ticket-7 #3", "ticket-7"]
+    assert list(relations(numbered)) == ["run 3 of ticket-7"]
+    assert list(relations(older)) == ["subject ticket-7"]
+
+
+def test_an_undoing_without_a_reason_names_who_asked_for_it() -> None:
+    run = {"undo": {"by": "carla", "reason": ""}}
+
+    assert list(relations(run)) == ["undone, asked for by carla"]

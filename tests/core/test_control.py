@@ -1,7 +1,7 @@
 """What people and deadlines ask of a run: cancel, retry, time out."""
 
-from orchestrator.domain.decision import Outcome, StopAttempt
-from orchestrator.domain.events import DeadlinePassed, RetryRequested
+from orchestrator.domain.decision import GrantSlots, Outcome, StopAttempt
+from orchestrator.domain.events import DeadlinePassed, RetryRequested, SlotGranted
 from orchestrator.domain.run import NodeState, RunState
 from penstock.contracts.failure import ErrorClass
 from penstock.contracts.workflow import OnFailure, RunIf
@@ -122,6 +122,38 @@ def test_the_deadline_of_a_run_that_was_failing_tells_both_reasons() -> None:
 
     assert story.run.failure is not None
     assert story.run.failure.message.endswith("before that, node 'a' failed: it broke")
+
+
+def test_a_run_with_a_concurrency_key_queues_for_a_slot_when_it_is_retried() -> None:
+    story = Story(plan(node("a"), node("b", "a"), node("c", "b")), concurrency_key="repo-x")
+    story.succeed("a", b"1")
+    story.fail("b", BROKEN)
+    assert story.run.state is RunState.FAILED
+
+    decision = story.tell(RETRY)
+    assert story.run.state is RunState.QUEUED
+    assert story.states() == {"a": "succeeded", "b": "waiting", "c": "waiting"}
+    assert decision.commands == (GrantSlots("repo-x"),)
+    assert story.tell(RETRY).outcome is Outcome.REPEATED
+    story.tell(SlotGranted())
+
+    assert story.states() == {"a": "succeeded", "b": "ready", "c": "waiting"}
+    assert story.kinds()[-4:] == ["run.retried", "run.queued", "run.dequeued", "node.ready b"]
+    story.succeed("b")
+    story.succeed("c")
+    assert story.run.state is RunState.SUCCEEDED
+
+
+def test_a_run_that_waits_for_its_slot_again_can_be_cancelled() -> None:
+    story = Story(plan(node("a"), node("b", "a")), concurrency_key="repo-x")
+    story.succeed("a", b"1")
+    story.fail("b", BROKEN)
+    story.tell(RETRY)
+
+    story.cancel()
+
+    assert story.run.state is RunState.CANCELLED
+    assert story.states() == {"a": "succeeded", "b": "cancelled"}
 
 
 def test_retry_runs_what_failed_again_and_keeps_what_succeeded() -> None:

@@ -1,6 +1,6 @@
 """Why a node is not done yet, in words and in codes."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -160,9 +160,24 @@ def test_a_question_tells_who_may_answer_and_until_when() -> None:
         Question("Ship it?", assignees=("bob", "eve"), no_self_approval=True), due_at=due
     )
 
-    assert sentence == ("asks bob or eve but ada, who started the run: Ship it? (its time is over in 90.0 s)")
+    assert sentence == "asks bob or eve: Ship it? (its time is over in 90.0 s)"
     assert (reason["code"], reason["assignees"], reason["until"]) == ("approval", ["bob", "eve"], due)
     assert suspended(Question("Ship it?"))[0] == "asks anybody: Ship it?"
+
+
+def test_a_question_that_who_started_the_run_may_not_answer_is_asked_of_the_others() -> None:
+    def asked(*assignees: str) -> str:
+        return suspended(Question("Ship it?", assignees=assignees, no_self_approval=True))[0]
+
+    assert asked() == "asks anybody but ada, who started the run: Ship it?"
+    assert asked("ada", "bob") == "asks bob (ada started the run and may not answer): Ship it?"
+    assert asked("ada") == "asks nobody (ada started the run and may not answer): Ship it?"
+
+
+def test_a_moment_is_told_in_utc_and_a_long_wait_in_hours() -> None:
+    due = (NOW + timedelta(days=2, hours=3)).astimezone(timezone(timedelta(hours=1)))
+
+    assert suspended(Moment(due))[0] == "waits until 2026-11-22 15:00:00 UTC, in 2d3h"
 
 
 def test_waiting_for_a_moment_an_event_the_cache_or_a_breaker_says_for_which() -> None:

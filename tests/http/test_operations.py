@@ -113,6 +113,26 @@ async def test_statistics_tell_of_undoing_and_of_items(greet: httpx.AsyncClient,
     assert figures["breakers"] == [{"key": "dependency/llm", "state": "open", "open_until": None}]
 
 
+async def test_statistics_count_attempts_that_began_and_no_refused_or_open_offers(
+    greet: httpx.AsyncClient, rows: Rows
+) -> None:
+    run_id = await rows.run()
+    held = {"attempt": 3, "first_attempt": 3, "started_at": NOON, "ended_at": NOON + seconds(1)}
+    await rows.node(run_id, "held", "failed", **held)
+    await rows.node(run_id, "offered", "ready", attempt=1)
+    repeated = {"iteration": 3, "attempt": 4, "first_attempt": 3}  # the last of three had two attempts
+    await rows.node(run_id, "repeated", "failed", **repeated, started_at=NOON)
+    await rows.node(
+        run_id, "spread", "running", attempt=1, started_at=NOON, detail='{"is":"foreach","total":2}'
+    )
+    await rows.node(run_id, "spread[0]", "failed", part_of="spread", attempt=2, started_at=NOON)
+
+    figures = (await greet.get("/statistics")).json()
+
+    counts = {node["node"]: (node["attempts"], node["retries"]) for node in figures["nodes"]}
+    assert counts == {"held": (1, 0), "offered": (0, 0), "repeated": (4, 1), "spread": (2, 1)}
+
+
 async def test_statistics_can_be_narrowed(greet: httpx.AsyncClient, rows: Rows) -> None:
     await rows.run(state="succeeded")
     await rows.run("other", state="succeeded", created_at=NOON - seconds(7200))

@@ -120,9 +120,9 @@ class Api:
     def schedule(self, workflow: str, name: str) -> Document:
         return self._get(_schedule(workflow, name))
 
-    def steer_schedule(self, workflow: str, name: str, verb: str) -> Document:
+    def steer_schedule(self, workflow: str, name: str, verb: str, *, by: str) -> Document:
         """`pause` and `resume` give the schedule, `run` the run that was started."""
-        return self._document("POST", f"{_schedule(workflow, name)}/{verb}", json={})
+        return self._document("POST", f"{_schedule(workflow, name)}/{verb}", json={"by": by})
 
     def agents(self) -> Document:
         return self._get("/agents")

@@ -65,16 +65,27 @@ def undoing(compensation: dict[str, Any] | None) -> str:
     return f"undoing: {compensation['state']}, attempt {compensation['attempt']}{failure}"
 
 
+def subject_of(run: dict[str, Any]) -> str:
+    """The subject with the run's number; runs of a version that did not count yet have none."""
+    number = "" if run["number"] is None else f" #{run['number']}"
+    return f"{run['subject']}{number}" if run["subject"] else ""
+
+
 def relations(run: dict[str, Any]) -> Iterator[str]:
     """What a run is a part of or comes from, and which runs it has started."""
     if run.get("subject"):
-        yield f"run {run['number']} of {run['subject']}"
+        yield (
+            f"subject {subject_of(run)}"
+            if run["number"] is None
+            else f"run {run['number']} of {run['subject']}"
+        )
     if run.get("parent"):
         yield f"part of run {run['parent']['run']}, started by its node {run['parent']['node']}"
     if run.get("source_run"):
         yield f"a fork of run {run['source_run']}"
     if run.get("undo"):
-        yield f"undone, asked for by {run['undo']['by']}: {run['undo']['reason']}"
+        why = f": {run['undo']['reason']}" if run["undo"]["reason"] else ""
+        yield f"undone, asked for by {run['undo']['by']}{why}"
     for child in run.get("children", ()):
         workflow = f"{child['workflow']} v{child['version']}"
         yield f"{child['node']} started run {child['run']} of {workflow}: {child['state']}"

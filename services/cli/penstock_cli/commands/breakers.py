@@ -1,6 +1,5 @@
 """`penstock breakers`: which dependencies are cut off, and why; cut them off, and let them be called again."""
 
-import getpass
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +9,7 @@ from rich.text import Text
 from penstock_cli import formats
 from penstock_cli.api import Api
 from penstock_cli.output import Format, Output, command, data, print_json, say
+from penstock_cli.person import By, person
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="dependency/<name> or workflow/<workflow>/<node>.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept with your name.")]
@@ -66,20 +66,21 @@ def open_(
         str | None, typer.Option("--for", help="How long, such as 10m; then one probe goes through.")
     ] = None,
     reason: Reason = "",
+    by: By = None,
     output: Output = Format.TEXT,
 ) -> None:
     """Let nobody call, for a while or until it is closed."""
-    _change(key, "open", reason, output, **({"for": lasting} if lasting else {}))
+    _change(key, "open", person(by), reason, output, **({"for": lasting} if lasting else {}))
 
 
-def close(key: Key, reason: Reason = "", output: Output = Format.TEXT) -> None:
+def close(key: Key, reason: Reason = "", by: By = None, output: Output = Format.TEXT) -> None:
     """Let everybody call again: what waits is released in growing steps."""
-    _change(key, "close", reason, output)
+    _change(key, "close", person(by), reason, output)
 
 
-def reset(key: Key, reason: Reason = "", output: Output = Format.TEXT) -> None:
+def reset(key: Key, reason: Reason = "", by: By = None, output: Output = Format.TEXT) -> None:
     """Close it, and forget its outcomes and the policy that was set for it."""
-    _change(key, "reset", reason, output)
+    _change(key, "reset", person(by), reason, output)
 
 
 def policy(
@@ -89,15 +90,16 @@ def policy(
     cooldown: Annotated[str, typer.Option(help="How long it stays open.")] = "60s",
     window: Annotated[str, typer.Option(help="How long outcomes count.")] = "60s",
     reason: Reason = "",
+    by: By = None,
     output: Output = Format.TEXT,
 ) -> None:
     """Say when a dependency's breaker opens, for the whole project."""
     told = {"failures": failures, "minimum": minimum, "cooldown": cooldown, "window": window}
-    _change(key, "policy", reason, output, **told)
+    _change(key, "policy", person(by), reason, output, **told)
 
 
-def _change(key: str, verb: str, reason: str, output: Format, **told: Any) -> None:
-    body = {"by": getpass.getuser(), "reason": reason, **told}
+def _change(key: str, verb: str, by: str, reason: str, output: Format, **told: Any) -> None:
+    body = {"by": by, "reason": reason, **told}
     _show(Api().change_breaker(key, verb, body), output)
 
 

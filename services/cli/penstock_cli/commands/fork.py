@@ -13,6 +13,7 @@ from penstock_cli.commands.run import finish, label
 from penstock_cli.errors import CommandError
 from penstock_cli.inputs import read_inputs
 from penstock_cli.output import Format, Output, data, people, print_json, say
+from penstock_cli.person import By, person
 
 
 def fork(
@@ -40,11 +41,12 @@ def fork(
     download: Annotated[
         Path | None, typer.Option(help="Save the output's artifacts into this folder.")
     ] = None,
+    by: By = None,
     output: Output = Format.TEXT,
 ) -> None:
     """Start a new run that takes over what RUN did up to a node, and goes on from there."""
     api = Api()
-    body: dict[str, Any] = {"from": from_} | _version(version)
+    body: dict[str, Any] = {"from": from_, "by": person(by)} | _version(version)
     body |= {"input": _input(api, run, version, inputs)} if inputs else {}
     body |= {"labels": dict(map(label, labels))} if labels else {}
     found = api.fork(run, body | {"preview": True})

@@ -41,7 +41,7 @@ def run(
         typer.Option("--label", metavar="KEY=VALUE", help="To find it again; may be repeated."),
     ] = None,
     priority: Annotated[
-        int | None, typer.Option(help="From 1 to 9; kept with the run, does not change the order yet.")
+        int | None, typer.Option(help="From 1, the most urgent, to 9; 5 if left out.")
     ] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key starts only one run.")] = None,
     download: Annotated[

@@ -16,6 +16,7 @@ from penstock_cli.commands.run import finish
 from penstock_cli.commands.steering import Run
 from penstock_cli.follow import event_line
 from penstock_cli.output import Format, Output, command, data, print_json, say
+from penstock_cli.parts import subject_of
 from penstock_cli.summary import fetch_artifacts, show_summary
 
 FOLLOW_LOGS_S = 0.5
@@ -85,7 +86,7 @@ def _table(runs: list[dict[str, Any]]) -> Table:
         done, started = f"{run['progress']['percent']} %", formats.date_and_time(run["created_at"])
         name = f"{run['workflow']} v{run['version']}"
         cells = [run["id"], name, formats.state(run["state"]), done, started, took]
-        subject = Text(f"{run['subject']} #{run['number']}" if run["subject"] else "")
+        subject = Text(subject_of(run))
         table.add_row(*cells, *([subject] if numbered else []))
     return table
 

@@ -10,6 +10,7 @@ from penstock_cli import formats
 from penstock_cli.api import Api
 from penstock_cli.commands.run import finish
 from penstock_cli.output import Format, Output, command, data, print_json, say
+from penstock_cli.person import By, person
 from penstock_cli.upcoming import there
 
 Workflow = Annotated[str, typer.Argument(metavar="WORKFLOW", help="The workflow's name.")]
@@ -69,30 +70,31 @@ def get(workflow: Workflow, schedule: Schedule, output: Output = Format.TEXT) ->
         data.print(table)
 
 
-def pause(workflow: Workflow, schedule: Schedule, output: Output = Format.TEXT) -> None:
+def pause(workflow: Workflow, schedule: Schedule, by: By = None, output: Output = Format.TEXT) -> None:
     """Let a schedule tick no more until it is resumed."""
-    _steer(workflow, schedule, "pause", output)
+    _steer(workflow, schedule, "pause", by, output)
 
 
-def resume(workflow: Workflow, schedule: Schedule, output: Output = Format.TEXT) -> None:
+def resume(workflow: Workflow, schedule: Schedule, by: By = None, output: Output = Format.TEXT) -> None:
     """Let a schedule tick again; what came due meanwhile is not made up for."""
-    _steer(workflow, schedule, "resume", output)
+    _steer(workflow, schedule, "resume", by, output)
 
 
 def run(
     workflow: Workflow,
     schedule: Schedule,
     wait: Annotated[bool, typer.Option("--wait", help="Follow it; exit 0 only if it succeeds.")] = False,
+    by: By = None,
     output: Output = Format.TEXT,
 ) -> None:
     """Start a schedule's run now, also of a paused one."""
     api = Api()
-    started = api.steer_schedule(workflow, schedule, "run")
+    started = api.steer_schedule(workflow, schedule, "run", by=person(by))
     finish(api, started, wait=wait, download=None, output=output)
 
 
-def _steer(workflow: str, schedule: str, verb: str, output: Format) -> None:
-    document = Api().steer_schedule(workflow, schedule, verb)
+def _steer(workflow: str, schedule: str, verb: str, by: str | None, output: Format) -> None:
+    document = Api().steer_schedule(workflow, schedule, verb, by=person(by))
     if output is Format.JSON:
         print_json(document)
     else:

@@ -1,7 +1,7 @@
 """What an explanation is made of: what is known of the run, its units and the runners. Further facts go here."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
@@ -10,9 +10,12 @@ from orchestrator.domain.explain_held import HeldFacts
 from orchestrator.domain.node import NodeState
 from orchestrator.domain.run import Pause, RunState, Undo
 from orchestrator.domain.unit import index_of, is_undo
+from penstock.contracts.duration import format_duration
 from penstock.contracts.failure import Failure
 from penstock.contracts.value import Value
 from penstock.contracts.workflow import Json
+
+READ_AS_SECONDS_MAX = 120  # "in 3595.7 s" tells nobody when
 
 Reason: TypeAlias = tuple[str, dict[str, Json]]
 """A sentence, and the same for programs: a `code` with what it speaks of."""
@@ -96,7 +99,10 @@ class NodeFacts(Value, frozen=True):
 def when(moment: datetime | None, now: datetime) -> str:
     if moment is None or moment <= now:
         return "now"
-    return f"in {(moment - now).total_seconds():.1f} s"
+    seconds = (moment - now).total_seconds()
+    if seconds < READ_AS_SECONDS_MAX:
+        return f"in {seconds:.1f} s"
+    return f"in {format_duration(timedelta(seconds=round(seconds)))}"
 
 
 def since(moment: datetime | None, now: datetime) -> str:

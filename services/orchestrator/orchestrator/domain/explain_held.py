@@ -22,7 +22,7 @@ def why_held(held: HeldFacts, *, now: datetime) -> tuple[str, dict[str, Json]]:
     if breaker is None:
         return f"waited for breaker '{key}', which is gone; {again}", {"code": "breaker_open", "key": key}
     verdict = ask(breaker, now=now)
-    others = f"; {held.waiting - 1} others wait" if held.waiting > 1 else ""
+    others = {0: "", 1: "; 1 other waits"}.get(held.waiting - 1, f"; {held.waiting - 1} others wait")
     if isinstance(verdict, Refused):
         known = "" if verdict.until else f"; {again}"
         sentence = f"breaker '{key}' {verdict.reason}{others}{known}"

@@ -1,6 +1,6 @@
 """What a unit without a runner waits for, and until when."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import assert_never
 
 from orchestrator.domain.detail import (
@@ -21,7 +21,8 @@ def why_suspended(node: NodeFacts, *, started_by: str | None, now: datetime) -> 
     match node.detail:
         case Moment():
             until = node.detail.until or node.due_at
-            moment = f"{until:%Y-%m-%d %H:%M:%S} UTC, {when(until, now)}" if until else "its timer goes off"
+            utc = until.astimezone(UTC) if until else None
+            moment = f"{utc:%Y-%m-%d %H:%M:%S} UTC, {when(utc, now)}" if utc else "its timer goes off"
             return f"waits until {moment}", {"code": "moment", "until": until}
         case EventAwaited(type=type):
             sentence = f"waits for an event of type '{type}'{_at_most(node.due_at, now)}"
@@ -52,9 +53,7 @@ def why_child(node: NodeFacts) -> Reason:
 
 
 def _asks(node: NodeFacts, question: Question, started_by: str | None, now: datetime) -> Reason:
-    of = " or ".join(question.assignees) or "anybody"
-    but = f" but {started_by}, who started the run" if question.no_self_approval and started_by else ""
-    sentence = f"asks {of}{but}: {question.message}{_at_most(node.due_at, now)}"
+    sentence = f"asks {_who_may(question, started_by)}: {question.message}{_at_most(node.due_at, now)}"
     data = {
         "message": question.message,
         "assignees": list(question.assignees),
@@ -63,6 +62,16 @@ def _asks(node: NodeFacts, question: Question, started_by: str | None, now: date
         "choices": ["approve", "reject"],
     }
     return sentence, {"code": "approval", **data}
+
+
+def _who_may(question: Question, started_by: str | None) -> str:
+    barred = started_by if question.no_self_approval else None
+    if not question.assignees:
+        return "anybody" + (f" but {barred}, who started the run" if barred else "")
+    may = [name for name in question.assignees if name != barred]
+    if len(may) == len(question.assignees):
+        return " or ".join(may)
+    return (" or ".join(may) or "nobody") + f" ({barred} started the run and may not answer)"
 
 
 def _at_most(until: datetime | None, now: datetime) -> str:

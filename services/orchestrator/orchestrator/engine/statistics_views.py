@@ -38,7 +38,9 @@ class WorkflowStatistics(RunStatistics, frozen=True, kw_only=True):
 
 
 class NodeStatistics(msgspec.Struct, frozen=True):
-    """`runs` counts runs in which the node was started; `retries` attempts beyond the first.
+    """`runs` counts runs in which the node was started; `attempts` those that a runner began, since a person last
+    retried the run; `retries` attempts beyond the first. Of a `repeat`, each iteration is an attempt, and retries
+    are those of the last one.
 
     Attempts and retries are also those of its items and of its undoing; `compensations` succeeded and were
     undone, or are being undone. `seconds` is of one success from its last start to its end.

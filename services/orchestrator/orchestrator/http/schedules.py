@@ -7,10 +7,9 @@ from starlette.responses import Response
 from orchestrator.engine.port import Queries, Schedules
 from orchestrator.engine.schedule_views import ScheduleSummary, ScheduleView
 from orchestrator.engine.views import Page, RunView
+from orchestrator.http.control import ByBody
 from orchestrator.http.endpoint import Answer, Endpoint, Handle, json_answer
 from orchestrator.http.reading import Cursor, NoQuery, PageLimit, body_of, project_of, query_of
-from orchestrator.http.starting import STARTED_BY
-from orchestrator.http.workflows import NoBody
 
 
 class SchedulesQuery(msgspec.Struct, frozen=True):
@@ -21,7 +20,7 @@ class SchedulesQuery(msgspec.Struct, frozen=True):
     cursor: Cursor | None = None
 
 
-_no_body = msgspec.json.Decoder(NoBody)
+_by_body = msgspec.json.Decoder(ByBody)
 
 
 class ScheduleDoor:
@@ -50,17 +49,17 @@ class ScheduleDoor:
 
     async def run(self, request: Request) -> Response:
         query_of(request, NoQuery)
-        await body_of(request, _no_body)
+        body = await body_of(request, _by_body)
         project = project_of(request)
-        run_id = await self._schedules.run_now(project, *_schedule(request), by=STARTED_BY)
+        run_id = await self._schedules.run_now(project, *_schedule(request), by=body.by)
         location = {"location": f"/api/v1/runs/{run_id}"}
         return json_answer(await self._queries.run(project, run_id), status=201, headers=location)
 
     async def _switch(self, request: Request, *, paused: bool) -> Response:
         query_of(request, NoQuery)
-        await body_of(request, _no_body)
+        body = await body_of(request, _by_body)
         view = await self._schedules.set_paused(
-            project_of(request), *_schedule(request), paused=paused, by=STARTED_BY
+            project_of(request), *_schedule(request), paused=paused, by=body.by
         )
         return json_answer(view)
 

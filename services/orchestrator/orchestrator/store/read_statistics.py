@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Row, Select, and_, cast, func, select
+from sqlalchemy import ColumnElement, Float, Row, Select, and_, case, cast, false, func, or_, select
+from sqlalchemy.dialects.postgresql import JSONB
 
 from orchestrator.domain.breaker import BreakerState
 from orchestrator.domain.node import NODE_DONE, NODE_UNDO
@@ -18,6 +19,8 @@ from orchestrator.engine.statistics_views import (
 )
 from orchestrator.store.composed import Database
 from orchestrator.store.tables import breaker, node, run
+
+_NOT_BEGUN = (NodeState.WAITING, NodeState.READY, NodeState.SUSPENDED)
 
 ROWS_MAX = 5_000  # workflows or nodes in one answer: as many as the largest workflow has nodes
 
@@ -63,6 +66,7 @@ def _node_figures(which: list[ColumnElement[bool]]) -> Select[Any]:
 
     Items and undoings are parts of their node: they count for its attempts, and are no node of their own.
     """
+    begun = _attempts_begun()
     name = func.coalesce(node.c.part_of, node.c.name).label("name")
     whole, started = node.c.part_of.is_(None), node.c.started_at.is_not(None)
     done = and_(whole, started, node.c.state.in_(NODE_DONE))
@@ -71,8 +75,8 @@ def _node_figures(which: list[ColumnElement[bool]]) -> Select[Any]:
             run.c.workflow,
             name,
             func.count().filter(whole, started).label("runs"),
-            func.sum(node.c.attempt).label("attempts"),
-            func.sum(func.greatest(node.c.attempt - 1, 0)).label("retries"),
+            func.sum(begun + node.c.iteration - 1).label("attempts"),
+            func.sum(func.greatest(begun - 1, 0)).label("retries"),
             func.count().filter(whole, node.c.state == NodeState.FAILED).label("failures"),
             func.count().filter(whole, node.c.state.in_(NODE_UNDO)).label("compensations"),
             *_seconds(node.c.ended_at - node.c.started_at, done),
@@ -83,6 +87,16 @@ def _node_figures(which: list[ColumnElement[bool]]) -> Select[Any]:
         .order_by(run.c.workflow, name)
         .limit(ROWS_MAX)
     )
+
+
+def _attempts_begun() -> ColumnElement[int]:
+    """Of one unit, in its present iteration. Its number is no count: offers that a breaker refused and attempts
+    that were given back are numbered too (`first_attempt` leaves them out), one that is ready is numbered before
+    it begins, and a `foreach` has no attempts besides those of its items."""
+    is_offered = or_(node.c.started_at.is_(None), node.c.state.in_(_NOT_BEGUN))
+    has_items = func.coalesce(cast(node.c.detail, JSONB)["is"].astext == "foreach", false())
+    counted = node.c.attempt - node.c.first_attempt + case((is_offered, 0), else_=1)
+    return case((has_items, 0), else_=func.greatest(counted, 0))
 
 
 def _tripped(project: str) -> Select[Any]:

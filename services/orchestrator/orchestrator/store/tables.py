@@ -80,6 +80,7 @@ node = _table(
     part_of=Text,
     state=Text,
     attempt=Integer,
+    first_attempt=Integer,
     iteration=Integer,
     token=UUID(as_uuid=True),
     runner=Text,
