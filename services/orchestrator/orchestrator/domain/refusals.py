@@ -4,6 +4,8 @@ from orchestrator.domain.detail import Question, UndoSkipped
 from orchestrator.domain.events import (
     Answered,
     AttemptClaimed,
+    AttemptFailed,
+    AttemptSucceeded,
     CancelRequested,
     CompensateRequested,
     ResumeRequested,
@@ -18,9 +20,13 @@ from orchestrator.domain.undo import can_be_undone
 from orchestrator.domain.unit import is_undo
 from penstock.contracts.names import did_you_mean
 
+_NEVER_REFUSED = (AttemptSucceeded, AttemptFailed)  # most events are: they need not be looked at
+
 
 def why_refused(run: Run, event: RunEvent) -> str | None:
     """A sentence, or None when nothing is against it."""
+    if type(event) in _NEVER_REFUSED:
+        return None
     match event:
         case AttemptClaimed():
             allowed = event.pool is None or event.pool == run.plan.work(event.node).pool

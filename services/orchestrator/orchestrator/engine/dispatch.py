@@ -24,12 +24,14 @@ from orchestrator.engine.apply import DATABASE_AWAY
 from orchestrator.engine.capacity import Capacity
 from orchestrator.engine.committed import Committed
 from orchestrator.engine.runs import Runs
+from penstock.contracts.timeline import Kind
 from penstock.telemetry import metrics
 
 LOOK_EVERY_S = 1.0  # at slots and limits, which other processes change
 ASK_AFTER_S = (0.01, 0.25)  # offers that stay out are compared with the bus: soon; in vain, ever more seldom
 
 Key = tuple[UUID, str]  # (run, node)
+_LEAVES_READY = (Kind.NODE_STARTED, Kind.NODE_SUSPENDED, Kind.NODE_CANCELLED)
 
 log = structlog.get_logger(__name__)
 
@@ -163,7 +165,7 @@ class Dispatcher:
         """What is no longer ready neither waits nor holds a place."""
         run = commit.run
         for event in commit.events:
-            if event.node is None or is_ready(run, event.node):
+            if event.kind not in _LEAVES_READY or event.node is None:
                 continue
             key = (run.id, event.node)
             for window in self._windows.values():

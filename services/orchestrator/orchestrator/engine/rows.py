@@ -84,7 +84,7 @@ def _node_write(run: Run, name: str, node: Node, before: Node | None, lease: tim
         previous=_text(node.previous),
         failure=_failure(node.failure),
         detail=None if node.detail is None else encode(node.detail).decode(),
-        topic=_topic(run, node),
+        topic=_topic(run, node) if node.state is NodeState.SUSPENDED else None,
         completed_version=node.completed,
         wake_in=lease if held else node.wake_in,
         wake_until=node.wake_until,
@@ -95,11 +95,8 @@ def _node_write(run: Run, name: str, node: Node, before: Node | None, lease: tim
 
 
 def _topic(run: Run, node: Node) -> str | None:
-    """Under which events from outside find the unit."""
-    waits = node.state is NodeState.SUSPENDED and isinstance(node.detail, EventAwaited)
-    return (
-        topic_of(run.project, node.detail.type) if waits and isinstance(node.detail, EventAwaited) else None
-    )
+    """Under which events from outside find a suspended unit."""
+    return topic_of(run.project, node.detail.type) if isinstance(node.detail, EventAwaited) else None
 
 
 def event_writes(run: UUID, facts: Iterable[NumberedFact]) -> list[EventWrite]:

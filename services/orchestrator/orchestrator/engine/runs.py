@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from orchestrator.domain.run import RUN_ENDED, Run
+from orchestrator.domain.run import RUN_ENDED, Node, Run
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.rows import caught_up_run, stored_run
 from orchestrator.store.load import Known, LoadedRun, load_runs
@@ -79,7 +79,7 @@ class Runs:
             self._bytes += entry.bytes
             added = sum(_payload(run, name) for name in changed)
         else:
-            added = sum(_payload(run, name) - _payload(entry.run, name) for name in changed)
+            added = sum(_grown(entry.run.nodes.get(name), run.nodes[name]) for name in changed)
         entry.run, entry.bytes, entry.is_stale = run, entry.bytes + added, False
         self._bytes += added
         while self._bytes > CACHE_BYTES_MAX and len(self._entries) > 1:
@@ -102,8 +102,15 @@ class Runs:
 
 def _payload(run: Run, name: str) -> int:
     """Inputs, outputs and, for a unit that began later than its run, its own weight."""
-    node = run.nodes.get(name)
-    if node is None:
-        return 0
+    node = run.nodes[name]
     own = 0 if name in run.plan.nodes else NODE_BYTES
     return own + len(node.input or b"") + len(node.output or b"")
+
+
+def _grown(old: Node | None, new: Node) -> int:
+    """By how much a unit weighs more than before; most changes touch neither its input nor its output."""
+    if old is None:
+        return NODE_BYTES + len(new.input or b"") + len(new.output or b"")
+    if old.input is new.input and old.output is new.output:
+        return 0
+    return len(new.input or b"") + len(new.output or b"") - len(old.input or b"") - len(old.output or b"")
