@@ -110,9 +110,11 @@ async def many_at_once(url: str, workflow: str, *, runs: int, nodes: int) -> Fig
 
 
 async def until_all_ended(connection: Connection, workflow: str) -> None:
-    path = f"/api/v1/runs?workflow={workflow}&state=running&state=compensating&limit=1"
-    while (await connection.request("GET", path))["items"]:
-        await asyncio.sleep(0.05)
+    """A failed run that is to be undone goes from running to compensating: what runs no more may do that still."""
+    for state in ("running", "compensating"):
+        path = f"/api/v1/runs?workflow={workflow}&state={state}&limit=1"
+        while (await connection.request("GET", path))["items"]:
+            await asyncio.sleep(0.05)
 
 
 async def one_after_another(url: str, workflow: str, *, runs: int, nodes: int) -> Figures:
