@@ -90,9 +90,9 @@ def test_a_back_off_tells_why_and_when() -> None:
         (
             (RunnerFacts(id="r", pool="default", slots=2, held=2, agents={"scanner": None}),),
             "runners_busy",
-            "all 2 slots of the 1 runners",
+            "all 2 slots of 1 runner",
         ),
-        ((RUNNER,), "being_offered", "is ready and being offered to 1 runners"),
+        ((RUNNER,), "being_offered", "is ready and being offered to 1 runner"),
     ],
 )
 def test_a_ready_node_tells_what_stands_in_the_way(

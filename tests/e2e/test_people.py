@@ -54,7 +54,7 @@ async def test_an_approved_node_hands_its_answer_on(api: Api) -> None:
     status, _ = await say(api, f"{run}/nodes/ask/approve", by="bob", fields={"window": "night"})
     ended = await api.ended(run)
 
-    assert explained["nodes"][0]["sentence"] == "asks ada or bob but eve, who started the run: Ship 7?"
+    assert explained["nodes"][0]["sentence"] == "asks ada or bob: Ship 7?"
     assert status == 202
     assert (ended["state"], ended["output"]) == ("succeeded", {"window": "night", "by": "bob"})
 

@@ -20,8 +20,15 @@ def is_name(text: str) -> bool:
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """The choice that a person most likely meant by `name`, or None when nothing is close."""
-    matches = get_close_matches(name, list(choices), n=1, cutoff=0.6)
+    """The choice that a person most likely meant by `name`, or None when nothing is close.
+
+    `llm` means `dependency/llm`: the last part of a path is enough.
+    """
+    choices = list(choices)
+    for choice in choices:
+        if choice.rpartition("/")[2] == name != choice:
+            return choice
+    matches = get_close_matches(name, choices, n=1, cutoff=0.6)
     return matches[0] if matches else None
 
 

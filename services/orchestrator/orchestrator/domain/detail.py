@@ -19,6 +19,7 @@ class EventAwaited(Value, frozen=True, tag_field="is", tag="event"):
 
     type: str
     look_back_s: float
+    if_: str | None = None  # as its author wrote it, for people
 
 
 class Question(Value, frozen=True, tag_field="is", tag="question"):

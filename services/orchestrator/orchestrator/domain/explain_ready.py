@@ -33,7 +33,7 @@ def why_unclaimed(
     if all(runner.held >= runner.slots for runner in working):
         return _busy(agent, pool, working)
     again = f", for the {publication}th time" if publication > 3 else ""
-    sentence = f"is ready{again} and being offered to {len(working)} runners of pool '{pool}'"
+    sentence = f"is ready{again} and being offered to {_counted(working)} of pool '{pool}'"
     return sentence, {"code": "being_offered", "publication": publication, "ready_at": ready_at}
 
 
@@ -70,10 +70,14 @@ def _limited(limit: LimitFacts) -> Reason:
     return sentence, {"code": "limit_reached", **data}
 
 
+def _counted(runners: Sequence[RunnerFacts]) -> str:
+    return "1 runner" if len(runners) == 1 else f"{len(runners)} runners"
+
+
 def _busy(agent: str, pool: str, runners: Sequence[RunnerFacts]) -> Reason:
     slots = sum(runner.slots for runner in runners)
     sentence = (
-        f"all {slots} slots of the {len(runners)} runners that offer agent '{agent}' are taken;"
+        f"all {slots} slots of {_counted(runners)} that offer agent '{agent}' are taken;"
         " projects take turns, and a project's own work goes by priority and age"
     )
     data = {"pool": pool, "agent": agent, "runners": [runner.id for runner in runners], "slots": slots}

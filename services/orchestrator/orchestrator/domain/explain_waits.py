@@ -24,9 +24,10 @@ def why_suspended(node: NodeFacts, *, started_by: str | None, now: datetime) -> 
             utc = until.astimezone(UTC) if until else None
             moment = f"{utc:%Y-%m-%d %H:%M:%S} UTC, {when(utc, now)}" if utc else "its timer goes off"
             return f"waits until {moment}", {"code": "moment", "until": until}
-        case EventAwaited(type=type):
-            sentence = f"waits for an event of type '{type}'{_at_most(node.due_at, now)}"
-            return sentence, {"code": "event", "type": type, "until": node.due_at}
+        case EventAwaited(type=type, if_=if_):
+            which = f" for which {if_} is true" if if_ else ""
+            sentence = f"waits for an event of type '{type}'{which}{_at_most(node.due_at, now)}"
+            return sentence, {"code": "event", "type": type, "if": if_, "until": node.due_at}
         case Question():
             return _asks(node, node.detail, started_by, now)
         case Lookup(key=key):

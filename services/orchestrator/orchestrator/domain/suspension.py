@@ -49,7 +49,7 @@ def begin_wait(draft: Draft, name: str, planned: PlanNode) -> None:
 
 
 def _await_event(draft: Draft, name: str, event: EventWait, *, timeout: timedelta | None) -> None:
-    awaited = EventAwaited(event.type, event.look_back.total_seconds())
+    awaited = EventAwaited(event.type, event.look_back.total_seconds(), event.if_)
     _suspend(draft, name, awaited, wake_in=LOOKED_BACK_EVERY, deadline_in=timeout)
     attempt = draft.node(name).attempt
     draft.tell_of(Kind.NODE_SUSPENDED, name, attempt, code="event", type=event.type)

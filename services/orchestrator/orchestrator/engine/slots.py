@@ -15,7 +15,7 @@ from orchestrator.store.slots import Queue, SlotKey, locked_keys, queue_of, wait
 from penstock.contracts.errors import Conflict, InvalidInput
 from penstock.contracts.limits import CONCURRENCY_KEY_CHARS_MAX
 from penstock.contracts.template import Evaluate, ExpressionFailed
-from penstock.contracts.wire import decode
+from penstock.contracts.wire import decode, encode
 from penstock.contracts.workflow import Concurrency, OnLimit
 
 KEYS_PER_SWEEP_MAX = 100
@@ -31,7 +31,8 @@ def key_of(plan: Plan, *, project: str, input: bytes, evaluate: Evaluate) -> Slo
         return None
     context = {"inputs": decode(input, object), "run": {"project": project, "workflow": plan.definition.name}}
     try:
-        text = str(template.render(evaluate, context))
+        value = template.render(evaluate, context)
+        text = value if isinstance(value, str) else encode(value).decode()
     except ExpressionFailed as error:
         raise InvalidInput.at("concurrency.key", str(error)) from error
     if len(text) > CONCURRENCY_KEY_CHARS_MAX:
