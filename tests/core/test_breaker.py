@@ -25,7 +25,7 @@ from orchestrator.domain.breaker import (
     wait,
 )
 from orchestrator.domain.breaker_keys import BreakerKey, breaker_keys
-from orchestrator.domain.explain_held import HeldFacts, why_held
+from orchestrator.domain.explanation.held import HeldFacts, why_held
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.value import replace
 from penstock.contracts.workflow import BreakerPolicy

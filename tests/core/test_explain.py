@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.detail import Child, Detail, EventAwaited, Held, Lookup, Moment, Question, Spread
-from orchestrator.domain.explain import Explanation, NodeFacts, QueueFacts, RunFacts, RunnerFacts, explain
+from orchestrator.domain.explanation.explain import (
+    Explanation,
+    NodeFacts,
+    QueueFacts,
+    RunFacts,
+    RunnerFacts,
+    explain,
+)
 from orchestrator.domain.run import NodeState, Pause, PauseCause, RunState, Undo
 from penstock.contracts.wire import encode
 from tests.builders import BROKEN, RUN_ID, SHAKY

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from orchestrator.domain.events import CancelRequested
-from orchestrator.engine.port_inbox import Receipt
+from orchestrator.engine.inbox_port import Receipt
 from penstock.contracts.inbound import InboundEvent
 from penstock.contracts.wire import encode
 from tests.engine.conftest import World

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from orchestrator.engine.inbox import Inbox, Offer, to_nobody
-from orchestrator.engine.port_inbox import Receipt
+from orchestrator.engine.inbox_port import Receipt
 from orchestrator.store.inbound import FORGOTTEN_ROWS_MAX
 from penstock.contracts.errors import InvalidInput, Unavailable
 from penstock.contracts.inbound import InboundEvent

@@ -7,7 +7,7 @@ import structlog
 from nats.aio.msg import Msg
 
 from orchestrator.engine.cloud_events import HEADER, read_binary, read_event
-from orchestrator.engine.port_inbox import Inbox
+from orchestrator.engine.inbox_port import Inbox
 from orchestrator.engine.registry import RunnerRegistry
 from penstock.bus.connection import Bus
 from penstock.bus.pull import PullLoop

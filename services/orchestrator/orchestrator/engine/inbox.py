@@ -13,7 +13,7 @@ import structlog
 
 from orchestrator.engine.apply import DATABASE_AWAY
 from orchestrator.engine.batch import Batcher
-from orchestrator.engine.port_inbox import Receipt
+from orchestrator.engine.inbox_port import Receipt
 from orchestrator.engine.registry import ABOUT_DATA
 from orchestrator.store.inbound import (
     FORGOTTEN_ROWS_MAX,
@@ -62,7 +62,7 @@ class Inbox:
             await end(*loops)
 
     async def take(self, events: Sequence[InboundEvent]) -> list[Receipt | Exception]:
-        """See port_inbox.Inbox."""
+        """See inbox_port.Inbox."""
         return await self._keeping.ask(events)
 
     async def repeat(self) -> None:

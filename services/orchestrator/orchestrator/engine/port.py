@@ -9,7 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from orchestrator.domain.decision import Outcome as Outcome
-from orchestrator.domain.explain import Explanation
+from orchestrator.domain.explanation.explain import Explanation
 from orchestrator.domain.fork import ForkPlan
 from orchestrator.domain.run import PRIORITY_DEFAULT as PRIORITY_DEFAULT
 from orchestrator.domain.run import Parent

@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from orchestrator.engine.artifact_port import Artifacts
 from orchestrator.engine.breaker_port import Breakers
+from orchestrator.engine.inbox_port import InboundQueries, Inbox
 from orchestrator.engine.keeping import Keeping
 from orchestrator.engine.limits import Limits
 from orchestrator.engine.port import Engine, Queries, Readiness, Registry, Schedules
-from orchestrator.engine.port_inbox import InboundQueries, Inbox
 from orchestrator.engine.start_rate import StartRate
 from orchestrator.http.artifacts import ArtifactDoor
 from orchestrator.http.breakers import BreakerDoor

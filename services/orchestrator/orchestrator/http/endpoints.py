@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from orchestrator.domain.explain import Explanation
+from orchestrator.domain.explanation.explain import Explanation
 from orchestrator.engine.statistics_views import Statistics
 from orchestrator.engine.unit_views import ItemView
 from orchestrator.engine.views import (

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.engine.cloud_events import BATCH, HEADER, STRUCTURED, read_batch, read_binary, read_event
-from orchestrator.engine.port_inbox import InboundEventView, InboundQueries, Inbox, Receipt
+from orchestrator.engine.inbox_port import InboundEventView, InboundQueries, Inbox, Receipt
 from orchestrator.engine.views import Page
 from orchestrator.http.endpoint import Answer, Body, Endpoint, json_answer
 from orchestrator.http.problems import Malformed, UnknownMediaType

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Boolean, Row, Select, Text, func, literal_column, select
 
 from orchestrator.domain.breaker import BreakerState
-from orchestrator.domain.explain_held import HeldFacts
+from orchestrator.domain.explanation.held import HeldFacts
 from orchestrator.engine.breaker_views import (
     BreakerDetail,
     BreakerEvent,

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Row, func, or_, select
 
 from orchestrator.domain.detail import Child, Detail, Spread
-from orchestrator.domain.explain import (
+from orchestrator.domain.explanation.explain import (
     Explanation,
     LimitFacts,
     NodeFacts,

@@ -3,7 +3,7 @@
 import msgspec
 from sqlalchemy import Integer, Text, case, cast, func, null, select
 
-from orchestrator.engine.port_inbox import InboundEventView
+from orchestrator.engine.inbox_port import InboundEventView
 from orchestrator.engine.views import Page
 from orchestrator.store.composed import Database
 from orchestrator.store.cursor import read_cursor, write_cursor

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from orchestrator.domain.explain import Explanation
+from orchestrator.domain.explanation.explain import Explanation
 from orchestrator.engine.breaker_views import BreakerDetail, BreakersView
 from orchestrator.engine.port import Registry, RunFilter, RunHead
 from orchestrator.engine.statistics_views import Statistics

@@ -6,7 +6,7 @@ from typing import assert_never
 from uuid import UUID
 
 from orchestrator.domain.detail import Spread
-from orchestrator.domain.explain_facts import (
+from orchestrator.domain.explanation.facts import (
     LimitFacts,
     NodeFacts,
     QueueFacts,
@@ -16,11 +16,11 @@ from orchestrator.domain.explain_facts import (
     since,
     when,
 )
-from orchestrator.domain.explain_held import why_held
-from orchestrator.domain.explain_items import why_items_open
-from orchestrator.domain.explain_ready import why_unclaimed
-from orchestrator.domain.explain_run import why_run
-from orchestrator.domain.explain_waits import why_child, why_suspended
+from orchestrator.domain.explanation.held import why_held
+from orchestrator.domain.explanation.items import why_items_open
+from orchestrator.domain.explanation.ready import why_unclaimed
+from orchestrator.domain.explanation.run import why_run
+from orchestrator.domain.explanation.waits import why_child, why_suspended
 from orchestrator.domain.node import NODE_ENDED, NodeState
 from orchestrator.domain.run import RunState
 from penstock.contracts.value import Value

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from orchestrator.domain.detail import Child, Detail
-from orchestrator.domain.explain_held import HeldFacts
+from orchestrator.domain.explanation.held import HeldFacts
 from orchestrator.domain.node import NodeState
 from orchestrator.domain.run import Pause, RunState, Undo
 from orchestrator.domain.unit import index_of, is_undo

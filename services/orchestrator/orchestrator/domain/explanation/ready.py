@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from orchestrator.domain.explain_facts import LimitFacts, Reason, RunnerFacts
+from orchestrator.domain.explanation.facts import LimitFacts, Reason, RunnerFacts
 from penstock.contracts.names import nearest
 from penstock.contracts.workflow import Json
 

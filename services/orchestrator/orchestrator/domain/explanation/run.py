@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import assert_never
 
-from orchestrator.domain.explain_facts import QueueFacts, Reason, RunFacts
+from orchestrator.domain.explanation.facts import QueueFacts, Reason, RunFacts
 from orchestrator.domain.node import NODE_ENDED, NodeState
 from orchestrator.domain.run import Pause, PauseCause, RunState
 

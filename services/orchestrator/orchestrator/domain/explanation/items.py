@@ -1,7 +1,7 @@
 """How far a `foreach` node is, and what its first open item is busy with."""
 
 from orchestrator.domain.detail import Spread
-from orchestrator.domain.explain_facts import NodeFacts, Reason
+from orchestrator.domain.explanation.facts import NodeFacts, Reason
 
 
 def why_items_open(spread: Spread, node: NodeFacts, *, first: tuple[str, str] | None) -> Reason:

@@ -14,7 +14,7 @@ from orchestrator.domain.detail import (
     Spread,
     UndoSkipped,
 )
-from orchestrator.domain.explain_facts import NodeFacts, Reason, when
+from orchestrator.domain.explanation.facts import NodeFacts, Reason, when
 
 
 def why_suspended(node: NodeFacts, *, started_by: str | None, now: datetime) -> Reason:
