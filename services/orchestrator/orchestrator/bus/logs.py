@@ -1,77 +1,37 @@
 """What agents log: taken from the bus in lists and written to the database."""
 
-import asyncio
-
-import asyncpg
-import structlog
 from nats.aio.msg import Msg
 
+from orchestrator.bus.taking import Taking
 from orchestrator.engine.registry import RunnerRegistry
 from penstock.bus.connection import Bus
-from penstock.bus.pull import PullLoop
-from penstock.bus.streams import declare_consumer, declare_streams
 from penstock.contracts import subjects
 from penstock.contracts.messages import LogLines
 from penstock.contracts.wire import Undecodable, decode
 
 MESSAGES_MAX = 200
-RETRY = b'-NAK {"delay": 1000000000}'
-
-log = structlog.get_logger(__name__)
 
 
 class LogsDoor:
     """Writes log lines. Losing some to an outage longer than the stream keeps them is accepted (design §6)."""
 
     def __init__(self, bus: Bus, registry: RunnerRegistry) -> None:
-        self._bus = bus
         self._registry = registry
-        self._in_hand = 0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._pull = PullLoop(
+        self._taking = Taking(
             bus,
             stream=subjects.STREAM_LOGS,
             consumer=subjects.CONSUMER_LOGS,
-            credit=lambda: MESSAGES_MAX - self._in_hand,
-            handle=self._on_messages,
-            declare=self.declare,
+            subject=f"{subjects.LOG}.>",
+            messages_max=MESSAGES_MAX,
+            serve=self._write,
         )
 
     async def declare(self) -> None:
-        jetstream = self._bus.client.jetstream()
-        await declare_streams(jetstream)
-        await declare_consumer(
-            jetstream,
-            stream=subjects.STREAM_LOGS,
-            durable=subjects.CONSUMER_LOGS,
-            subject=f"{subjects.LOG}.>",
-        )
+        await self._taking.declare()
 
     async def run(self) -> None:
         """Pull until cancelled; then finish what is in hand."""
-        try:
-            await self._pull.run()
-        finally:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _on_messages(self, messages: list[Msg]) -> None:
-        self._in_hand += len(messages)
-        task = asyncio.create_task(self._serve(messages))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _serve(self, messages: list[Msg]) -> None:
-        verb = b""
-        try:
-            await self._write(messages)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-            log.warning("logs.postponed", messages=len(messages), reason=repr(error))
-            verb = RETRY
-        finally:
-            self._in_hand -= len(messages)
-            self._pull.wake()
-        for message in messages:
-            await self._bus.client.publish(message.reply, verb)
+        await self._taking.run()
 
     async def _write(self, messages: list[Msg]) -> None:
         batches: list[LogLines] = []

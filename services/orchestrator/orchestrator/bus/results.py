@@ -1,23 +1,18 @@
 """Results of attempts: many messages, one commit, then the acknowledgements."""
 
-import asyncio
 import random
 from datetime import timedelta
 from uuid import UUID
 
-import structlog
 from msgspec import UNSET
 from nats.aio.msg import Msg
 
+from orchestrator.bus.taking import Taking
 from orchestrator.domain.events import AttemptFailed, AttemptReleased, AttemptSucceeded, RunEvent
 from orchestrator.engine.engine import RunEngine
 from orchestrator.engine.registry import RunnerRegistry
 from penstock.bus.connection import Bus
-from penstock.bus.pull import PullLoop
-from penstock.bus.replies import Replies
-from penstock.bus.streams import declare_consumer, declare_streams
 from penstock.contracts import subjects
-from penstock.contracts.errors import Unavailable
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.limits import OUTPUT_BYTES_MAX
 from penstock.contracts.messages import Result, Results
@@ -25,69 +20,31 @@ from penstock.contracts.usage import Usage
 from penstock.contracts.wire import Undecodable, decode
 
 MESSAGES_MAX = 64  # taken and not yet committed; each carries up to 64 results
-RETRY_AFTER = timedelta(seconds=1)
 TAKEN_MAX = timedelta(seconds=10)  # then it comes again: the orchestrator that took it has died
-
-log = structlog.get_logger(__name__)
 
 
 class ResultsDoor:
     """Takes what is there, applies it, acknowledges. A message that means nothing goes to the dead letters."""
 
     def __init__(self, bus: Bus, engine: RunEngine, registry: RunnerRegistry) -> None:
-        self._bus = bus
         self._engine = engine
         self._registry = registry
-        self._replies = Replies(bus)
-        self._in_hand = 0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._pull = PullLoop(
+        self._taking = Taking(
             bus,
             stream=subjects.STREAM_RESULTS,
             consumer=subjects.CONSUMER_RESULTS,
-            credit=lambda: MESSAGES_MAX - self._in_hand,
-            handle=self._on_messages,
-            declare=self.declare,
-        )
-
-    async def declare(self) -> None:
-        jetstream = self._bus.client.jetstream()
-        await declare_streams(jetstream)
-        await declare_consumer(
-            jetstream,
-            stream=subjects.STREAM_RESULTS,
-            durable=subjects.CONSUMER_RESULTS,
             subject=f"{subjects.DONE}.>",
+            messages_max=MESSAGES_MAX,
+            serve=self._apply,
             ack_wait=TAKEN_MAX,
         )
 
+    async def declare(self) -> None:
+        await self._taking.declare()
+
     async def run(self) -> None:
         """Pull until cancelled; then finish what is in hand."""
-        try:
-            await self._pull.run()
-        finally:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await self._replies.sent()
-
-    def _on_messages(self, messages: list[Msg]) -> None:
-        self._in_hand += len(messages)
-        task = asyncio.create_task(self._serve(messages))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _serve(self, messages: list[Msg]) -> None:
-        try:
-            await self._apply(messages)
-            self._replies.ack(message.reply for message in messages)
-        except Unavailable as error:
-            log.warning("results.postponed", messages=len(messages), reason=str(error))
-            self._replies.nak((message.reply for message in messages), delay=RETRY_AFTER)
-        except Exception:
-            log.exception("results.failed", messages=len(messages))
-            self._replies.nak((message.reply for message in messages), delay=RETRY_AFTER)
-        finally:
-            self._in_hand -= len(messages)
-            self._pull.wake()
+        await self._taking.run()
 
     async def _apply(self, messages: list[Msg]) -> None:
         items: list[tuple[UUID, RunEvent]] = []

@@ -193,8 +193,9 @@ def _output_of(row: NodeRow) -> msgspec.Raw | None:
 
 
 def _waiting_for(detail: Detail | None) -> WaitingFor | None:
-    waits = isinstance(detail, (Moment, EventAwaited, Question, Child, Lookup, Held))
-    return detail if waits else None  # type: ignore[return-value]
+    if isinstance(detail, (Moment, EventAwaited, Question, Child, Lookup, Held)):
+        return detail
+    return None
 
 
 def _compensation(undo: NodeRow | None, detail: Detail | None) -> CompensationView | None:
