@@ -17,7 +17,6 @@ from orchestrator.domain.breaker import (
     ask,
     close,
     free_permits,
-    is_calm,
     open_by_hand,
     record,
     refuse,
@@ -177,7 +176,7 @@ def test_recovery_goes_in_growing_steps_and_ends_in_closed() -> None:
             clocked.end(caller, Report.SUCCEEDED)
 
     assert steps == [1, 2, 4, 8]
-    assert is_calm(clocked.breaker)
+    assert (clocked.breaker.state, clocked.breaker.failed) == (BreakerState.CLOSED, 0)
 
 
 def test_a_failure_while_recovering_opens_it_again() -> None:

@@ -158,7 +158,10 @@ def test_every_key_arrives_with_what_was_written() -> None:
         NodeKind.WAIT,
         NodeKind.WORKFLOW,
     ]
-    assert workflow.triggers == (
+
+
+def test_every_trigger_arrives_with_what_was_written() -> None:
+    assert load(WHOLE).definition.triggers == (
         ScheduleTrigger(
             cron="0 6 * * 1-5",
             timezone="Europe/Zurich",

@@ -47,11 +47,6 @@ def diff(old: Json, new: Json) -> list[Change]:
     return changes
 
 
-def changed_nodes(old: Json, new: Json) -> frozenset[str]:
-    """The nodes whose own definition differs, with those that only one of the two has."""
-    return frozenset(change.node for change in diff(old, new) if change.node is not None)
-
-
 def _of_keys(old: dict[str, Json], new: dict[str, Json], node: str | None, path: Path) -> Iterator[Change]:
     for key in _names(old, new):
         yield from _of_key(old, new, key, node=node, path=(*path, key))

@@ -200,11 +200,6 @@ def free_permits(breaker: Breaker, *, now: datetime) -> int:
     return max(0, breaker.step - len(_live(breaker.permits, now)))
 
 
-def is_calm(breaker: Breaker) -> bool:
-    """Closed and without a failure: neither a claim nor a success changes anything."""
-    return breaker.state is BreakerState.CLOSED and breaker.failed == 0
-
-
 def _record_closed(breaker: Breaker, report: Report, now: datetime, failure: str) -> Breaker:
     """Counting begins with the first failure: successes of a healthy dependency cost nothing."""
     recent = _recent(breaker, now)
