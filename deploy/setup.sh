@@ -45,10 +45,15 @@ install_python_packages() {
   # Compiled once here: a sandbox is read-only, and would compile at every start of an agent.
   VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip install -q --compile-bytecode --require-hashes -r requirements.txt
   VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip install -q --no-deps --no-build-isolation \
-    -e shared -e services/orchestrator -e services/agent-runner -e services/cli
+    -e shared -e services/orchestrator -e services/agent-runner -e services/notifier -e services/cli
 }
 
 make_environment "$(find_python)"
 install_python_packages
+for package in prometheus prometheus-alertmanager; do
+  # For `penstock up --observe` and the tests of rules and dashboards; nothing else needs them.
+  command -v "$package" >/dev/null 2>&1 || install_system_package "$package" \
+    || printf 'setup: %s is not installed and could not be (Debian: apt-get install %s)\n' "$package" "$package" >&2
+done
 command -v bwrap >/dev/null 2>&1 || install_system_package bubblewrap \
   || printf 'setup: bubblewrap is not installed and could not be: agents will not run until it is (Debian: apt-get install bubblewrap)\n' >&2

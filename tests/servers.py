@@ -10,9 +10,10 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from orchestrator.store.migrate import migrate
+from orchestrator.store.database import MIGRATIONS
 from penstock.bus import permissions
 from penstock.bus.permissions import Permissions
+from penstock.postgres.migrate import migrate
 from penstock_cli.embedded.nats import USERS_DEFAULT, Nats
 from penstock_cli.embedded.ports import free_port
 from penstock_cli.embedded.postgres import Postgres
@@ -47,7 +48,7 @@ async def template_database(postgres_server: Postgres) -> str:
     await _administer(postgres_server, f"create database {_TEMPLATE}")
     connection = await asyncpg.connect(postgres_server.url(_TEMPLATE))
     try:
-        await migrate(connection)
+        await migrate(connection, MIGRATIONS)
     finally:
         await connection.close()
     return _TEMPLATE

@@ -30,6 +30,7 @@ class Stack:
     agents: tuple[Path, ...]
     orchestrators: int = 1
     runners: int = 1
+    notifiers: int = 0
     slots: int = 4
     sandbox: str = "bwrap"
     extra: Mapping[str, str] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class Stack:
         users = {
             "orchestrator": permissions.orchestrator(),
             "runner": permissions.runner(user="runner"),
+            permissions.NOTIFIER: permissions.notifier(),
             permissions.PUBLISHER: permissions.publisher(),
             **self.users,
         }
@@ -49,6 +51,11 @@ class Stack:
             folder=self.folder / "nats", log=self.folder / "logs/nats.log", port=free_port(), users=users
         )
         self.ports = [free_port() for _ in range(self.orchestrators)]
+        self.notifier_ports = [free_port() for _ in range(self.notifiers)]
+
+    @property
+    def notifier_url(self) -> str:
+        return f"http://127.0.0.1:{self.notifier_ports[0]}"
 
     @property
     def url(self) -> str:
@@ -62,6 +69,8 @@ class Stack:
                 self.start(f"orchestrator-{number}")
             for number in range(self.runners):
                 self.start(f"runner-{number}")
+            for number in range(self.notifiers):
+                self.start(f"notifier-{number}")
         except BaseException:
             self.stop()
             raise
@@ -77,10 +86,10 @@ class Stack:
         self.postgres.stop()
 
     def start(self, name: str) -> None:
-        """Start a service, also one that was killed; returns when an orchestrator answers."""
+        """Start a service, also one that was killed; returns when an orchestrator or notifier answers."""
         kind, _, number = name.rpartition("-")
-        module = {"orchestrator": "orchestrator", "runner": "agent_runner"}[kind]
-        environment = self._orchestrator(int(number)) if kind == "orchestrator" else self._runner(name)
+        module = {"orchestrator": "orchestrator", "runner": "agent_runner", "notifier": "notifier"}[kind]
+        environment = self._environment(kind, name, int(number))
         child = Child(
             name=name,
             command=[sys.executable, "-m", module],
@@ -89,8 +98,9 @@ class Stack:
         )
         child.start()
         self.services[name] = child
-        if kind == "orchestrator":
-            child.wait_ready(lambda: answers(f"http://127.0.0.1:{self.ports[int(number)]}/health"))
+        ports = {"orchestrator": self.ports, "notifier": self.notifier_ports}.get(kind)
+        if ports:
+            child.wait_ready(lambda: answers(f"http://127.0.0.1:{ports[int(number)]}/health"))
 
     def kill(self, name: str) -> None:
         """kill -9."""
@@ -101,6 +111,22 @@ class Stack:
 
     def _base(self) -> dict[str, str]:
         return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+
+    def _environment(self, kind: str, name: str, number: int) -> dict[str, str]:
+        if kind == "runner":
+            return self._runner(name)
+        return self._orchestrator(number) if kind == "orchestrator" else self._notifier(number)
+
+    def _notifier(self, number: int) -> dict[str, str]:
+        login = self.nats.login("notifier")
+        return {
+            "PENSTOCK_NOTIFIER_HTTP_PORT": str(self.notifier_ports[number]),
+            "PENSTOCK_NOTIFIER_DATABASE_URL": self.postgres.url(),
+            "PENSTOCK_NOTIFIER_NATS_URL": self.nats.url,
+            "PENSTOCK_NOTIFIER_NATS_USER": login.user,
+            "PENSTOCK_NOTIFIER_NATS_PASSWORD": login.password,
+            "PENSTOCK_NOTIFIER_ORCHESTRATOR_URL": self.url,
+        }
 
     def _orchestrator(self, number: int) -> dict[str, str]:
         login = self.nats.login("orchestrator")

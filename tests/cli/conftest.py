@@ -77,7 +77,7 @@ class Done:
 
 def start_up(folder: Path, *options: str) -> tuple["subprocess.Popen[str]", dict[str, Any]]:
     """`penstock up` on free ports; returns the process and what it said of its places."""
-    ports = ["--port", str(free_port()), "--nats-port", str(free_port())]
+    ports = ["--port", str(free_port()), "--nats-port", str(free_port()), "--notifier-port", str(free_port())]
     command: Sequence[str] = [*PENSTOCK, "up", "-o", "json", "--data", str(folder), *ports, *options]
     log = (folder.parent / "up.log").open("w")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)

@@ -17,7 +17,7 @@ from tests.cli.conftest import PENSTOCK, start_up
 
 def up(folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     """A `penstock up` that is expected to end by itself."""
-    command = [*PENSTOCK, "up", "--data", str(folder), *options]
+    command = [*PENSTOCK, "up", "--data", str(folder), "--notifier-port", str(free_port()), *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -69,7 +69,7 @@ def up_as_nobody(tier: str) -> Iterator[str]:
             str(base),
         ),
         *(sys.executable, "-m", "penstock_cli.main", "up", "--data", str(folder / "data")),
-        *("--port", str(port), "--nats-port", str(free_port())),
+        *("--port", str(port), "--nats-port", str(free_port()), "--notifier-port", str(free_port())),
         *("--agents", str(ROOT / "tests/agents_for_tests")),
     ]
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PENSTOCK_RUNNER_SANDBOX": tier}

@@ -7,14 +7,15 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from orchestrator.store.migrate import MIGRATIONS, SchemaEdited, SchemaTooNew, digest_of, migrate
+from orchestrator.store.database import MIGRATIONS
+from penstock.postgres.migrate import SchemaEdited, SchemaTooNew, digest_of, migrate
 
 
 async def test_orchestrators_that_start_together_migrate_once(database: str) -> None:
     connections = [await asyncpg.connect(database) for _ in range(4)]
     await connections[0].execute("drop schema public cascade; create schema public")
 
-    applied = await asyncio.gather(*(migrate(connection) for connection in connections))
+    applied = await asyncio.gather(*(migrate(connection, MIGRATIONS) for connection in connections))
 
     assert sorted(map(len, applied)) == [0, 0, 0, len(max(applied, key=len))]
     assert max(applied, key=len)[0] == "0001_spine.sql"
@@ -27,7 +28,7 @@ async def test_a_migration_that_was_edited_later_is_refused(database: str) -> No
     await connection.execute("update schema_migration set digest = 'another'")
 
     with pytest.raises(SchemaEdited, match=r"0001_spine\.sql"):
-        await migrate(connection)
+        await migrate(connection, MIGRATIONS)
     await connection.close()
 
 
@@ -36,7 +37,7 @@ async def test_a_database_of_a_newer_version_is_refused(database: str) -> None:
     await connection.execute("insert into schema_migration (name, digest) values ('9999_future.sql', 'x')")
 
     with pytest.raises(SchemaTooNew, match=r"9999_future\.sql"):
-        await migrate(connection)
+        await migrate(connection, MIGRATIONS)
     await connection.close()
 
 
@@ -52,7 +53,7 @@ async def test_a_timeline_with_events_is_moved_into_its_months(database: str) ->
     await write.fetch(ids[1], 3)
     before = await connection.fetch("select * from run_event order by run_id, seq")
 
-    assert "0004_retention.sql" in await migrate(connection)
+    assert "0004_retention.sql" in await migrate(connection, MIGRATIONS)
 
     assert await connection.fetch("select * from run_event order by run_id, seq") == before
     places = await connection.fetch(

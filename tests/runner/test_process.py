@@ -154,7 +154,7 @@ async def test_health_tells_what_is_missing(process: Process, peer: Peer) -> Non
         "orchestrator",
     ]
     assert (ready.json()["tier"], ready.json()["slots"]) == ("bwrap", 3)
-    assert "penstock_runner_slots 3.0" in metrics.text
+    assert 'penstock_runner_slots{pool="default"} 3.0' in metrics.text
 
 
 async def test_runner_without_a_bus_says_so_and_still_obeys(process: Process, own_nats: Nats) -> None:

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from penstock.telemetry.exposition import exposition
 
 
 class Dependency(msgspec.Struct, frozen=True):
@@ -44,8 +45,9 @@ def health_app(readiness: Callable[[], Readiness]) -> Starlette:
         document = {"status": status, **msgspec.to_builtins(state)}
         return _json(document, status=200 if state.is_ready else 503)
 
-    async def metrics(_: Request) -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    async def metrics(request: Request) -> Response:
+        body, media_type = exposition(request.headers.get("accept", ""))
+        return Response(body, media_type=media_type)
 
     return Starlette(routes=[Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)])
 

@@ -161,6 +161,7 @@ async def compose(
     replies = Replies(bus)
     announcer = _announcer(settings, bus, report, catalogue)
     worker = Worker(
+        pool=pool,
         slots=settings.slots,
         catalogue=catalogue,
         held=held,

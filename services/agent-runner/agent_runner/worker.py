@@ -37,6 +37,7 @@ class Worker:
     def __init__(
         self,
         *,
+        pool: str,
         slots: int,
         catalogue: Catalogue,
         held: HeldAttempts,
@@ -52,8 +53,8 @@ class Worker:
         self._not_offered: set[str] = set()
         self._idle = asyncio.Event()
         self._idle.set()
-        metrics.RUNNER_SLOTS.set(slots)
-        metrics.RUNNER_SLOTS_FREE.set_function(lambda: len(self._free))
+        metrics.RUNNER_SLOTS.labels(pool).set(slots)
+        metrics.RUNNER_SLOTS_FREE.labels(pool).set_function(lambda: len(self._free))
 
     def connect(self, *, claims: Claims, keeper: LeaseKeeper, on_room: Callable[[], None]) -> None:
         """Tell whom to claim through, and whom to tell of room; they call back, so they could not be made first."""

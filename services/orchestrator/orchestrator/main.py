@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-import asyncpg
 import structlog
 import uvicorn
 import uvloop
@@ -31,14 +30,12 @@ from orchestrator.engine.start_rate import StartRate
 from orchestrator.engine.sweep import Sweep
 from orchestrator.engine.ticks import TickRuns
 from orchestrator.http.app import HttpSettings, create_app
-from orchestrator.listening import listen
 from orchestrator.readiness import Readiness
-from orchestrator.settings import Settings
+from orchestrator.settings import PREFIX, Settings
 from orchestrator.store.artifacts import ArtifactFolder
 from orchestrator.store.composed import Database, open_database
-from orchestrator.store.database import open_pool
+from orchestrator.store.database import MIGRATIONS, open_pool
 from orchestrator.store.limits import LimitTable
-from orchestrator.store.migrate import migrate
 from orchestrator.store.read_inbound import InboundReads
 from orchestrator.store.reads import Reads
 from orchestrator.store.registry import WorkflowRegistry
@@ -46,6 +43,10 @@ from penstock.bus.connection import Bus, connect
 from penstock.bus.publisher import Publisher
 from penstock.bus.streams import declare_streams
 from penstock.definition.expressions import Expressions
+from penstock.http.listening import listen
+from penstock.http.server import http_server
+from penstock.postgres.migrate import migrate
+from penstock.postgres.pool import close_pool, reach_database
 from penstock.service import (
     calm_garbage_collection,
     end,
@@ -82,7 +83,7 @@ def main() -> None:
     set_up_logging("orchestrator")
     warn_of_unknown_settings(Settings, dict(os.environ))
     settings = read_settings(Settings)
-    with listen(host=settings.http_host, port=settings.http_port) as listener:
+    with listen(host=settings.http_host, port=settings.http_port, prefix=PREFIX) as listener:
         uvloop.run(serve(settings, listener))
 
 
@@ -106,10 +107,10 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
 
 async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     """Connect to everything and put the parts together; `stack` closes what was opened."""
-    pool = await _reach_database(settings.database_url)
-    stack.push_async_callback(_close_pool, pool)
+    pool = await reach_database(open_pool(settings.database_url), setting=f"{PREFIX}DATABASE_URL")
+    stack.push_async_callback(close_pool, pool, patience_s=DRAIN_S)
     async with pool.acquire() as connection:
-        applied = await migrate(connection)
+        applied = await migrate(connection, MIGRATIONS)
     if applied:
         log.info("orchestrator.migrated", migrations=applied)
     bus = await stack.enter_async_context(
@@ -182,19 +183,7 @@ def _http_server(
         start_rate=rate,
         settings=HttpSettings(),
     )
-    config = uvicorn.Config(
-        app,
-        loop="none",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=int(DRAIN_S),
-    )
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    return server
+    return http_server(app, drain_s=DRAIN_S)
 
 
 async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket) -> list[asyncio.Task[None]]:
@@ -228,21 +217,3 @@ async def _drain(parts: Parts, engine: asyncio.Task[None]) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(parts.relay.drain(), DRAIN_S)
     await end(engine)
-
-
-async def _reach_database(url: str) -> asyncpg.Pool:
-    """The pool, or the end of the process with one sentence: who starts us decides whether to try again."""
-    try:
-        return await open_pool(url)
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-        reason = str(error) or type(error).__name__
-        raise SystemExit(
-            f"PENSTOCK_ORCHESTRATOR_DATABASE_URL: the database does not answer: {reason}"
-        ) from None
-
-
-async def _close_pool(pool: asyncpg.Pool) -> None:
-    try:
-        await asyncio.wait_for(pool.close(), DRAIN_S)
-    except TimeoutError:
-        pool.terminate()

@@ -1,13 +1,9 @@
 """Whether the orchestrator can do its work: each dependency, asked now."""
 
-import time
-from collections.abc import Awaitable, Callable
-
 import asyncpg
-import nats.errors
 
-from orchestrator.engine.port import Dependency
 from penstock.bus.connection import Bus
+from penstock.http.readiness import Dependency, ask
 
 TIMEOUT_S = 2.0
 
@@ -20,7 +16,7 @@ class Readiness:
         self._pool = pool
 
     async def __call__(self) -> tuple[Dependency, ...]:
-        return (await _ask("postgresql", self._database), await _ask("nats", self._streams))
+        return (await ask("postgresql", self._database), await ask("nats", self._streams))
 
     async def _database(self) -> str:
         await self._pool.fetchval("select 1", timeout=TIMEOUT_S)
@@ -31,12 +27,3 @@ class Readiness:
             raise ConnectionError("not connected")
         account = await self._bus.client.jetstream(timeout=TIMEOUT_S).account_info()
         return f"{account.streams} streams, {account.consumers} consumers"
-
-
-async def _ask(name: str, ask: Callable[[], Awaitable[str]]) -> Dependency:
-    began = time.perf_counter()
-    try:
-        detail = await ask()
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, nats.errors.Error) as error:
-        return Dependency(name, ok=False, detail=repr(error), seconds=time.perf_counter() - began)
-    return Dependency(name, ok=True, detail=detail, seconds=time.perf_counter() - began)

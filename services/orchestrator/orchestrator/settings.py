@@ -5,9 +5,11 @@ from pathlib import Path
 from pydantic import Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+PREFIX = "PENSTOCK_ORCHESTRATOR_"
+
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="PENSTOCK_ORCHESTRATOR_")
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(9002, ge=0, le=65535)

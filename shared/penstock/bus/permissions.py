@@ -2,7 +2,7 @@
 
     orchestrator   owns the streams and consumers; sends ready, events and cancel hints; answers rpc calls
     runner         takes its pool's ready messages, reports results and logs, calls rpc; sees no other pool
-    notifier       reads events through its own durable consumer
+    notifier       reads events through its own durable consumer; sends alerts as events
     observer       any other system: reads events as they happen, and how full the streams are
     publisher      any other system: sends events of its own, and reads nothing
 
@@ -84,7 +84,10 @@ def runner(*, user: str = RUNNER, pool: str = POOL_DEFAULT, runner: str = "*") -
 
 def notifier(*, user: str = NOTIFIER) -> Permissions:
     return Permissions(
-        publish=_pull(subjects.STREAM_EVENTS, CONSUMER_NOTIFIER),
+        publish=(
+            *_pull(subjects.STREAM_EVENTS, CONSUMER_NOTIFIER),
+            f"{subjects.INBOUND}.>",  # an alert becomes an event, of any project
+        ),
         subscribe=(f"{inbox(user)}.>", f"{subjects.EVENT}.>"),
     )
 

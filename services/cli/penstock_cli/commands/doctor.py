@@ -15,10 +15,10 @@ import psutil
 import typer
 from rich.text import Text
 
-from penstock_cli.commands.settings import HTTP_PORT_DEFAULT, NATS_PORT_DEFAULT
+from penstock_cli.commands.settings import HTTP_PORT_DEFAULT, NATS_PORT_DEFAULT, NOTIFIER_PORT_DEFAULT
 from penstock_cli.embedded import nats, postgres
 from penstock_cli.embedded.ports import holder_of, is_free
-from penstock_cli.embedded.stack import HTTP_PORT_SETTING, NATS_PORT_SETTING
+from penstock_cli.embedded.stack import HTTP_PORT_SETTING, NATS_PORT_SETTING, NOTIFIER_PORT_SETTING
 from penstock_cli.errors import StartFailed
 from penstock_cli.formats import size
 from penstock_cli.output import Format, Output, command, data, print_json
@@ -85,6 +85,7 @@ def _server(name: str, command: Any) -> Finding:
 def _ports() -> list[Finding]:
     wanted = (
         ("orchestrator", HTTP_PORT_SETTING, HTTP_PORT_DEFAULT),
+        ("notifier", NOTIFIER_PORT_SETTING, NOTIFIER_PORT_DEFAULT),
         ("NATS", NATS_PORT_SETTING, NATS_PORT_DEFAULT),
     )
     return [_port(name, setting, int(os.environ.get(setting, default))) for name, setting, default in wanted]

@@ -5,9 +5,15 @@ from typing import Annotated
 
 import typer
 
-from penstock_cli.embedded.stack import HTTP_PORT_SETTING, NATS_PORT_SETTING, POSTGRES_PORT_SETTING
+from penstock_cli.embedded.stack import (
+    HTTP_PORT_SETTING,
+    NATS_PORT_SETTING,
+    NOTIFIER_PORT_SETTING,
+    POSTGRES_PORT_SETTING,
+)
 
 HTTP_PORT_DEFAULT = 9002
+NOTIFIER_PORT_DEFAULT = 9003
 NATS_PORT_DEFAULT = 4222
 FOLDER_DEFAULT = Path(".penstock")
 
@@ -26,6 +32,9 @@ Slots = Annotated[
 HttpPort = Annotated[
     int,
     typer.Option("--port", min=1, max=_PORT_MAX, envvar=HTTP_PORT_SETTING, help="The orchestrator's port."),
+]
+NotifierPort = Annotated[
+    int, typer.Option(min=1, max=_PORT_MAX, envvar=NOTIFIER_PORT_SETTING, help="The notifier's port.")
 ]
 NatsPort = Annotated[
     int, typer.Option(min=1, max=_PORT_MAX, envvar=NATS_PORT_SETTING, help="The port of NATS.")

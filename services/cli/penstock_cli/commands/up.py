@@ -17,6 +17,7 @@ from penstock_cli.commands.settings import (
     DataFolder,
     HttpPort,
     NatsPort,
+    NotifierPort,
     PostgresPort,
     Runners,
     Slots,
@@ -41,6 +42,7 @@ def up(
     runners: Runners = 1,
     slots: Slots = 4,
     port: HttpPort = settings.HTTP_PORT_DEFAULT,
+    notifier_port: NotifierPort = settings.NOTIFIER_PORT_DEFAULT,
     nats_port: NatsPort = settings.NATS_PORT_DEFAULT,
     postgres_port: PostgresPort = 0,
     agents: Agents = None,
@@ -48,11 +50,13 @@ def up(
 ) -> None:
     """Start all of Penstock on this machine; Ctrl-C stops it.
 
-    That is NATS, PostgreSQL, the orchestrator and agent runners, with everything that they keep in one folder.
+    That is NATS, PostgreSQL, the orchestrator, the notifier and agent runners,
+    with everything that they keep in one folder.
     """
     plan = Plan(
         folder=data,
         http_port=port,
+        notifier_port=notifier_port,
         nats_port=nats_port,
         postgres_port=postgres_port,
         runners=runners,
@@ -101,6 +105,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def _places(stack: Stack) -> dict[str, Any]:
     return {
         "url": stack.url,
+        "notifier": stack.notifier_url,
         "nats": stack.nats.url,
         "postgres_socket": str(stack.postgres.sockets),
         "folder": str(stack.folder),
@@ -112,6 +117,7 @@ def _places(stack: Stack) -> dict[str, Any]:
 def _show_places(stack: Stack) -> None:
     lines = (
         ("orchestrator", f"{stack.url}   (OpenAPI: {stack.url}/api/v1/openapi.json)"),
+        ("notifier", f"{stack.notifier_url}   (OpenAPI: {stack.notifier_url}/api/v1/openapi.json)"),
         ("NATS", f"{stack.nats.url}   (users and passwords: {_short(stack.nats.folder / 'passwords.json')})"),
         (
             "PostgreSQL",

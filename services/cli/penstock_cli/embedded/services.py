@@ -34,6 +34,31 @@ def orchestrator(
     return Service(child=child, probe=page, why=lambda: page.reason)
 
 
+def notifier(
+    *,
+    folder: Path,
+    port: int,
+    database_url: str,
+    nats_url: str,
+    login: Login,
+    orchestrator_url: str,
+    settings: Mapping[str, str],
+) -> Service:
+    own = {
+        "HTTP_HOST": HOST,
+        "HTTP_PORT": str(port),
+        "DATABASE_URL": database_url,
+        "NATS_URL": nats_url,
+        "NATS_USER": login.user,
+        "NATS_PASSWORD": login.password,
+        "ORCHESTRATOR_URL": orchestrator_url,
+    }
+    environment = _environment("PENSTOCK_NOTIFIER_", own, settings)
+    child = _child("notifier", module="notifier", folder=folder, environment=environment)
+    page = ReadyPage(f"http://{HOST}:{port}")
+    return Service(child=child, probe=page, why=lambda: page.reason)
+
+
 def runner(
     *,
     name: str,

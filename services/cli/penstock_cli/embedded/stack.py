@@ -16,6 +16,7 @@ from penstock_cli.embedded.processes import Report, Service, Supervisor
 from penstock_cli.errors import AlreadyRunning
 
 HTTP_PORT_SETTING = "PENSTOCK_ORCHESTRATOR_HTTP_PORT"
+NOTIFIER_PORT_SETTING = "PENSTOCK_NOTIFIER_HTTP_PORT"
 NATS_PORT_SETTING = "PENSTOCK_UP_NATS_PORT"
 POSTGRES_PORT_SETTING = "PENSTOCK_UP_POSTGRES_PORT"
 
@@ -27,6 +28,7 @@ class Plan:
     folder: Path
     http_port: int
     nats_port: int
+    notifier_port: int | None = None  # None: no notifier
     postgres_port: int = 0
     runners: int = 1
     runners_max: int = 0  # how many users on the bus for runners there are, if more than `runners`
@@ -48,6 +50,7 @@ class Stack:
         self.folder = plan.folder.absolute()
         self.logs = self.folder / "logs"
         self.url = f"http://{HOST}:{plan.http_port}"
+        self.notifier_url = None if plan.notifier_port is None else f"http://{HOST}:{plan.notifier_port}"
         self.supervisor = Supervisor(report)
         self.nats = Nats(
             folder=self.folder / "nats", log=self.logs / "nats.log", port=plan.nats_port, users=self._users()
@@ -69,6 +72,11 @@ class Stack:
         # A runner first tries to break out of its own sandbox: time enough for the orchestrator to come up.
         services = [
             self._begin(self._orchestrator()),
+            *(
+                []
+                if self.plan.notifier_port is None
+                else [self._begin(self._notifier(self.plan.notifier_port))]
+            ),
             *(self.start_runner() for _ in range(self.plan.runners)),
         ]
         for service in services:
@@ -105,6 +113,8 @@ class Stack:
 
     def _require_ports(self) -> None:
         require_free(self.plan.http_port, purpose="the orchestrator", setting=HTTP_PORT_SETTING)
+        if self.plan.notifier_port is not None:
+            require_free(self.plan.notifier_port, purpose="the notifier", setting=NOTIFIER_PORT_SETTING)
         require_free(self.plan.nats_port, purpose="NATS", setting=NATS_PORT_SETTING)
         if self.plan.postgres_port:
             require_free(self.plan.postgres_port, purpose="PostgreSQL", setting=POSTGRES_PORT_SETTING)
@@ -122,6 +132,17 @@ class Stack:
             database_url=self.postgres.url(),
             nats_url=self.nats.url,
             login=self.nats.login(permissions.ORCHESTRATOR),
+            settings=self.plan.settings,
+        )
+
+    def _notifier(self, port: int) -> Service:
+        return services.notifier(
+            folder=self.folder,
+            port=port,
+            database_url=self.postgres.url(),
+            nats_url=self.nats.url,
+            login=self.nats.login(permissions.NOTIFIER),
+            orchestrator_url=self.url,
             settings=self.plan.settings,
         )
 

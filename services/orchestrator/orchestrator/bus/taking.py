@@ -7,12 +7,12 @@ from datetime import timedelta
 import structlog
 from nats.aio.msg import Msg
 
-from orchestrator.engine.apply import DATABASE_AWAY
 from penstock.bus.connection import Bus
 from penstock.bus.pull import PullLoop
 from penstock.bus.replies import Replies
 from penstock.bus.streams import ACK_WAIT, declare_consumer, declare_streams
 from penstock.contracts.errors import Unavailable
+from penstock.postgres.errors import DATABASE_AWAY
 
 RETRY_AFTER = timedelta(seconds=1)
 

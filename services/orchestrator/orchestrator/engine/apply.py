@@ -22,6 +22,7 @@ from orchestrator.store.heads import stale_runs
 from orchestrator.store.save import Saved, save
 from penstock.contracts.errors import Conflict, Unavailable
 from penstock.contracts.template import Evaluate
+from penstock.postgres.errors import DATABASE_AWAY
 from penstock.telemetry import metrics
 
 Answer = Outcome | None  # None: there is no such run
@@ -29,15 +30,6 @@ _TOOK_EFFECT = (Outcome.APPLIED, Outcome.HELD)
 
 STALE_TRIES_MAX = 5
 
-DATABASE_AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,  # it shuts down or starts up
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,  # a deadlock: it was not written
-)
 FENCED = "PS001"  # sql: penstock_fence
 
 log = structlog.get_logger(__name__)
@@ -200,7 +192,9 @@ class Apply:
         commits = []
         for id_, change in changes.items():
             if change.run.state in RUN_ENDED:
-                metrics.RUNS_ENDED.labels(change.run.plan.definition.name, change.run.state).inc()
+                metrics.RUNS_ENDED.labels(
+                    change.run.project, change.run.plan.definition.name, change.run.state
+                ).inc()
             self._runs.keep(change.run, changed=change.changed)
             events = dated(change.run, numbered[id_], saved.at)
             commits.append(Committed(change.run, events, tuple(change.commands)))

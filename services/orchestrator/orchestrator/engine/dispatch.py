@@ -20,11 +20,11 @@ import structlog
 from orchestrator.domain.decision import PublishReady
 from orchestrator.domain.queue import FairQueue
 from orchestrator.domain.run import PRIORITY_DEFAULT, NodeState, Run, RunState
-from orchestrator.engine.apply import DATABASE_AWAY
 from orchestrator.engine.capacity import Capacity
 from orchestrator.engine.committed import Committed
 from orchestrator.engine.runs import Runs
 from penstock.contracts.timeline import Kind
+from penstock.postgres.errors import DATABASE_AWAY
 from penstock.telemetry import metrics
 
 LOOK_EVERY_S = 1.0  # at slots and limits, which other processes change

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Sequence
 import asyncpg
 import structlog
 
-from orchestrator.engine.apply import DATABASE_AWAY
 from orchestrator.engine.batch import Batcher
 from orchestrator.engine.inbox_port import Receipt
 from orchestrator.engine.registry import ABOUT_DATA
@@ -26,6 +25,7 @@ from orchestrator.store.inbound import (
 from penstock.contracts.errors import InvalidInput, Unavailable
 from penstock.contracts.inbound import InboundEvent
 from penstock.contracts.limits import EVENTS_PER_BATCH_MAX, LOOK_BACK_MAX
+from penstock.postgres.errors import DATABASE_AWAY
 from penstock.service import end
 from penstock.telemetry import metrics
 

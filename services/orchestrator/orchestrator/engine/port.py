@@ -279,17 +279,3 @@ class Schedules(Protocol):
     async def upcoming(self, text: bytes) -> tuple[Upcoming, ...]:
         """When the schedules of a valid definition would tick, if it were saved now."""
         ...
-
-
-class Dependency(Value, frozen=True):
-    """How one dependency is. `needed`: without it the service is not ready."""
-
-    name: str
-    ok: bool
-    needed: bool = True
-    detail: str = ""
-    seconds: float | None = None
-
-
-class Readiness(Protocol):
-    async def __call__(self) -> tuple[Dependency, ...]: ...

@@ -8,7 +8,6 @@ from datetime import timedelta
 import asyncpg
 import structlog
 
-from orchestrator.engine.apply import DATABASE_AWAY
 from orchestrator.engine.keeping import PruneOrder, PruneReport, RetentionView, StoredFiles
 from orchestrator.store.cache import forget_expired
 from orchestrator.store.collect import delete_artifacts, unnamed_artifacts
@@ -19,6 +18,7 @@ from orchestrator.store.prune import Cutoffs, Deleted, delete_due, read_cutoffs
 from penstock.contracts.duration import format_duration
 from penstock.contracts.errors import Unavailable
 from penstock.contracts.limits import ARTIFACT_GRACE
+from penstock.postgres.errors import DATABASE_AWAY
 
 PASS_EVERY_S = 3600.0
 PRUNE_S_MAX = 20.0  # one order: who asked waits for the answer, and asks again while there is more

@@ -11,7 +11,6 @@ from orchestrator.domain.decide import Fork, begin
 from orchestrator.domain.decision import Decision
 from orchestrator.domain.plan import Plan, sub_workflows
 from orchestrator.domain.run import RUN_ENDED, RunState
-from orchestrator.engine.apply import DATABASE_AWAY
 from orchestrator.engine.committed import Committed, NumberedFact, dated, number_facts
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.port import Started, StartRun, Superseded
@@ -23,6 +22,7 @@ from orchestrator.store.start import Birth, Holder, RunStart, Written, holders, 
 from penstock.contracts.errors import Conflict, NotFound, PenstockError, Unavailable
 from penstock.contracts.template import Evaluate
 from penstock.contracts.wire import encode
+from penstock.postgres.errors import DATABASE_AWAY
 from penstock.telemetry import metrics
 
 
@@ -156,9 +156,9 @@ class Starts:
         commits = []
         for birth in births:
             run = birth.decision.run
-            metrics.RUNS_STARTED.labels(run.plan.definition.name).inc()
+            metrics.RUNS_STARTED.labels(run.project, run.plan.definition.name).inc()
             if run.state in RUN_ENDED:
-                metrics.RUNS_ENDED.labels(run.plan.definition.name, run.state).inc()
+                metrics.RUNS_ENDED.labels(run.project, run.plan.definition.name, run.state).inc()
             self._runs.keep(run, changed=birth.decision.changed)
             events = dated(run, birth.facts, written[run.id].at)
             commits.append(Committed(run, events, birth.decision.commands))

@@ -5,8 +5,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from orchestrator.engine.artifact_port import Artifacts
-from orchestrator.http.endpoint import Answer, Body, Endpoint, json_answer
-from orchestrator.http.reading import NoQuery, query_of, refuse_announced
+from penstock.http.endpoint import Answer, Body, Endpoint, json_answer
+from penstock.http.reading import NoQuery, query_of, refuse_announced
 
 IMMUTABLE = "public, max-age=31536000, immutable"  # the name is the content
 

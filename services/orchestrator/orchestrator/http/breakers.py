@@ -10,13 +10,13 @@ from starlette.responses import Response
 from orchestrator.engine.breaker_port import Breakers
 from orchestrator.engine.breaker_views import BreakerDetail, BreakersView
 from orchestrator.engine.port import Queries
-from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle, json_answer
-from orchestrator.http.reading import NoQuery, body_of, project_of, query_of
 from orchestrator.http.starting import STARTED_BY
 from penstock.contracts.duration import DURATION_EXPECTED, format_duration, parse_duration
 from penstock.contracts.errors import InvalidInput
 from penstock.contracts.limits import RUN_TIMEOUT_MAX
 from penstock.contracts.workflow import BreakerPolicy
+from penstock.http.endpoint import Answer, Body, Endpoint, Handle, json_answer
+from penstock.http.reading import NoQuery, body_of, project_of, query_of
 
 StateName = Literal["closed", "open", "half_open"]
 Text = Annotated[str, msgspec.Meta(max_length=1_000, pattern=r"^[^\x00]*$")]

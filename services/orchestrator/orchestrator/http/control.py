@@ -19,11 +19,11 @@ from orchestrator.engine.wishes import (
     RunWish,
     SkipRequested,
 )
-from orchestrator.http.endpoint import json_answer
-from orchestrator.http.reading import NoQuery, Person, Words, body_of, project_of, query_of, run_id_of
 from orchestrator.http.starting import STARTED_BY
 from penstock.contracts.errors import Conflict
 from penstock.contracts.workflow import Json
+from penstock.http.endpoint import json_answer
+from penstock.http.reading import NoQuery, Person, Words, body_of, project_of, query_of, run_id_of
 
 B = TypeVar("B", bound=msgspec.Struct)
 

@@ -9,7 +9,7 @@ from orchestrator.http.control import (
     RejectBody,
     SkipBody,
 )
-from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
+from penstock.http.endpoint import Answer, Body, Endpoint, Handle
 
 
 def control_endpoints(door: ControlDoor) -> tuple[Endpoint, ...]:

@@ -20,11 +20,10 @@ from orchestrator.http.artifacts import ArtifactDoor, artifact_endpoints
 from orchestrator.http.breakers import BreakerDoor, breaker_endpoints
 from orchestrator.http.control import ControlDoor
 from orchestrator.http.control_endpoints import control_endpoints
-from orchestrator.http.endpoint import Answer, Body, Endpoint, Handle
 from orchestrator.http.forking import ForkDoor, fork_endpoints
 from orchestrator.http.inbox import InboxDoor, inbox_endpoints
 from orchestrator.http.limits import LimitDoor, limit_endpoints
-from orchestrator.http.operations import Health, OperationsDoor, ReadinessView, StatisticsQuery
+from orchestrator.http.operations import OperationsDoor, StatisticsQuery
 from orchestrator.http.retention import RetentionDoor, retention_endpoints
 from orchestrator.http.runs import RunDoor, RunQuery, RunsQuery
 from orchestrator.http.schedules import ScheduleDoor, schedule_endpoints
@@ -32,6 +31,8 @@ from orchestrator.http.starting import StartDoor, StartRunBody
 from orchestrator.http.timeline import EventsQuery, ItemsQuery, LogsQuery, TimelineDoor
 from orchestrator.http.versions import VersionDoor, version_endpoints
 from orchestrator.http.workflows import JSON, YAML, Validation, WorkflowDoor, WorkflowsQuery
+from penstock.http.endpoint import Answer, Body, Endpoint, Handle
+from penstock.http.readiness import HealthDoor, health_endpoints
 
 _DEFINITION_EXAMPLE = """\
 name: greet
@@ -68,6 +69,7 @@ class Doors:
     artifacts: ArtifactDoor
     inbox: InboxDoor
     operations: OperationsDoor
+    health: HealthDoor
     limits: LimitDoor
     breakers: BreakerDoor
     retention: RetentionDoor
@@ -87,6 +89,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *inbox_endpoints(doors.inbox),
         *retention_endpoints(doors.retention),
         *_operation_endpoints(doors.operations, doors.workflows),
+        *health_endpoints(doors.health),
         *limit_endpoints(doors.limits),
     )
 
@@ -232,7 +235,6 @@ def _timeline_endpoints(door: TimelineDoor) -> tuple[Endpoint, ...]:
 
 
 def _operation_endpoints(door: OperationsDoor, workflows: WorkflowDoor) -> tuple[Endpoint, ...]:
-    ready = Answer("A needed dependency is away", ReadinessView)
     schema = Answer("A JSON Schema", media_type="application/schema+json")
     figures = Answer("Counts, success rate, mean and percentiles", Statistics)
     return (
@@ -258,22 +260,6 @@ def _operation_endpoints(door: OperationsDoor, workflows: WorkflowDoor) -> tuple
             "get_workflow_schema",
             "The schema of a definition",
             schema,
-        ),
-        _read("/health", door.health, "get_health", "Whether the process answers", Answer("It does", Health)),
-        Endpoint(
-            "GET",
-            "/ready",
-            door.ready,
-            "get_readiness",
-            "Every dependency with its state",
-            {200: Answer("Ready, perhaps degraded", ReadinessView), 503: ready},
-        ),
-        _read(
-            "/metrics",
-            door.metrics,
-            "get_metrics",
-            "For Prometheus",
-            Answer("Metrics", media_type="text/plain"),
         ),
     )
 

@@ -12,16 +12,6 @@ from orchestrator.engine.fork_views import ForkPreviewView
 from orchestrator.engine.port import Engine, ForkPoint, Queries, Registry, Resolved, StartRun
 from orchestrator.engine.start_rate import StartRate
 from orchestrator.engine.views import RunView
-from orchestrator.http.endpoint import Answer, Body, Endpoint, json_answer
-from orchestrator.http.reading import (
-    NoQuery,
-    Person,
-    body_of,
-    expect_media_type,
-    project_of,
-    query_of,
-    run_id_of,
-)
 from orchestrator.http.starting import (
     STARTED_BY,
     IdempotencyKey,
@@ -35,6 +25,16 @@ from orchestrator.http.starting import (
 )
 from penstock.contracts.errors import InvalidInput, Problem
 from penstock.definition.diff import Change
+from penstock.http.endpoint import Answer, Body, Endpoint, json_answer
+from penstock.http.reading import (
+    NoQuery,
+    Person,
+    body_of,
+    expect_media_type,
+    project_of,
+    query_of,
+    run_id_of,
+)
 
 _NOT_GIVEN = msgspec.Raw(b"")
 

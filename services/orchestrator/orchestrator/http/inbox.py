@@ -10,12 +10,12 @@ from starlette.responses import Response
 from orchestrator.engine.cloud_events import BATCH, HEADER, STRUCTURED, read_batch, read_binary, read_event
 from orchestrator.engine.inbox_port import InboundEventView, InboundQueries, Inbox, Receipt
 from orchestrator.engine.views import Page
-from orchestrator.http.endpoint import Answer, Body, Endpoint, json_answer
-from orchestrator.http.problems import Malformed, UnknownMediaType
-from orchestrator.http.reading import Cursor, NoQuery, PageLimit, project_of, query_of, read_body
 from penstock.contracts.inbound import InboundEvent, SentEvent
 from penstock.contracts.limits import REQUEST_BODY_BYTES_MAX
 from penstock.contracts.wire import Undecodable
+from penstock.http.endpoint import Answer, Body, Endpoint, json_answer
+from penstock.http.problems import Malformed, UnknownMediaType
+from penstock.http.reading import Cursor, NoQuery, PageLimit, project_of, query_of, read_body
 
 _EXAMPLE = {
     "specversion": "1.0",

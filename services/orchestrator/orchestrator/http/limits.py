@@ -7,11 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.engine.limits import Limits, LimitScope, LimitsView, LimitView
-from orchestrator.http.endpoint import Answer, Body, Endpoint, json_answer
-from orchestrator.http.reading import NoQuery, body_of, query_of
 from penstock.contracts.errors import InvalidInput, NotFound
 from penstock.contracts.limits import EXECUTION_LIMIT_MAX
 from penstock.contracts.names import NAME_PATTERN, is_name
+from penstock.http.endpoint import Answer, Body, Endpoint, json_answer
+from penstock.http.reading import NoQuery, body_of, query_of
 
 
 class LimitBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,13 +8,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.engine.keeping import Keeping, PruneOrder, PruneReport, RetentionView
-from orchestrator.http.endpoint import Answer, Body, Endpoint, json_answer
-from orchestrator.http.reading import NoQuery, body_of, project_of, query_of
 from orchestrator.http.starting import STARTED_BY
 from penstock.contracts.duration import DURATION_EXPECTED, format_duration, parse_duration
 from penstock.contracts.errors import InvalidInput
 from penstock.contracts.limits import RETENTION_MAX, RETENTION_MIN
 from penstock.contracts.names import NAME_PATTERN, is_name
+from penstock.http.endpoint import Answer, Body, Endpoint, json_answer
+from penstock.http.reading import NoQuery, body_of, project_of, query_of
 
 Duration = Annotated[str, msgspec.Meta(max_length=50)]
 

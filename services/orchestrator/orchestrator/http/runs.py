@@ -8,9 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.engine.port import Engine, Queries, RunFilter
-from orchestrator.http.endpoint import json_answer
-from orchestrator.http.middleware import mark_long_poll
-from orchestrator.http.reading import (
+from penstock.contracts.errors import InvalidInput
+from penstock.http.endpoint import json_answer
+from penstock.http.middleware import mark_long_poll
+from penstock.http.reading import (
     SEQ_MAX,
     AfterSeq,
     Cursor,
@@ -21,7 +22,6 @@ from orchestrator.http.reading import (
     query_of,
     run_id_of,
 )
-from penstock.contracts.errors import InvalidInput
 
 UNTIL_ENDED = SEQ_MAX  # no timeline gets that far
 

@@ -8,8 +8,8 @@ from orchestrator.engine.port import Queries, Schedules
 from orchestrator.engine.schedule_views import ScheduleSummary, ScheduleView
 from orchestrator.engine.views import Page, RunView
 from orchestrator.http.control import ByBody
-from orchestrator.http.endpoint import Answer, Endpoint, Handle, json_answer
-from orchestrator.http.reading import Cursor, NoQuery, PageLimit, body_of, project_of, query_of
+from penstock.http.endpoint import Answer, Endpoint, Handle, json_answer
+from penstock.http.reading import Cursor, NoQuery, PageLimit, body_of, project_of, query_of
 
 
 class SchedulesQuery(msgspec.Struct, frozen=True):

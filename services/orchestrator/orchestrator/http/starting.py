@@ -22,8 +22,12 @@ from orchestrator.engine.port import (
 )
 from orchestrator.engine.start_rate import StartRate
 from orchestrator.engine.views import Progress, RunSummary, RunView
-from orchestrator.http.endpoint import json_answer
-from orchestrator.http.reading import (
+from penstock.contracts.errors import Conflict, InvalidInput, NotFound, RateExceeded, Unavailable
+from penstock.contracts.limits import REQUEST_BODY_BYTES_MAX
+from penstock.contracts.names import RESERVED_KEY_PREFIX, SUBJECT_LABEL
+from penstock.contracts.workflow import Json
+from penstock.http.endpoint import json_answer
+from penstock.http.reading import (
     NoQuery,
     Person,
     decode_body,
@@ -32,10 +36,6 @@ from orchestrator.http.reading import (
     query_of,
     read_body,
 )
-from penstock.contracts.errors import Conflict, InvalidInput, NotFound, RateExceeded, Unavailable
-from penstock.contracts.limits import REQUEST_BODY_BYTES_MAX
-from penstock.contracts.names import RESERVED_KEY_PREFIX, SUBJECT_LABEL
-from penstock.contracts.workflow import Json
 
 LABELS_MAX = 50  # they are searched and shown, not a place for data
 SUPERSEDED_TRIES_MAX = (

@@ -7,9 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.engine.port import Engine, Queries
-from orchestrator.http.endpoint import json_answer
-from orchestrator.http.middleware import mark_long_poll
-from orchestrator.http.reading import (
+from penstock.contracts.limits import PAGE_ROWS_MAX
+from penstock.http.endpoint import json_answer
+from penstock.http.middleware import mark_long_poll
+from penstock.http.reading import (
     AfterSeq,
     Cursor,
     NoQuery,
@@ -19,7 +20,6 @@ from orchestrator.http.reading import (
     query_of,
     run_id_of,
 )
-from penstock.contracts.limits import PAGE_ROWS_MAX
 
 LineNumber = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 AttemptNumber = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from orchestrator.engine.versions import Versions
 from orchestrator.engine.views import Page, VersionSummary, WorkflowDiff
-from orchestrator.http.endpoint import Answer, Endpoint, json_answer
-from orchestrator.http.reading import Cursor, PageLimit, project_of, query_of
+from penstock.http.endpoint import Answer, Endpoint, json_answer
+from penstock.http.reading import Cursor, PageLimit, project_of, query_of
 
 VersionNumber = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 

@@ -6,9 +6,12 @@ from starlette.responses import Response
 
 from orchestrator.engine.port import Registry, Schedules
 from orchestrator.engine.schedule_views import Upcoming
-from orchestrator.http.endpoint import json_answer
-from orchestrator.http.problems import Malformed
-from orchestrator.http.reading import (
+from penstock.contracts.errors import NotFound, Problem
+from penstock.contracts.limits import DEFINITION_BYTES_MAX
+from penstock.definition.schema import workflow_schema
+from penstock.http.endpoint import json_answer
+from penstock.http.problems import Malformed
+from penstock.http.reading import (
     Cursor,
     NoQuery,
     PageLimit,
@@ -18,9 +21,6 @@ from orchestrator.http.reading import (
     query_of,
     read_body,
 )
-from penstock.contracts.errors import NotFound, Problem
-from penstock.contracts.limits import DEFINITION_BYTES_MAX
-from penstock.definition.schema import workflow_schema
 
 YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain")
 JSON = ("application/json",)

@@ -1,6 +1,10 @@
 """The connection pool of the hot statements, and its planner settings."""
 
+from pathlib import Path
+
 import asyncpg
+
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 POOL_CONNECTIONS_MIN = 2
 POOL_CONNECTIONS_MAX = 8

@@ -8,10 +8,10 @@ from uuid import UUID
 import msgspec
 from starlette.requests import Request
 
-from orchestrator.http.problems import Malformed, UnknownMediaType
 from penstock.contracts.errors import InvalidInput, LimitExceeded, NotFound, Problem
 from penstock.contracts.limits import PAGE_ROWS_MAX, REQUEST_BODY_BYTES_MAX
 from penstock.contracts.names import NAME_PATTERN, PROJECT_DEFAULT, did_you_mean, is_name
+from penstock.http.problems import Malformed, UnknownMediaType
 
 S = TypeVar("S", bound=msgspec.Struct)
 

@@ -1,33 +1,17 @@
 """The OpenAPI page, made from the endpoints' declarations: what is documented is what is decoded."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from orchestrator.domain.breaker_keys import KEY_PATTERN
-from orchestrator.http.endpoint import Answer, Body, Endpoint
-from orchestrator.http.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
-from orchestrator.http.problems import ProblemDocument
-from orchestrator.http.reading import PROJECT_HEADER
 from penstock.contracts.names import NAME_PATTERN, PROJECT_DEFAULT
+from penstock.http.endpoint import Answer, Body, Endpoint
+from penstock.http.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
+from penstock.http.problems import ProblemDocument
+from penstock.http.reading import PROJECT_HEADER
 
-DESCRIPTION = """\
-Durable DAG workflows for sandboxed agents. Save a workflow, start runs of it, watch them, and ask why they wait.
-
-Every answer carries `X-Request-Id`. Errors are RFC 9457 problem documents; an input error lists each field.
-Lists are pages: pass `next` as `cursor` until it is null. Times are RFC 3339, UTC."""
-
-_TAGS = {
-    "workflows": "Definitions and their versions. A version never changes; saving a changed definition makes the next.",
-    "schedules": "What starts runs at its times: cron lines of the latest versions, and their ticks.",
-    "runs": "Executions of one version, from start to end.",
-    "timeline": "What happened in a run, node by node, and why nothing more happens.",
-    "artifacts": "Files, addressed by the SHA-256 of their bytes.",
-    "events": "What happened elsewhere, as CloudEvents. Nodes wait for them; they are kept for 7 days.",
-    "operations": "How Penstock is.",
-}
 _ERRORS = {
     400: "The request cannot be read, or names a field that does not exist",
     404: "No such thing; the detail names the nearest that exists",
@@ -37,36 +21,31 @@ _ERRORS = {
     422: "The input is wrong; `errors` lists every problem with its path",
     503: "A dependency is away; try again later",
 }
-_PATH_PARAMETERS = {
-    "run_id": ({"type": "string", "format": "uuid"}, "The run's id"),
-    "name": ({"type": "string", "pattern": NAME_PATTERN}, "The workflow's name"),
-    "workflow": ({"type": "string", "pattern": NAME_PATTERN}, "The workflow's name"),
-    "schedule": ({"type": "string", "pattern": NAME_PATTERN}, "The schedule's name in its workflow"),
-    "version": ({"type": "integer", "minimum": 1}, "The version's number"),
-    "node": (
-        {"type": "string", "pattern": rf"{NAME_PATTERN}(\[\d+\])?(:undo)?"},
-        "The node's name, as its author gave it; `patch[17]` is an item of it, `charge:undo` its undoing",
-    ),
-    "scope": ({"type": "string", "enum": ["project", "pool", "starts"]}, "What is limited"),
-    "limited": ({"type": "string", "pattern": NAME_PATTERN}, "The name of the project or pool"),
-    "key": ({"type": "string", "pattern": KEY_PATTERN}, "The breaker's key"),
-    "sha256": ({"type": "string", "pattern": "[0-9a-f]{64}"}, "The SHA-256 of the bytes, in hex"),
-}
-_TOLD_APART = ("workflows", "schedules", "runs", "timeline", "events")
-_OF_PROJECT = ("/api/v1/statistics", "/api/v1/breakers")
 _REFERENCE = "#/components/schemas/{name}"
 
 
-def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> dict[str, Any]:
+class Page(msgspec.Struct, frozen=True):
+    """What a service says of itself. `tags`: name → sentence; `tag_of` finds one for a path. `path_parameters`:
+    name → (schema, sentence). `is_of_project`: whether the header with the project counts."""
+
+    title: str
+    version: str
+    description: str
+    tags: Mapping[str, str]
+    tag_of: Callable[[str], str]
+    path_parameters: Mapping[str, tuple[dict[str, Any], str]]
+    is_of_project: Callable[[str], bool]
+
+
+def openapi_document(endpoints: Sequence[Endpoint], page: Page) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
-        paths.setdefault(endpoint.path.replace(":path}", "}"), {})[endpoint.method.lower()] = _operation(
-            endpoint
-        )
+        operations = paths.setdefault(endpoint.path.replace(":path}", "}"), {})
+        operations[endpoint.method.lower()] = _operation(endpoint, page)
     document = {
         "openapi": "3.1.0",
-        "info": {"title": "Penstock orchestrator", "version": version, "description": DESCRIPTION},
-        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "info": {"title": page.title, "version": page.version, "description": page.description},
+        "tags": [{"name": name, "description": text} for name, text in page.tags.items()],
         "paths": paths,
         "components": {"schemas": _components(_kinds(endpoints))},
     }
@@ -75,13 +54,17 @@ def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> dict[str
     return plain
 
 
-def _operation(endpoint: Endpoint) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, page: Page) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": endpoint.name,
-        "tags": [_tag(endpoint.path)],
+        "tags": [page.tag_of(endpoint.path)],
         "summary": endpoint.summary,
         "description": endpoint.description or endpoint.summary,
-        "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint), *_headers(endpoint)],
+        "parameters": [
+            *_path_parameters(endpoint, page),
+            *_query_parameters(endpoint),
+            *_headers(endpoint, page),
+        ],
         "responses": {str(status): _response(answer) for status, answer in endpoint.answers.items()},
     }
     operation["responses"] |= {str(status): _problem(status, endpoint) for status in endpoint.errors}
@@ -90,17 +73,9 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     return operation
 
 
-def _tag(path: str) -> str:
-    """The collection in the path; what belongs to one run's story is its timeline."""
-    parts = path.removeprefix("/api/v1/").split("/")
-    if parts[0] == "runs" and len(parts) > 2 and parts[2] in ("events", "nodes", "explain"):
-        return "timeline"
-    return parts[0] if parts[0] in _TAGS else "operations"
-
-
-def _path_parameters(endpoint: Endpoint) -> Iterable[dict[str, Any]]:
+def _path_parameters(endpoint: Endpoint, page: Page) -> Iterable[dict[str, Any]]:
     for name in re.findall(r"\{(\w+)(?::path)?\}", endpoint.path):
-        schema, description = _PATH_PARAMETERS[name]
+        schema, description = page.path_parameters[name]
         yield {"name": name, "in": "path", "required": True, "schema": schema, "description": description}
 
 
@@ -113,8 +88,8 @@ def _query_parameters(endpoint: Endpoint) -> Iterable[dict[str, Any]]:
         yield {"name": name, "in": "query", "required": False, "schema": parameter}
 
 
-def _headers(endpoint: Endpoint) -> Iterable[dict[str, Any]]:
-    if _tag(endpoint.path) in _TOLD_APART or endpoint.path.startswith(_OF_PROJECT):
+def _headers(endpoint: Endpoint, page: Page) -> Iterable[dict[str, Any]]:
+    if page.is_of_project(endpoint.path):
         schema = {"type": "string", "pattern": NAME_PATTERN, "default": PROJECT_DEFAULT}
         yield {
             "name": PROJECT_HEADER,

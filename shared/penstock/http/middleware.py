@@ -9,7 +9,7 @@ import uuid_utils
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from orchestrator.http.problems import internal_problem
+from penstock.http.problems import internal_problem
 from penstock.telemetry import metrics
 
 log = structlog.get_logger(__name__)

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import asyncpg
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-_NOTE = "insert into schema_migration (name, digest) values ($1, $2)"
 LOCK = 7_069_837_411  # any number that is ours alone
 TIMEOUT_S = 3600.0  # a migration may rewrite a large table, and who waits for its lock waits as long
 
@@ -20,29 +18,37 @@ class SchemaTooNew(RuntimeError):
     """The database was migrated by a newer Penstock."""
 
 
-async def migrate(connection: asyncpg.Connection) -> list[str]:
-    """Apply what is missing, in order, in one transaction; returns the names of what was applied."""
+async def migrate(
+    connection: asyncpg.Connection, folder: Path, *, ledger: str = "schema_migration"
+) -> list[str]:
+    """Apply what is missing of `folder`, in order, in one transaction; returns the names of what was applied.
+
+    `ledger` is the table that remembers; a service with a schema of its own keeps it there.
+    """
     async with connection.transaction():
         await connection.execute("select pg_advisory_xact_lock($1)", LOCK, timeout=TIMEOUT_S)
+        if "." in ledger:
+            await connection.execute(f"create schema if not exists {ledger.split('.')[0]}")
         await connection.execute(
-            "create table if not exists schema_migration"
+            f"create table if not exists {ledger}"
             " (name text primary key, digest text not null, applied_at timestamptz not null default now())"
         )
-        rows = await connection.fetch("select name, digest from schema_migration")
+        rows = await connection.fetch(f"select name, digest from {ledger}")
         applied = {row["name"]: row["digest"] for row in rows}
-        known = _known()
+        known = _known(folder)
         _refuse_newer(applied.keys(), known.keys())
         _refuse_edited(applied, known)
+        note = f"insert into {ledger} (name, digest) values ($1, $2)"
         missing = [name for name in known if name not in applied]
         for name in missing:
             await connection.execute(known[name], timeout=TIMEOUT_S)
-            await connection.execute(_NOTE, name, digest_of(known[name]))
+            await connection.execute(note, name, digest_of(known[name]))
         return missing
 
 
-def _known() -> dict[str, str]:
+def _known(folder: Path) -> dict[str, str]:
     """File name → text, in order."""
-    return {file.name: file.read_text() for file in sorted(MIGRATIONS.glob("*.sql"))}
+    return {file.name: file.read_text() for file in sorted(folder.glob("*.sql"))}
 
 
 def _refuse_newer(applied: Set[str], known: Set[str]) -> None:

@@ -1,0 +1,1 @@
+"""The notifier's door for those who ask: Alertmanagers, operators, Prometheus."""

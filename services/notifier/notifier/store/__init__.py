@@ -1,0 +1,1 @@
+"""What the notifier remembers, in a schema of its own: `notifier`."""

@@ -1,0 +1,1 @@
+"""What every HTTP door has: how endpoints are declared, read, refused, measured and documented."""

@@ -1,0 +1,54 @@
+"""An HTTP application of endpoints, with our answers to everything that goes wrong; it holds nothing global."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from penstock.contracts.errors import PenstockError
+from penstock.http.endpoint import Endpoint
+from penstock.http.middleware import RequestScope, request_id_of
+from penstock.http.openapi import Page, openapi_document
+from penstock.http.problems import problem, problem_of
+
+OPENAPI_PATH = "/api/v1/openapi.json"
+
+
+def build_app(endpoints: Sequence[Endpoint], page: Page) -> FastAPI:
+    # No interactive pages: they would load scripts from other people's servers.
+    app = FastAPI(openapi_url=OPENAPI_PATH, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.openapi = partial(openapi_document, endpoints, page)  # type: ignore[method-assign]
+    for endpoint in endpoints:
+        app.add_route(endpoint.path, endpoint.handle, [endpoint.method], include_in_schema=False)
+    app.add_exception_handler(PenstockError, _refused)
+    app.add_exception_handler(HTTPException, _unroutable)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_middleware(RequestScope, templates={endpoint.handle: endpoint.path for endpoint in endpoints})
+    return app
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PenstockError)
+    return problem_of(error, request_id=request_id_of(request.scope))
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """The client left before its request was whole. Nobody hears this answer; the metrics count it."""
+    return Response(status_code=499)
+
+
+async def _unroutable(request: Request, error: Exception) -> Response:
+    """No such path, or not with this method: the framework's own errors, in our form."""
+    assert isinstance(error, HTTPException)
+    detail = f"{request.method} {request.url.path}: {error.detail}; every path is in {OPENAPI_PATH}"
+    return problem(
+        error.status_code,
+        "no-such-path" if error.status_code == 404 else "refused",
+        str(error.detail),
+        detail,
+        request_id=request_id_of(request.scope),
+        headers=dict(error.headers or {}),
+    )
