@@ -48,7 +48,7 @@ _WELL = Row(
             unit="s",
         ),
         number(
-            "Agents at work",
+            "Agents at work at once",
             "How many run at once, on average.",
             rate("penstock_execution_seconds_total", where=OF_AGENT),
         ),
