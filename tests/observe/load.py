@@ -69,7 +69,7 @@ WORKFLOWS: tuple[Json, ...] = (
             }
         },
     },
-    {"name": "waiting", "nodes": {"push": {"wait": {"event": {"type": EVENT}}}}},
+    {"name": "waiting", "nodes": {"push": {"wait": {"event": {"type": EVENT, "look_back": "0s"}}}}},
     {"name": "frozen", "nodes": {"nap": {"agent": "sleeper", "pool": FRAIL, "with": {"seconds": 600}}}},
     {
         "name": "scheduled",
