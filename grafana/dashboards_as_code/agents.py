@@ -48,7 +48,7 @@ _WELL = Row(
             unit="s",
         ),
         number(
-            "Agents at work at once",
+            "Agents at work now",
             "How many run at once, on average.",
             rate("penstock_execution_seconds_total", where=OF_AGENT),
         ),

@@ -43,7 +43,7 @@ _WELL = Row(
             thresholds=red_from(0.95),
         ),
         number(
-            "Relay lag",
+            "Relay lag now",
             "Age of the oldest commit that is not on the bus.",
             "max(penstock_relay_lag_seconds)",
             unit="s",
@@ -56,7 +56,7 @@ _WELL = Row(
             thresholds=red_from(3),
         ),
         number(
-            "Dead letters",
+            "Dead letters lately",
             "In the last ten minutes: messages with which nothing could be done.",
             "sum(penstock:dead_letters:increase10m) or vector(0)",
             thresholds=red_from(1),

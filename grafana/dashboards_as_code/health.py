@@ -31,14 +31,14 @@ _WELL = Row(
         ),
         number(
             "Database",
-            "1: every orchestrator reaches PostgreSQL.",
-            'min(penstock_database_up{job="orchestrator"})',
+            "1: every service that measures it reaches PostgreSQL.",
+            f"min(penstock_database_up{{{OF_JOB}}})",
             thresholds=red_below(1),
         ),
         number(
             "Bus",
-            "1: every orchestrator reaches NATS.",
-            'min(penstock_bus_up{job="orchestrator"})',
+            "1: every service reaches NATS.",
+            f"min(penstock_bus_up{{{OF_JOB}}})",
             thresholds=red_below(1),
         ),
         number(
@@ -164,11 +164,11 @@ _DATABASE = Row(
             links=(links.to_logs("database"),),
         ),
         lines(
-            "Database and bus, by orchestrator",
+            "Database and bus, by service",
             "1 is reached, 0 is not.",
             {
-                "{{instance}} database": 'penstock_database_up{job="orchestrator"}',
-                "{{instance}} bus": 'penstock_bus_up{job="orchestrator"}',
+                "{{job}} {{instance}} database": f"penstock_database_up{{{OF_JOB}}}",
+                "{{job}} {{instance}} bus": f"penstock_bus_up{{{OF_JOB}}}",
             },
         ),
     ),
