@@ -108,7 +108,9 @@ def test_a_missing_program_is_named_with_its_package(tmp_path: Path) -> None:
 
 def test_sources_of_alerts_that_a_person_configured_stay(tmp_path: Path) -> None:
     given = tmp_path / "mine.yaml"
-    given.write_text("alertmanagers: [{name: office, project: shop}]\nsubscriptions: [{name: chat}]\n")
+    given.write_text(
+        "alertmanagers: [{name: office, project: shop, token_file: token}]\nsubscriptions: [{name: chat}]\n"
+    )
     alertmanager = Alertmanager(
         folder=tmp_path / "alertmanager", log=tmp_path / "log", port=1, notifier_url="http://127.0.0.1:2"
     )
@@ -116,6 +118,7 @@ def test_sources_of_alerts_that_a_person_configured_stay(tmp_path: Path) -> None
     merged = yaml.safe_load(alertmanager.notifier_config(given).read_text())
 
     assert [source["name"] for source in merged["alertmanagers"]] == ["office", "embedded"]
+    assert merged["alertmanagers"][0]["token_file"] == str(tmp_path / "token"), "it is still beside his file"
     assert merged["subscriptions"] == [{"name": "chat"}]
 
 

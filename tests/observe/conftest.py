@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,7 +14,7 @@ from penstock_cli.embedded.observers import JOBS
 from penstock_cli.embedded.ports import free_port
 from penstock_cli.embedded.prometheus import Prometheus
 from tests.e2e.conftest import Api
-from tests.observe import load
+from tests.observe import load, neighbours
 from tests.stack import ROOT, Stack
 
 RULES = ROOT / "deploy/prometheus/rules"
@@ -69,7 +68,7 @@ async def observed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ob
             "PENSTOCK_ORCHESTRATOR_MINUTE_PRICE_DOLLARS": "0.1",
             "PENSTOCK_ORCHESTRATOR_DAY_BUDGET_DOLLARS": "1000",
         },
-        own=own,
+        own={**own, "notifier-0": neighbours.notifier_settings(folder)},
         users={f"runner-{load.FRAIL}": permissions.runner(user=f"runner-{load.FRAIL}", pool=load.FRAIL)},
     )
     prometheus = Prometheus(
@@ -80,22 +79,23 @@ async def observed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ob
         every_s=1,
     )
     prometheus.watch(dict(zip(JOBS, (stack.ports, list(ports.values()), stack.notifier_ports), strict=True)))
-    with stack:
-        prometheus.start()
-        try:
-            yield await observe(stack, prometheus)
-        finally:
-            prometheus.stop()
+    async with neighbours.target() as hook:
+        with stack:
+            prometheus.start()
+            try:
+                yield await observe(stack, prometheus, hook)
+            finally:
+                prometheus.stop()
 
 
-async def observe(stack: Stack, prometheus: Prometheus) -> Observed:
+async def observe(stack: Stack, prometheus: Prometheus, hook: str) -> Observed:
     """Two rounds of the load, scraped before, between and after."""
     since = time.time()
     async with httpx.AsyncClient(base_url=stack.url, timeout=60) as client:
         api = Api(client)
-        await load.define(api)
-        for _ in range(2):
-            await load.run_round(api, stack)
+        await load.define(api, stack, hook=hook)
+        for number in range(2):
+            await load.run_round(api, stack, number)
             await scraped(prometheus)
     return Observed(url=prometheus.url, since=since, until=time.time())
 
@@ -112,7 +112,3 @@ async def scraped(prometheus: Prometheus) -> None:
             if seen >= first + SCRAPES_AFTER:
                 return
             await asyncio.sleep(0.1)
-
-
-def folder_of_dashboards() -> Path:
-    return ROOT / "grafana/dashboards"

@@ -63,7 +63,7 @@ class Alertmanager:
 
     def notifier_config(self, given: Path | None) -> Path:
         """A configuration of the notifier that also names us; all else is as in `given`."""
-        document = _read(given) if given else {}
+        document = _anchored(_read(given), given.absolute().parent) if given else {}
         source = {"name": SOURCE, "project": PROJECT_DEFAULT, "token_file": str(self.write_token())}
         sources = [each for each in document.get(SECTION) or [] if each.get("name") != SOURCE]
         path = self.folder.resolve() / "notifier.yaml"
@@ -119,6 +119,20 @@ class Alertmanager:
             f"--web.listen-address={HOST}:{self.port}",
             "--cluster.listen-address=",  # alone: nobody to gossip with
         ]
+
+
+def _anchored(document: Any, folder: Path) -> Any:
+    """The same with absolute paths in `…_file`: they are looked for beside a file that is elsewhere now."""
+    if isinstance(document, list):
+        return [_anchored(each, folder) for each in document]
+    if not isinstance(document, dict):
+        return document
+    return {
+        key: str(folder / value)
+        if str(key).endswith("_file") and isinstance(value, str)
+        else _anchored(value, folder)
+        for key, value in document.items()
+    }
 
 
 def _read(file: Path) -> dict[str, Any]:
