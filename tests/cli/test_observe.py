@@ -14,7 +14,9 @@ import psutil
 import pytest
 import yaml
 
-from penstock_cli.embedded.alertmanager import Alertmanager
+from penstock.bus import permissions
+from penstock.bus.connection import connect
+from penstock_cli.embedded.alertmanager import SOURCE, Alertmanager
 from penstock_cli.embedded.ports import free_port
 from penstock_cli.embedded.prometheus import Prometheus
 from penstock_cli.errors import CommandError
@@ -84,6 +86,28 @@ def test_the_notifier_knows_alertmanager_by_a_token_that_only_we_can_read(up: Up
     assert source == {"name": "embedded", "project": "default", "token_file": str(token)}
     assert token.stat().st_mode & 0o077 == 0
     assert len(token.read_text()) > 30
+
+
+async def test_an_alert_goes_all_the_way_to_the_notifier(up: Up) -> None:
+    """From a message that is none, over Prometheus's rule and Alertmanager, into the notifier's list."""
+    alerts = f"{up.places['notifier']}/api/v1/alerts"
+    if httpx.get(alerts).status_code == httpx.codes.NOT_FOUND:
+        pytest.skip("the notifier takes no alerts yet")
+    password = json.loads((up.folder / "nats/passwords.json").read_text())[permissions.PUBLISHER]
+
+    async with connect(
+        url=up.places["nats"], user=permissions.PUBLISHER, password=password, name="villain"
+    ) as bus:
+        await bus.client.jetstream().publish("penstock.in.default.garbage", b"garbage")
+
+    def told() -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = httpx.get(alerts, params={"source": SOURCE}).json()["items"]
+        return [item for item in items if item["labels"]["alertname"] == "PenstockDeadLetters"]
+
+    wait_until(lambda: bool(told()), patience_s=40)
+    (alert,) = told()
+    assert alert["status"] == "firing"
+    assert alert["annotations"]["runbook_url"] == (ROOT / "docs/runbooks/dead-letters.md").as_uri()
 
 
 def test_a_missing_program_is_named_with_its_package(tmp_path: Path) -> None:

@@ -90,8 +90,8 @@ async def tell_alert(stack: Stack, number: int) -> None:
 
 
 async def watch(api: Api, stack: Stack) -> None:
-    """Look at a run until its end."""
-    run = await api.start("well")
+    """Look at a run until its end; it waits between two attempts, so that something comes while we look."""
+    run = await api.start("shaky")
     url = f"{stack.url.replace('http', 'ws', 1)}/api/v1/runs/{run}/live"
     with contextlib.suppress(websockets.ConnectionClosed):  # a run's end has a code of its own
         async with websockets.connect(url) as viewer:
