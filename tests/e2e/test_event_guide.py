@@ -1,6 +1,7 @@
 """The programs of docs/guides/events.md, run as they stand there, by plain clients in processes of their own."""
 
 import asyncio
+import json
 import os
 import re
 import sys
@@ -9,9 +10,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 
+from orchestrator.bus.event_schemas import schema_of_event
 from penstock.bus import permissions
+from penstock.contracts.timeline import Kind
 from tests.e2e.conftest import Api, actor, node_of
 from tests.stack import ROOT, Stack
 
@@ -131,6 +135,13 @@ async def test_a_reader_goes_on_where_it_had_stopped(api: Api, guide: Guide) -> 
 
     assert f"{run}/1" in first.splitlines()
     assert f"{run}/" not in second
+
+
+def test_the_event_that_the_guide_shows_is_one() -> None:
+    (shown,) = re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    schema = schema_of_event(Kind.NODE_ATTEMPT_FAILED)
+
+    jsonschema_rs.validator_for(schema, validate_formats=True).validate(json.loads(shown))
 
 
 def test_the_order_is_that_of_the_numbers_whatever_overtakes_or_repeats() -> None:
