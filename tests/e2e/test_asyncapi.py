@@ -25,6 +25,7 @@ ON_ITS_OWN_SUBJECT = "penstock."
 SIMULATED_ONLY = {
     Kind.NODE_RELEASED
 }  # a runner that stops gives work back; the simulation holds that to the document
+EVERY_TEN_SECONDS = {"Hello", "answerToHello"}  # may not have come meanwhile
 NAP = {"agent": "sleeper", "with": {"seconds": 1.2}}  # long enough for a lease to be renewed
 
 
@@ -122,7 +123,7 @@ async def test_every_message_is_as_the_document_says(api: Api, stack: Stack, wir
 
     assert wiretap.wrong == []
     assert set(Kind) - wiretap.kinds == SIMULATED_ONLY
-    assert set(SPECIFICATION["channels"]) - set(wiretap.heard) == set()
+    assert set(SPECIFICATION["channels"]) - set(wiretap.heard) <= EVERY_TEN_SECONDS
     assert wiretap.traced > 0
 
 
