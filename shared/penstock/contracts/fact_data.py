@@ -10,6 +10,7 @@ from typing import Literal
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from penstock.contracts.failure import Failure
 from penstock.contracts.timeline import Kind
@@ -19,21 +20,43 @@ class _Data(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     """Nothing beyond the fields."""
 
 
-class _Used(_Data, frozen=True, kw_only=True):
-    """What the runner measured: known of attempts of agents that ended there."""
+class ModelUsed(_Data, frozen=True, kw_only=True):
+    """The calls of one model. `cost_dollars` is of those whose price is known, `unpriced` counts the others."""
 
-    seconds: float | None = None
-    cpu_s: float | None = None
-    memory_bytes: int | None = None
-    tier: str | None = None  # of the sandbox
+    model: str
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_dollars: float = 0.0
+    unpriced: int = 0
+
+
+class ModelsUsed(_Data, frozen=True, kw_only=True):
+    """All models together. No `cost_dollars`: nothing is known of the cost, which is not the same as 0."""
+
+    tokens_in: int
+    tokens_out: int
+    models: tuple[ModelUsed, ...]
+    unpriced: int | UnsetType = UNSET
+    cost_dollars: float | UnsetType = UNSET
+
+
+class _Used(_Data, frozen=True, kw_only=True):
+    """What the runner measured and the agent told: known of attempts of agents that ended there."""
+
+    seconds: float | UnsetType = UNSET
+    cpu_s: float | UnsetType = UNSET
+    memory_bytes: int | UnsetType = UNSET
+    tier: str | UnsetType = UNSET  # of the sandbox
+    usage: ModelsUsed | UnsetType = UNSET  # language models
 
 
 class _Outcome(_Used, frozen=True, kw_only=True):
     """How a unit came to its end, besides by an agent: what belongs to its kind of node."""
 
-    run: UUID | None = None  # a sub-workflow: its run
-    by: str | None = None  # an approval: who answered
-    comment: str | None = None
+    run: UUID | UnsetType = UNSET  # a sub-workflow: its run
+    by: str | UnsetType = UNSET  # an approval: who answered
+    comment: str | UnsetType = UNSET
 
 
 class Nothing(_Data, frozen=True, kw_only=True):
@@ -43,11 +66,11 @@ class Nothing(_Data, frozen=True, kw_only=True):
 class RunStarted(_Data, frozen=True, kw_only=True):
     workflow: str
     version: int
-    by: str | None = None
-    parent_run: UUID | None = None  # this run is a sub-workflow of that one's node
-    parent_node: str | None = None
-    forked_from: UUID | None = None  # this run goes on from another one's node
-    from_node: str | None = None
+    by: str | UnsetType = UNSET
+    parent_run: UUID | UnsetType = UNSET  # this run is a sub-workflow of that one's node
+    parent_node: str | UnsetType = UNSET
+    forked_from: UUID | UnsetType = UNSET  # this run goes on from another one's node
+    from_node: str | UnsetType = UNSET
 
 
 class RunFailed(_Data, frozen=True, kw_only=True):
@@ -85,25 +108,25 @@ class RunPaused(_Data, frozen=True, kw_only=True):
 
 class NodeReady(_Data, frozen=True, kw_only=True):
     publication: int  # grows each time the same attempt is offered
-    paused: Literal[True] | None = None  # ready, but not offered before the run goes on
+    paused: Literal[True] | UnsetType = UNSET  # ready, but not offered before the run goes on
 
 
 class NodeStarted(_Data, frozen=True, kw_only=True):
     """Either of three: an attempt on a runner, a sub-workflow, or the undoing of a sub-workflow's run."""
 
-    runner: str | None = None
-    workflow: str | None = None
-    version: int | None = None  # 0: the latest
-    run: UUID | None = None
+    runner: str | UnsetType = UNSET
+    workflow: str | UnsetType = UNSET
+    version: int | UnsetType = UNSET  # 0: the latest
+    run: UUID | UnsetType = UNSET
 
 
 class NodeSucceeded(_Outcome, frozen=True, kw_only=True):
-    approved: Literal[True] | None = None
-    timed_out: Literal[True] | None = None  # it waited in vain, and `on_timeout: continue`
-    cached: Literal[True] | None = None
-    from_run: UUID | None = None  # whose output was in the cache
-    items: int | None = None  # a `foreach`: how many there were, and how many of them failed
-    failed: int | None = None
+    approved: Literal[True] | UnsetType = UNSET
+    timed_out: Literal[True] | UnsetType = UNSET  # it waited in vain, and `on_timeout: continue`
+    cached: Literal[True] | UnsetType = UNSET
+    from_run: UUID | UnsetType = UNSET  # whose output was in the cache
+    items: int | UnsetType = UNSET  # a `foreach`: how many there were, and how many of them failed
+    failed: int | UnsetType = UNSET
 
 
 class NodeRepeated(NodeSucceeded, frozen=True, kw_only=True):
@@ -112,16 +135,20 @@ class NodeRepeated(NodeSucceeded, frozen=True, kw_only=True):
 
 class NodeFailed(_Outcome, frozen=True, kw_only=True):
     failure: Failure
-    approved: Literal[True] | None = None
-    cached: Literal[True] | None = None
-    from_run: UUID | None = None
-    timed_out: Literal[True] | None = None
+    approved: Literal[True] | UnsetType = UNSET
+    cached: Literal[True] | UnsetType = UNSET
+    from_run: UUID | UnsetType = UNSET
+    timed_out: Literal[True] | UnsetType = UNSET
 
 
 class NodeAttemptFailed(_Used, frozen=True, kw_only=True):
     failure: Failure
     retry_in_s: float
-    run: UUID | None = None
+    run: UUID | UnsetType = UNSET
+
+
+class NodeCancelled(_Used, frozen=True, kw_only=True):
+    reason: str
 
 
 class NodeReleased(_Data, frozen=True, kw_only=True):
@@ -132,13 +159,13 @@ class NodeSuspended(_Data, frozen=True, kw_only=True):
     """`code`: approval, moment, event, cache, or why a claim is held back (`breaker_open` …)."""
 
     code: str
-    message: str | None = None  # approval
-    assignees: tuple[str, ...] | None = None
-    until: datetime | None = None  # moment: either of two
-    seconds: float | None = None
-    type: str | None = None  # event
-    key: str | None = None  # cache, breaker
-    reason: str | None = None
+    message: str | UnsetType = UNSET  # approval
+    assignees: tuple[str, ...] | UnsetType = UNSET
+    until: datetime | UnsetType = UNSET  # moment: either of two
+    seconds: float | UnsetType = UNSET
+    type: str | UnsetType = UNSET  # event
+    key: str | UnsetType = UNSET  # cache, breaker
+    reason: str | UnsetType = UNSET
 
 
 class NodeExpanded(_Data, frozen=True, kw_only=True):
@@ -172,7 +199,7 @@ DATA: Mapping[Kind, type[msgspec.Struct]] = {
     Kind.NODE_ATTEMPT_FAILED: NodeAttemptFailed,
     Kind.NODE_FAILED: NodeFailed,
     Kind.NODE_SKIPPED: Reason,
-    Kind.NODE_CANCELLED: Reason,
+    Kind.NODE_CANCELLED: NodeCancelled,
     Kind.NODE_RELEASED: NodeReleased,
     Kind.NODE_SUSPENDED: NodeSuspended,
     Kind.NODE_EXPANDED: NodeExpanded,

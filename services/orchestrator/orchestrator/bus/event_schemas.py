@@ -52,26 +52,7 @@ def schema_of_event(kind: Kind) -> Schema:
 def schema_of_data(kind: Kind) -> Schema:
     schema = schema_of(DATA[kind])
     schema.pop("title", None)
-    properties = schema["properties"]
-    assert isinstance(properties, dict)
-    for name, known in properties.items():
-        properties[name] = _without_null(known)
     return schema
-
-
-def _without_null(schema: Json) -> Json:
-    """An optional member is absent when there is nothing to say, and never null."""
-    if not isinstance(schema, dict) or schema.get("default", ...) is not None:
-        return schema
-    kept = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
-    others = schema.get("anyOf")
-    if isinstance(others, list):
-        (other,) = [each for each in others if each != {"type": "null"}]
-        assert isinstance(other, dict)
-        return kept | other
-    if isinstance(kept.get("enum"), list):
-        kept["enum"] = [value for value in kept["enum"] if value is not None]
-    return kept
 
 
 def _inline(schema: Json, definitions: dict[str, Json]) -> Json:
