@@ -149,6 +149,7 @@ class NodeAttemptFailed(_Used, frozen=True, kw_only=True):
 
 class NodeCancelled(_Used, frozen=True, kw_only=True):
     reason: str
+    run: UUID | UnsetType = UNSET
 
 
 class NodeReleased(_Data, frozen=True, kw_only=True):
