@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
+import socket
 import sys
 from typing import TypeVar
 
@@ -13,6 +15,7 @@ from pydantic_settings import BaseSettings
 from structlog.tracebacks import ExceptionDictTransformer
 
 from penstock.contracts.names import did_you_mean
+from penstock.telemetry.tracing import Tracing, WrongTracing, open_tracing
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -56,6 +59,16 @@ def read_settings(kind: type[S]) -> S:
         for problem in error.errors():
             name = prefix + "_".join(str(part) for part in problem["loc"]).upper()
             print(f"{name}: {problem['msg']}{_given(problem)}", file=sys.stderr)
+        raise SystemExit(EXIT_WRONG_SETTING) from None
+
+
+def tracing_of(service: str, *, instance: str = "") -> Tracing:
+    """Traces as OpenTelemetry's variables want them; a wrong one ends the process and names itself."""
+    instance = instance or f"{socket.gethostname()}-{os.getpid()}"
+    try:
+        return open_tracing(service, instance=instance, environment=os.environ)
+    except WrongTracing as error:
+        print(error, file=sys.stderr)
         raise SystemExit(EXIT_WRONG_SETTING) from None
 
 

@@ -13,11 +13,13 @@ from penstock.http.endpoint import Endpoint
 from penstock.http.middleware import RequestScope, request_id_of
 from penstock.http.openapi import Page, openapi_document
 from penstock.http.problems import problem, problem_of
+from penstock.http.tracing import TracedRequests
+from penstock.telemetry.tracing import OFF, Tracing
 
 OPENAPI_PATH = "/api/v1/openapi.json"
 
 
-def build_app(endpoints: Sequence[Endpoint], page: Page) -> FastAPI:
+def build_app(endpoints: Sequence[Endpoint], page: Page, tracing: Tracing = OFF) -> FastAPI:
     # No interactive pages: they would load scripts from other people's servers.
     app = FastAPI(openapi_url=OPENAPI_PATH, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.openapi = partial(openapi_document, endpoints, page)  # type: ignore[method-assign]
@@ -26,7 +28,10 @@ def build_app(endpoints: Sequence[Endpoint], page: Page) -> FastAPI:
     app.add_exception_handler(PenstockError, _refused)
     app.add_exception_handler(HTTPException, _unroutable)
     app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_middleware(RequestScope, templates={endpoint.handle: endpoint.path for endpoint in endpoints})
+    templates: dict[object, str] = {endpoint.handle: endpoint.path for endpoint in endpoints}
+    if tracing.is_on:
+        app.add_middleware(TracedRequests, templates=templates, tracing=tracing)
+    app.add_middleware(RequestScope, templates=templates)
     return app
 
 

@@ -22,7 +22,6 @@ from penstock.telemetry.span import Span
 from penstock.telemetry.traceparent import TraceParent
 from penstock.telemetry.tracing import TracingSettings
 
-EXPORT_EVERY_S = 1.0  # who looks at a trace looks later
 SPANS_PER_EXPORT_MAX = 512  # the batch of OpenTelemetry's own processor
 SPANS_WAITING_MAX = 20_000  # about 20 MB; what comes while the collector is away beyond that is dropped
 CLOSE_S_MAX = 3.0  # a collector that is away does not hold up a stop
@@ -44,7 +43,7 @@ def open_sink(settings: TracingSettings, *, service: str, instance: str) -> "Spa
             "service.instance.id": instance,
         }
     )
-    export = SpanExport(OTLPSpanExporter(endpoint=settings.endpoint), resource)
+    export = SpanExport(OTLPSpanExporter(endpoint=settings.endpoint), resource, every_s=settings.every_s)
     export.start()
     return export
 
@@ -52,9 +51,10 @@ def open_sink(settings: TracingSettings, *, service: str, instance: str) -> "Spa
 class SpanExport:
     """Sends what it is given, in lists; counts what it could not send."""
 
-    def __init__(self, exporter: SpanExporter, resource: Resource) -> None:
+    def __init__(self, exporter: SpanExporter, resource: Resource, *, every_s: float) -> None:
         self._exporter = exporter
         self._resource = resource
+        self._every_s = every_s
         self._waiting: deque[Span] = deque()
         self._wake = threading.Event()
         self._is_closing = False
@@ -80,7 +80,7 @@ class SpanExport:
 
     def _run(self) -> None:
         while not self._is_closing:
-            self._wake.wait(EXPORT_EVERY_S)
+            self._wake.wait(self._every_s)
             self._wake.clear()
             self._send_all()
         self._send_all()

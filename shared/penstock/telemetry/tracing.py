@@ -21,6 +21,8 @@ RATIO_DEFAULT = (
     0.1  # of new traces: each shows what a run is like, all of them cost a tenth of the throughput
 )
 
+EXPORT_EVERY_S = 1.0  # who looks at a trace looks later
+
 _NO_ATTRIBUTES: Mapping[str, Attribute] = {}
 
 
@@ -42,6 +44,7 @@ class TracingSettings(Value, frozen=True):
 
     endpoint: str  # complete, with /v1/traces
     ratio: float = RATIO_DEFAULT
+    every_s: float = EXPORT_EVERY_S
 
 
 class Tracing:
@@ -53,11 +56,16 @@ class Tracing:
         self.is_on = sink is not None
 
     def begin(self, parent: str | None) -> str | None:
-        """The traceparent of a new span below `parent`, or of a new trace; off: `parent`, untouched."""
+        """The traceparent of a new span below `parent`, or of a new trace.
+
+        Off, or where nobody samples the trace, it is `parent` untouched: there will be no such span.
+        """
         if self._sink is None:
             return parent
         above = parse_traceparent(parent)
-        return self.root() if above is None else str(above.child(new_span_id()))
+        if above is None:
+            return self.root()
+        return str(above.child(new_span_id())) if above.is_sampled else parent
 
     def root(self) -> str | None:
         """The traceparent of a new trace, sampled by the ratio; None when off."""
@@ -124,7 +132,7 @@ def tracing_settings(environment: Mapping[str, str]) -> TracingSettings | None:
     if not endpoint.startswith(("http://", "https://")):
         raise WrongTracing(f"OTEL_EXPORTER_OTLP_ENDPOINT: expected http(s)://… (given: {endpoint!r})")
     _expect_http(environment)
-    return TracingSettings(endpoint, _ratio(environment))
+    return TracingSettings(endpoint, _ratio(environment), _every_s(environment))
 
 
 def _expect_http(environment: Mapping[str, str]) -> None:
@@ -143,6 +151,13 @@ def _ratio(environment: Mapping[str, str]) -> float:
         raise WrongTracing(f"OTEL_TRACES_SAMPLER: expected one of {expected} (given: {sampler!r})")
     ratio = fixed[kind]
     return _given_ratio(environment.get("OTEL_TRACES_SAMPLER_ARG", "")) if ratio is None else ratio
+
+
+def _every_s(environment: Mapping[str, str]) -> float:
+    given = environment.get("OTEL_BSP_SCHEDULE_DELAY") or ""
+    if given and not given.isdecimal():
+        raise WrongTracing(f"OTEL_BSP_SCHEDULE_DELAY: expected milliseconds (given: {given!r})")
+    return int(given) / 1_000 if given else EXPORT_EVERY_S
 
 
 def _given_ratio(text: str) -> float:

@@ -28,7 +28,9 @@ from orchestrator.engine.port import ForkPoint, ForkPreview, Started, StartRun
 from orchestrator.engine.relay import Relay
 from orchestrator.engine.runs import Runs
 from orchestrator.engine.slots import Slots
+from orchestrator.engine.span_contexts import SpanContexts
 from orchestrator.engine.starts import Starts
+from orchestrator.engine.traces import Traces
 from orchestrator.engine.watch import Progress, Watch
 from orchestrator.engine.wishes import RunWish
 from orchestrator.store.heads import run_head
@@ -37,6 +39,7 @@ from penstock.contracts.errors import NotFound
 from penstock.contracts.limits import EVENTS_PER_BATCH_MAX
 from penstock.contracts.template import Evaluate
 from penstock.service import end
+from penstock.telemetry.tracing import OFF, Tracing
 
 STARTS_PER_BATCH_MAX = 100  # a 2,000-node run has many rows of its own
 
@@ -53,6 +56,7 @@ class RunEngine:
         lease: timedelta,
         find_events: FindEvents = no_events,
         check_input: CheckInput = any_input,
+        tracing: Tracing = OFF,
     ) -> None:
         self.lease = lease
         self._pool = pool
@@ -62,7 +66,11 @@ class RunEngine:
         self._watch = Watch(self._look)
         self.breakers = BreakerControl(pool)
         self.slots = Slots(pool, self.handle, plans.plan_of)
-        self.effects = Effects(pool, self, self.slots, find_events=find_events, check_input=check_input)
+        contexts = SpanContexts(tracing)
+        self.traces = Traces(pool, tracing)
+        self.effects = Effects(
+            pool, self, self.slots, find_events=find_events, check_input=check_input, contexts=contexts
+        )
         self.capacity = Capacity(pool)
         self.dispatcher = Dispatcher(self.runs, self.capacity, unclaimed=relay.unclaimed)
         relay.connect(self.dispatcher)
@@ -72,7 +80,7 @@ class RunEngine:
         apply = Apply(
             pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease, admission=admission
         )
-        starts = Starts(pool, plans, self.runs, evaluate, self._on_commit)
+        starts = Starts(pool, plans, self.runs, evaluate, self._on_commit, contexts)
         self._events: Batcher[Item, Answer] = Batcher(apply, items_max=EVENTS_PER_BATCH_MAX)
         self._starts: Batcher[StartRun, Started] = Batcher(
             starts, items_max=STARTS_PER_BATCH_MAX, key=lambda request: request.project
@@ -81,7 +89,7 @@ class RunEngine:
     async def run(self) -> None:
         """Work until cancelled."""
         await self.capacity.refresh()  # before the first claim is granted
-        parts = (self._events, self._starts, self._relay, self.effects)
+        parts = (self._events, self._starts, self._relay, self.effects, self.traces)
         loops = [asyncio.create_task(part.run()) for part in parts]
         try:
             ended, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
@@ -144,6 +152,7 @@ class RunEngine:
     def _on_commit(self, commits: Sequence[Committed]) -> None:
         self._relay.send(commits)
         self.effects.take(commits)
+        self.traces.take(commits)
         for commit in commits:
             run = commit.run
             self._watch.tell(run.id, Progress(version=run.version, ended=run.state in RUN_ENDED))
