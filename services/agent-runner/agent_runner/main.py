@@ -156,6 +156,7 @@ async def compose(
         progress=ProgressReports(bus, pool=pool),
         secrets=secrets,
         artifacts=artifacts,
+        tracing=tracing,
     )
     sockets = Sockets(Serving(gateway.app()), work.sockets)
     stack.callback(sockets.close)

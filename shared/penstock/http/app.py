@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -18,10 +19,19 @@ from penstock.telemetry.tracing import OFF, Tracing
 
 OPENAPI_PATH = "/api/v1/openapi.json"
 
+# We tell of our requests ourselves, once: in middleware.py and tracing.py.
+_OWN_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, auto_configure=False)
+
 
 def build_app(endpoints: Sequence[Endpoint], page: Page, tracing: Tracing = OFF) -> FastAPI:
     # No interactive pages: they would load scripts from other people's servers.
-    app = FastAPI(openapi_url=OPENAPI_PATH, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        openapi_url=OPENAPI_PATH,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry=_OWN_TELEMETRY,
+    )
     app.openapi = partial(openapi_document, endpoints, page)  # type: ignore[method-assign]
     for endpoint in endpoints:
         app.add_route(endpoint.path, endpoint.handle, [endpoint.method], include_in_schema=False)

@@ -3,6 +3,7 @@
 The only module that imports OpenTelemetry; `tracing.open_tracing` imports it when traces are wanted.
 """
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -24,7 +25,8 @@ from penstock.telemetry.tracing import TracingSettings
 
 SPANS_PER_EXPORT_MAX = 512  # the batch of OpenTelemetry's own processor
 SPANS_WAITING_MAX = 20_000  # about 20 MB; what comes while the collector is away beyond that is dropped
-CLOSE_S_MAX = 3.0  # a collector that is away does not hold up a stop
+CLOSE_S_MAX = 2.0  # a collector that is away does not hold up a stop
+ABORT_S_MAX = 1.0
 NANOSECONDS = 1_000_000_000
 
 _VERSION = version("penstock")
@@ -59,6 +61,7 @@ class SpanExport:
         self._wake = threading.Event()
         self._is_closing = False
         self._is_failing = False
+        self._said = _Said()
         self._thread = threading.Thread(target=self._run, name="span-export", daemon=True)
 
     def start(self) -> None:
@@ -77,6 +80,7 @@ class SpanExport:
         self._wake.set()
         self._thread.join(CLOSE_S_MAX)
         self._exporter.shutdown()  # ends the tries of a thread that is still at it
+        self._thread.join(ABORT_S_MAX)
 
     def _run(self) -> None:
         while not self._is_closing:
@@ -91,16 +95,17 @@ class SpanExport:
             self._send([self._waiting.popleft() for _ in range(count)])
 
     def _send(self, spans: list[Span]) -> None:
+        self._said.first = ""
         try:
             sent = self._exporter.export([self._readable(span) for span in spans])
-        except Exception:
-            log.exception("tracing.export_broke", spans=len(spans))
-            sent = SpanExportResult.FAILURE
+        except Exception as error:
+            self._said.first, sent = repr(error), SpanExportResult.FAILURE
         is_sent = sent is SpanExportResult.SUCCESS
         metrics.SPANS.labels("exported" if is_sent else "lost").inc(len(spans))
         if is_sent == self._is_failing:  # told once, whichever way it changes
             self._is_failing = not is_sent
-            log.warning("tracing.export_failing" if self._is_failing else "tracing.export_works")
+            event = "tracing.export_failing" if self._is_failing else "tracing.export_works"
+            log.warning(event, reason=self._said.first)
 
     def _readable(self, span: Span) -> ReadableSpan:
         own = _context(span.own)
@@ -117,6 +122,20 @@ class SpanExport:
             end_time=_nanoseconds(span.end),
             instrumentation_scope=_SCOPE,
         )
+
+
+class _Said(logging.Handler):
+    """Hears what the exporter would say on stderr at each of its tries; the first is the reason."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = ""
+        exporter = logging.getLogger(OTLPSpanExporter.__module__)
+        exporter.addHandler(self)
+        exporter.propagate = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.first = self.first or record.getMessage()
 
 
 def _context(of: TraceParent) -> SpanContext:

@@ -46,7 +46,7 @@ class SpanContexts(Value, frozen=True):
 
     def of_new_run(self, run: UUID, given: str | None) -> str | None:
         """What a new run keeps: the span above it, or, where nobody traced before, itself as the root."""
-        if given is not None:
+        if parse_traceparent(given) is not None:
             return given
         root = parse_traceparent(self.tracing.root())
         return None if root is None else str(root.child(run_span_id(run)))
