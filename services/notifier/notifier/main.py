@@ -30,7 +30,7 @@ from penstock.service import (
     until_told_to_stop,
     warn_of_unknown_settings,
 )
-from penstock.telemetry.tracing import Tracing
+from penstock.telemetry.tracing import OFF, Tracing
 
 DRAIN_S = 5.0  # how long a stopping notifier finishes what it has begun
 
@@ -59,7 +59,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
     tracing = tracing_of("notifier")
     async with AsyncExitStack() as stack:
         stack.callback(tracing.close)
-        parts = await compose(settings, tracing, stack)
+        parts = await compose(settings, stack, tracing)
         server = asyncio.create_task(parts.server.serve(sockets=[listener]))
         calm_garbage_collection()
         stop = asyncio.create_task(until_told_to_stop())
@@ -73,7 +73,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
             task.result()  # a loop that ended by itself ended by an error
 
 
-async def compose(settings: Settings, tracing: Tracing, stack: AsyncExitStack) -> Parts:
+async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = OFF) -> Parts:
     """Connect to everything and put the parts together; `stack` closes what was opened."""
     pool = await reach_database(open_pool(settings.database_url), setting=f"{PREFIX}DATABASE_URL")
     stack.push_async_callback(close_pool, pool, patience_s=DRAIN_S)

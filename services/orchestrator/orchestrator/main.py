@@ -57,7 +57,7 @@ from penstock.service import (
     until_told_to_stop,
     warn_of_unknown_settings,
 )
-from penstock.telemetry.tracing import Tracing
+from penstock.telemetry.tracing import OFF, Tracing
 
 DRAIN_S = 5.0  # how long a stopping orchestrator finishes what it has begun
 
@@ -94,7 +94,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
     tracing = tracing_of("orchestrator")
     async with AsyncExitStack() as stack:
         stack.callback(tracing.close)
-        parts = await compose(settings, tracing, stack)
+        parts = await compose(settings, stack, tracing)
         engine = asyncio.create_task(parts.engine.run())
         inbox = asyncio.create_task(parts.inbox.run())
         doors = await _open_doors(parts, settings, listener)
@@ -110,7 +110,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
             task.result()  # a loop that ended by itself ended by an error
 
 
-async def compose(settings: Settings, tracing: Tracing, stack: AsyncExitStack) -> Parts:
+async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = OFF) -> Parts:
     """Connect to everything and put the parts together; `stack` closes what was opened."""
     pool = await reach_database(open_pool(settings.database_url), setting=f"{PREFIX}DATABASE_URL")
     stack.push_async_callback(close_pool, pool, patience_s=DRAIN_S)
@@ -142,7 +142,6 @@ async def compose(settings: Settings, tracing: Tracing, stack: AsyncExitStack) -
         lease=timedelta(seconds=settings.lease_s),
         find_events=Looks(pool),
         check_input=workflows.check_input,
-        tracing=tracing,
     )
     registry = RunnerRegistry(pool)
     sweep = Sweep(pool, engine, relay, lease_s=settings.lease_s, bus_is_up=lambda: bus.is_connected)

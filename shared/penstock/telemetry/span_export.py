@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 import structlog
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -38,13 +38,12 @@ log = structlog.get_logger(__name__)
 
 def open_sink(settings: TracingSettings, *, service: str, instance: str) -> "SpanExport":
     """A running export. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES add to what is known of the service."""
-    resource = Resource.create(
-        {
-            "service.name": f"penstock-{service}",
-            "service.version": _VERSION,
-            "service.instance.id": instance,
-        }
-    )
+    own = {
+        "service.name": f"penstock-{service}",
+        "service.version": _VERSION,
+        "service.instance.id": instance,
+    }
+    resource = Resource.create(own).merge(OTELResourceDetector().detect())
     export = SpanExport(OTLPSpanExporter(endpoint=settings.endpoint), resource, every_s=settings.every_s)
     export.start()
     return export

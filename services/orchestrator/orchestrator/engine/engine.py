@@ -28,7 +28,6 @@ from orchestrator.engine.port import ForkPoint, ForkPreview, Started, StartRun
 from orchestrator.engine.relay import Relay
 from orchestrator.engine.runs import Runs
 from orchestrator.engine.slots import Slots
-from orchestrator.engine.span_contexts import SpanContexts
 from orchestrator.engine.starts import Starts
 from orchestrator.engine.traces import Traces
 from orchestrator.engine.watch import Progress, Watch
@@ -39,7 +38,6 @@ from penstock.contracts.errors import NotFound
 from penstock.contracts.limits import EVENTS_PER_BATCH_MAX
 from penstock.contracts.template import Evaluate
 from penstock.service import end
-from penstock.telemetry.tracing import OFF, Tracing
 
 STARTS_PER_BATCH_MAX = 100  # a 2,000-node run has many rows of its own
 
@@ -56,7 +54,6 @@ class RunEngine:
         lease: timedelta,
         find_events: FindEvents = no_events,
         check_input: CheckInput = any_input,
-        tracing: Tracing = OFF,
     ) -> None:
         self.lease = lease
         self._pool = pool
@@ -66,8 +63,8 @@ class RunEngine:
         self._watch = Watch(self._look)
         self.breakers = BreakerControl(pool)
         self.slots = Slots(pool, self.handle, plans.plan_of)
-        contexts = SpanContexts(tracing)
-        self.traces = Traces(pool, tracing)
+        contexts = relay.contexts
+        self.traces = Traces(pool, contexts.tracing)
         self.effects = Effects(
             pool, self, self.slots, find_events=find_events, check_input=check_input, contexts=contexts
         )

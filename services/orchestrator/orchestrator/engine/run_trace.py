@@ -63,6 +63,7 @@ class _Step:
 
 @dataclass(slots=True)
 class _Unit:
+    span_id: str
     since: datetime
     step: _Step | None = None
     attempts: int = 0
@@ -105,7 +106,7 @@ class RunTrace:
         if event.kind in _UNIT_ENDS:
             self._end_unit(event, name)
             return
-        unit = self._units.get(name) or self._begin_unit(name, event.at)
+        unit = self._units.get(name) or self._begin_unit(name, event)
         match event.kind:
             case Kind.NODE_READY:
                 self._ready(event, name, unit)
@@ -121,10 +122,10 @@ class RunTrace:
             case Kind.NODE_CHILD_STARTED:
                 unit.child = str(_data(event).get("run"))
 
-    def _begin_unit(self, name: str, at: datetime) -> _Unit:
+    def _begin_unit(self, name: str, event: TimelineEvent) -> _Unit:
         if is_item(name) and node_of(name) not in self._units:
-            self._begin_unit(node_of(name), at)  # only its items are done again
-        unit = self._units[name] = _Unit(at)
+            self._begin_unit(node_of(name), event)  # only its items are done again
+        unit = self._units[name] = _Unit(unit_span_id(self.run.id, name, event.seq), event.at)
         return unit
 
     def _ready(self, event: TimelineEvent, name: str, unit: _Unit) -> None:
@@ -158,7 +159,7 @@ class RunTrace:
         self, unit: _Unit, name: str, event: TimelineEvent, called: str, about: dict[str, Attribute]
     ) -> None:
         if unit.step is not None:
-            self._end_step(unit.step, event.at, above=self._unit_span(name))
+            self._end_step(unit.step, event.at, above=unit.span_id)
         about["penstock.node"] = name
         unit.step = _Step(called, step_span_id(self.run.id, event.seq), event.at, about)
 
@@ -174,7 +175,7 @@ class RunTrace:
             step.attributes["penstock.outcome"] = event.kind.removeprefix("node.")
             unit.last_attempt = self.run.above.child(step.span_id)
             error = _error(event)
-        self._end_step(step, event.at, above=self._unit_span(name), error=error)
+        self._end_step(step, event.at, above=unit.span_id, error=error)
 
     def _end_unit(self, event: TimelineEvent, name: str) -> None:
         """What never began and did not fail either (skipped, cancelled while it waited) took no time to show."""
@@ -182,7 +183,8 @@ class RunTrace:
         if unit is None:
             if event.kind is not Kind.NODE_FAILED:
                 return
-            unit = _Unit(event.at)
+            unit = self._begin_unit(name, event)
+            del self._units[name]
         self._end_attempt(event, name, unit)
         about: dict[str, Attribute] = {
             "penstock.node": name,
@@ -194,9 +196,9 @@ class RunTrace:
             about["penstock.item"] = index
         if unit.child is not None:
             about["penstock.child_run"] = unit.child
-        parent = self._unit_span(node_of(name)) if is_item(name) else self._run_span
-        span_id = self._unit_span(name)
-        self._emit(_unit_name(name), span_id, parent, (unit.since, event.at), about, error=_error(event))
+        parent = self._units[node_of(name)].span_id if is_item(name) else self._run_span
+        times = (unit.since, event.at)
+        self._emit(_unit_name(name), unit.span_id, parent, times, about, error=_error(event))
 
     def _end_run(self, event: TimelineEvent) -> None:
         run, since = self.run, self._began or event.at
@@ -224,9 +226,6 @@ class RunTrace:
     @property
     def _run_span(self) -> str:
         return run_span_id(self.run.id, self.run.phase)
-
-    def _unit_span(self, name: str) -> str:
-        return unit_span_id(self.run.id, name, self.run.phase)
 
     def _end_step(self, step: _Step, at: datetime, *, above: str, error: str | None = None) -> None:
         times = (step.since, at)

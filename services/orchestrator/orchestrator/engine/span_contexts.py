@@ -18,8 +18,9 @@ def run_span_id(run: UUID, phase: int = 0) -> str:
     return derived_span_id("run", run, phase)
 
 
-def unit_span_id(run: UUID, unit: str, phase: int) -> str:
-    return derived_span_id("unit", run, unit, phase)
+def unit_span_id(run: UUID, unit: str, seq: int) -> str:
+    """By the fact with which it began: a person may have it begin again."""
+    return derived_span_id("unit", run, unit, seq)
 
 
 def attempt_span_id(run: UUID, unit: str, attempt: int) -> str:
