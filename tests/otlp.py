@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 ARRIVES_S_MAX = 20.0
+POLL_S = 0.02  # how soon it notices that it shall stop
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Collector:
 
     def __enter__(self) -> "Collector":
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(POLL_S,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

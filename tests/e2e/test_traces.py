@@ -22,6 +22,7 @@ from penstock.agents import agent, context
 
 @agent
 def tells(value: int = 0) -> dict:
+    context.checkpoint.save(value)
     return {"environment": os.environ.get("TRACEPARENT"), "context": context.traceparent, "value": value}
 
 if __name__ == "__main__":
@@ -202,7 +203,7 @@ async def test_the_agent_may_add_to_the_trace(traced: Api, collector: Collector,
     assert agent.id == span
     assert agent.parent == tree.one("attempt 1").id
     assert tree.one("POST /api/v1/runs").parent == ""
-    assert tree.below(agent) == (["sandbox start"] if reuse == "never" else [])
+    assert tree.below(agent) == [*(["sandbox start"] if reuse == "never" else []), "PUT /checkpoint"]
 
 
 async def test_a_trace_that_nobody_samples_has_no_spans(traced: Api, collector: Collector) -> None:

@@ -130,7 +130,7 @@ class _Said(logging.Handler):
         super().__init__()
         self.first = ""
         exporter = logging.getLogger(OTLPSpanExporter.__module__)
-        exporter.addHandler(self)
+        exporter.handlers = [self]
         exporter.propagate = False
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import asyncpg
 import structlog
 
-from orchestrator.domain.run import RUN_ENDED, Run
+from orchestrator.domain.run import Run
 from orchestrator.engine.committed import Committed
 from orchestrator.engine.run_trace import RUN_ENDS, RunTrace, TracedRun
 from orchestrator.engine.span_contexts import run_span_id
@@ -38,11 +38,13 @@ class Traces:
         if not self._tracing.is_on:
             return
         for commit in commits:
-            run = commit.run
-            if run.state in RUN_ENDED and is_sampled(run.traceparent) and not self._ended.full():
-                ends = [event.seq for event in commit.events if event.kind in RUN_ENDS]
-                for seq in ends:
-                    self._ended.put_nowait((run, seq))
+            if is_sampled(commit.run.traceparent):
+                self._take_sampled(commit)
+
+    def _take_sampled(self, commit: Committed) -> None:
+        for event in commit.events:
+            if event.kind in RUN_ENDS and not self._ended.full():
+                self._ended.put_nowait((commit.run, event.seq))
 
     async def run(self) -> None:
         """Work until cancelled."""
