@@ -187,6 +187,7 @@ class RunTrace:
             del self._units[name]
         self._end_attempt(event, name, unit)
         about: dict[str, Attribute] = {
+            **self._of_workflow,
             "penstock.node": name,
             "penstock.outcome": event.kind.removeprefix("node."),
             "penstock.attempts": unit.attempts,
@@ -207,6 +208,7 @@ class RunTrace:
         if run.source is not None and not phase:
             links.append(run.source)
         about: dict[str, Attribute] = {
+            **self._of_workflow,
             "penstock.version": run.version,
             "penstock.outcome": event.kind.removeprefix("run."),
         }
@@ -222,6 +224,11 @@ class RunTrace:
             links=tuple(links),
             error=_error(event),
         )
+
+    @property
+    def _of_workflow(self) -> dict[str, Attribute]:
+        """Steps do without: each attribute of each span costs the collector as much as it costs us."""
+        return {"penstock.project": self.run.project, "penstock.workflow": self.run.workflow}
 
     @property
     def _run_span(self) -> str:
@@ -242,14 +249,9 @@ class RunTrace:
         kind: SpanKind = SpanKind.INTERNAL,
         error: str | None = None,
     ) -> None:
-        run = self.run
-        of_run = {
-            "penstock.run": str(run.id),
-            "penstock.project": run.project,
-            "penstock.workflow": run.workflow,
-        }
-        own = run.above.child(span_id)
-        self._ended.append(Span(name, own, parent, *times, kind, {**of_run, **about}, links, error))
+        about = {"penstock.run": str(self.run.id), **about}
+        own = self.run.above.child(span_id)
+        self._ended.append(Span(name, own, parent, *times, kind, about, links, error))
 
 
 def _unit_name(unit: str) -> str:
