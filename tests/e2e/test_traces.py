@@ -122,7 +122,7 @@ async def test_a_run_is_one_tree_below_the_clients_span(traced: Api, collector: 
     await traced.post(f"/runs/{run}/nodes/ask/approve", by="ada")
     ended = await traced.ended(run)
 
-    assert ended["state"] == "succeeded"
+    assert (ended["state"], ended["trace_id"]) == ("succeeded", CLIENT_TRACE)
     tree = await tree_of(collector, CLIENT_TRACE, "run everything", "run inner", *["agent actor"] * 6)
     server = tree.one("POST /api/v1/runs")
     whole = tree.one("run everything")
@@ -220,7 +220,7 @@ async def test_a_trace_that_nobody_samples_has_no_spans(traced: Api, collector: 
     after = await traced.ended(await traced.start("sampled-after"))
 
     await collector.until(lambda: len(collector.of_run(after["id"])) >= 5)
-    assert collector.of_run(run["id"]) == []
+    assert (collector.of_run(run["id"]), run["trace_id"]) == ([], None)
     assert collector.of_trace(CLIENT_TRACE[::-1]) == []
     assert run["output"]["environment"] == UNSAMPLED  # so that the agent does not begin a trace of its own
 
