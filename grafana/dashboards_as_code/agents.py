@@ -8,7 +8,7 @@ from dashboards_as_code.variables import AGENT, OF_AGENT, OF_WORKFLOW, PROJECT, 
 _ONLY_AGENT = 'agent=~"$agent"'
 _BY_AGENT = (
     links.to_traces("penstock.agent", links.of_line("agent")),
-    links.to_logs(links.of_line("agent")),
+    links.to_logs("agent", links.of_line("agent")),
     links.to_page("Runners", "penstock-bus"),
 )
 
@@ -99,7 +99,7 @@ _WHERE = Row(
             ),
             links=(
                 links.to_traces("penstock.agent", links.of_cell("agent")),
-                links.to_logs(links.of_cell("agent")),
+                links.to_logs("agent", links.of_cell("agent")),
             ),
         ),
         lines(

@@ -146,7 +146,7 @@ _RUNNERS = Row(
                 "renewals": rate("penstock_runner_unanswered_renewals_total"),
             },
             unit="reqps",
-            links=(links.to_logs("lease"),),
+            links=(links.to_log_lines("lease"),),
         ),
         Panel(
             title="Sandbox",
@@ -219,7 +219,7 @@ _BUS = Row(
             {"{{reason}}": rate("penstock_dead_letters_total", by="reason")},
             unit="reqps",
             width=12,
-            links=(links.to_logs("dead_letter"),),
+            links=(links.to_log_lines("dead_letter"),),
         ),
     ),
 )

@@ -17,7 +17,7 @@ from dashboards_as_code.page import (
 from dashboards_as_code.promql import growth, present, quantile, rate
 from dashboards_as_code.variables import JOB, OF_JOB
 
-_TO_LOGS = (links.to_logs("request"),)
+_TO_LOGS = (links.to_log_lines("http.internal_error"),)
 _ENGINE_LINKS = (links.to_page("Bus and Runners", "penstock-bus"),)
 
 _WELL = Row(
@@ -161,7 +161,7 @@ _DATABASE = Row(
             "Nothing here is well.",
             {"{{operation}}": rate("penstock_database_errors_total", by="operation", where=OF_JOB)},
             unit="ops",
-            links=(links.to_logs("database"),),
+            links=_TO_LOGS,
         ),
         lines(
             "Database and bus, by service",

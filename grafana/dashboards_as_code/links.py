@@ -37,9 +37,15 @@ def to_traces(attribute: str, value: str) -> Link:
     return Link(title="Traces", url=_explore(TEMPO, query))
 
 
-def to_logs(text: str) -> Link:
-    """Lines of the services that name it."""
-    expr = f'{{service_name=~"{SERVICES}"}} |= "{text}" | json'
+def to_logs(field: str, value: str) -> Link:
+    """Lines that have this field, over OTLP or as JSON."""
+    expr = f'{{service_name=~"{SERVICES}"}} | json | {field}="{value}"'
+    return Link(title="Logs", url=_explore(LOKI, {"refId": "A", "expr": expr}))
+
+
+def to_log_lines(text: str) -> Link:
+    """Lines of the services that say this."""
+    expr = f'{{service_name=~"{SERVICES}"}} |= "{text}"'
     return Link(title="Logs", url=_explore(LOKI, {"refId": "A", "expr": expr}))
 
 
@@ -55,7 +61,7 @@ def of_workflow(value: str) -> tuple[Link, ...]:
         to_runs(value),
         to_runs(value, state="failed"),
         to_traces("penstock.workflow", value),
-        to_logs(value),
+        to_logs("workflow", value),
         to_page("Its agents", "penstock-agents", workflow=value),
         to_page("Its cost", "penstock-cost", workflow=value),
     )

@@ -12,7 +12,7 @@ NOTIFIER = Row(
             "Tries by channel and how they ended.",
             {"{{channel}} {{outcome}}": rate("penstock_deliveries_total", by="channel, outcome")},
             unit="reqps",
-            links=(links.to_logs("deliver"),),
+            links=(links.to_log_lines("deliver"),),
         ),
         quantiles(
             "From an event to its first delivery",
