@@ -19,6 +19,7 @@ from tests.stack import ROOT, Stack
 
 RULES = ROOT / "deploy/prometheus/rules"
 LEASE_S = 2.0
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"  # sampled: what is measured of these requests and runs names it
 SCRAPES_AFTER = 3  # a rate needs two, and rules another
 
 
@@ -45,6 +46,15 @@ class Observed:
         )
         assert answer.status_code == 200, answer.text
         return set(answer.json()["data"])
+
+    def traces(self, query: str) -> set[str]:
+        """The traces to which the points of a line lead."""
+        answer = httpx.get(
+            f"{self.url}/api/v1/query_exemplars",
+            params={"query": query, "start": self.since, "end": self.until},
+        )
+        assert answer.status_code == 200, answer.text
+        return {point["labels"]["trace_id"] for each in answer.json()["data"] for point in each["exemplars"]}
 
     def _get(self, path: str, **params: Any) -> list[dict[str, Any]]:
         answer = httpx.get(f"{self.url}/api/v1/{path}", params=params)
@@ -91,7 +101,8 @@ async def observed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ob
 async def observe(stack: Stack, prometheus: Prometheus, hook: str) -> Observed:
     """Two rounds of the load, scraped before, between and after."""
     since = time.time()
-    async with httpx.AsyncClient(base_url=stack.url, timeout=60) as client:
+    headers = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+    async with httpx.AsyncClient(base_url=stack.url, timeout=60, headers=headers) as client:
         api = Api(client)
         await load.define(api, stack, hook=hook)
         for number in range(2):
