@@ -23,7 +23,7 @@ EVENT = "com.github.push"
 TRIGGER = "com.github.release"
 
 END_THE_LOCKED = (
-    "select count(pg_terminate_backend(pid)) from pg_stat_activity where wait_event_type = 'Lock'"
+    "select count(pg_cancel_backend(pid)) from pg_stat_activity where wait_event_type = 'Lock'"
 )
 
 METER = """
@@ -225,7 +225,7 @@ async def _garbage(stack: Stack) -> None:
 
 
 async def _broken_statements(api: Api, stack: Stack) -> None:
-    """The database ends a connection in the middle of a statement: the client gets an error of ours."""
+    """The database refuses to go on with a statement: the client gets an error of ours."""
     connection = await asyncpg.connect(stack.postgres.url())
     try:
         async with connection.transaction():
