@@ -19,7 +19,7 @@ from orchestrator.bus.results import ResultsDoor
 from orchestrator.bus.rpc import RpcDoor
 from orchestrator.clock import FORGET_EVERY_S, RETENTION_EVERY_S, run_clock
 from orchestrator.engine.engine import RunEngine
-from orchestrator.engine.inbox import Inbox
+from orchestrator.engine.inbox import Inbox, Offers
 from orchestrator.engine.matching import Looks, Matching
 from orchestrator.engine.registry import RunnerRegistry
 from orchestrator.engine.relay import Relay
@@ -29,6 +29,7 @@ from orchestrator.engine.schedules import ScheduleSweep
 from orchestrator.engine.start_rate import StartRate
 from orchestrator.engine.sweep import Sweep
 from orchestrator.engine.ticks import TickRuns
+from orchestrator.engine.triggering import Triggering
 from orchestrator.http.app import HttpSettings, create_app
 from orchestrator.readiness import Readiness
 from orchestrator.settings import PREFIX, Settings
@@ -72,6 +73,7 @@ class Parts:
     retention: Retention
     schedules: ScheduleSweep
     inbox: Inbox
+    triggering: Triggering
     requests: Requests
     control: ControlDoor
     registry: RunnerRegistry
@@ -145,16 +147,30 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     await retention.make_room()
     ticks = TickRuns(pool, engine, workflows, expressions.evaluate)
     schedules = ScheduleControl(database, pool, workflows, ticks)
-    inbox = Inbox(pool, Matching(pool, engine.handle))
-    readiness = Readiness(bus, pool)
     rate = StartRate(engine.capacity, per_second=settings.starts_per_second)
+    triggering = Triggering(pool, engine, workflows, expressions.evaluate, rate)
+    inbox = Inbox(pool, Offers(Matching(pool, engine.handle), triggering))
+    readiness = Readiness(bus, pool)
     server = _http_server(
         database, workflows, engine, schedules, inbox, artifacts, retention, readiness, rate
     )
     requests = Requests(bus, registry)
     control = ControlDoor(bus, requests, registry)
     firing = ScheduleSweep(pool, engine, ticks)
-    return Parts(bus, engine, relay, sweep, retention, firing, inbox, requests, control, registry, server)
+    return Parts(
+        bus,
+        engine,
+        relay,
+        sweep,
+        retention,
+        firing,
+        inbox,
+        triggering,
+        requests,
+        control,
+        registry,
+        server,
+    )
 
 
 def _http_server(
@@ -195,7 +211,7 @@ async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket)
     await inbox.declare()
     await RpcDoor(parts.requests, parts.engine).open()
     await parts.control.open()
-    sweeps = (parts.sweep, parts.schedules, parts.inbox.repeat)
+    sweeps = (parts.sweep, parts.schedules, parts.inbox.repeat, parts.triggering.start_due)
     clocks = [run_clock(sweep, every_s=settings.sweep_every_s) for sweep in sweeps]
     clocks.append(run_clock(parts.inbox.forget, every_s=FORGET_EVERY_S))
     clocks.append(run_clock(parts.retention, every_s=RETENTION_EVERY_S))

@@ -17,8 +17,9 @@ from orchestrator.store.composed import Database
 from orchestrator.store.cursor import NameKey, VersionKey, read_cursor, write_cursor
 from orchestrator.store.nesting import sub_workflows_below
 from orchestrator.store.read_versions import DESCRIPTION, read_versions
-from orchestrator.store.schedule_rows import replace_schedules, restart_schedules
+from orchestrator.store.schedule_rows import restart_schedules
 from orchestrator.store.tables import workflow, workflow_version
+from orchestrator.store.trigger_rows import replace_triggers
 from penstock.contracts.errors import Conflict, InvalidInput, NotFound, Problem
 from penstock.contracts.names import is_name
 from penstock.definition import LoadedDefinition, check, load
@@ -224,7 +225,7 @@ async def _save(connection: AsyncConnection, project: str, loaded: LoadedDefinit
     first = insert(workflow).values(project=project, name=name, latest_version=1).on_conflict_do_nothing()
     if (await connection.execute(first.returning(workflow.c.name))).first() is not None:
         await _add_version(connection, project, loaded, 1)
-        await replace_schedules(connection, project, loaded.definition, 1)
+        await replace_triggers(connection, project, loaded.definition, 1)
         return 1, True
     lock = select(workflow.c.latest_version).where(*_is(project, name)).with_for_update()
     latest: int = (await connection.execute(lock)).scalar_one()
@@ -232,7 +233,7 @@ async def _save(connection: AsyncConnection, project: str, loaded: LoadedDefinit
         return latest, False
     await _add_version(connection, project, loaded, latest + 1)
     await connection.execute(update(workflow).where(*_is(project, name)).values(latest_version=latest + 1))
-    await replace_schedules(connection, project, loaded.definition, latest + 1)
+    await replace_triggers(connection, project, loaded.definition, latest + 1)
     return latest + 1, True
 
 

@@ -195,6 +195,28 @@ breaker_event = _table(
     by=Text,
     reason=Text,
 )
+event_trigger = _table(
+    "event_trigger",
+    project=Text,
+    workflow=Text,
+    name=Text,
+    type=Text,
+    match=RawJson,
+    condition=Text,
+    input=RawJson,
+)
+event_reaction = _table(
+    "event_reaction",
+    event_seq=BigInteger,
+    workflow=Text,
+    trigger=Text,
+    outcome=Text,
+    reason=Text,
+    run_id=UUID(as_uuid=True),
+    due_at=_moment,
+    at=_moment,
+)
+event_taken = _table("event_taken", event_seq=BigInteger, run_id=UUID(as_uuid=True), node=Text, at=_moment)
 inbound_event = _table(
     "inbound_event",
     seq=BigInteger,
