@@ -93,7 +93,11 @@ triggers:
       type: com.github.push
       if: "${{ event.data.ref == 'main' }}"
       input: {repository: "${{ event.data.clone }}"}
-  - alert: {match: {severity: critical}, if: "${{ alert.labels.a == 'b' }}", status: resolved, input: {repository: "${{ alert.labels.repository }}"}}
+  - alert:
+      match: {severity: critical}
+      if: "${{ alert.labels.a == 'b' }}"
+      status: resolved
+      input: {repository: "${{ alert.labels.repository }}"}
 """
 
 

@@ -192,6 +192,7 @@ def _http_server(
         artifacts=artifacts,
         keeping=retention,
         breakers=engine.breakers,
+        pauses=engine.pauses,
         inbox=inbox,
         inbound=InboundReads(database),
         readiness=readiness,

@@ -33,7 +33,25 @@ def _table(table: str, /, **columns: Any) -> Table:
 
 
 workflow = _table(
-    "workflow", project=Text, name=Text, active=Boolean, latest_version=Integer, created_at=_moment
+    "workflow",
+    project=Text,
+    name=Text,
+    active=Boolean,
+    latest_version=Integer,
+    created_at=_moment,
+    paused_at=_moment,
+    paused_by=Text,
+    pause_reason=Text,
+)
+workflow_event = _table(
+    "workflow_event",
+    id=BigInteger,
+    project=Text,
+    workflow=Text,
+    at=_moment,
+    action=Text,
+    by=Text,
+    reason=Text,
 )
 workflow_version = _table(
     "workflow_version",
