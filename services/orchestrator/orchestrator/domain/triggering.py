@@ -4,8 +4,6 @@ import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 
-import msgspec
-
 from penstock.contracts.inbound import InboundEvent
 from penstock.contracts.limits import RUN_INPUT_BYTES_MAX
 from penstock.contracts.names import RESERVED_KEY_PREFIX
@@ -94,4 +92,4 @@ def _compiled(if_: str | None, input: str | None) -> tuple[Expression | None, Te
 
 @lru_cache(maxsize=COMPILED_MAX)
 def _labels(match: str) -> dict[str, str]:
-    return msgspec.json.decode(match, type=dict[str, str])
+    return decode(match.encode(), dict[str, str])
