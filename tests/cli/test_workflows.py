@@ -147,6 +147,7 @@ def test_a_workflow_is_paused_and_resumed_with_who_and_why(press: Shell) -> None
     listed = press("workflows", "ls")
     run = press("run", NAME, "-i", "text=later", "-o", "json").document
     shown = press("workflows", "get", NAME)
+    waiting = press("runs", "get", run["id"])
     resumed = press("workflows", "resume", NAME, "--by", "bob", "-o", "json")
 
     assert f"{NAME}: paused by ada since " in paused.err
@@ -154,6 +155,9 @@ def test_a_workflow_is_paused_and_resumed_with_who_and_why(press: Shell) -> None
     assert "paused" in next(line for line in listed.out.splitlines() if line.startswith(NAME))
     assert "paused by ada since " in shown.out
     assert run["state"] == "paused"
+    assert (
+        f"paused by ada (the paper is out): penstock workflows resume {NAME} | " in waiting.out + waiting.err
+    )
     assert resumed.document["paused"] is None
     assert [event["by"] for event in resumed.document["events"]][:2] == ["bob", "ada"]
     assert press("runs", "get", run["id"], "--wait").code == 0

@@ -30,7 +30,7 @@ async def orchestrator(database: str, nats_server: Nats, folder: Path) -> AsyncI
     )
     async with AsyncExitStack() as stack:
         parts = await compose(settings, stack)
-        loops = [asyncio.create_task(part.run()) for part in (parts.engine, parts.inbox)]
+        loops = [asyncio.create_task(part.run()) for part in (parts.engine, parts.events_in.inbox)]
         yield parts
         await end(*loops)
 

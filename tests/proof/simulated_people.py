@@ -55,7 +55,9 @@ def _any_wish(run: Run, random: Random, by: str, *, cancels: bool) -> RunEvent:
     wishes: list[RunEvent] = [
         PauseRequested(by),
         PauseRequested(by),
+        PauseRequested(by, of_workflow=True),
         ResumeRequested(by),
+        ResumeRequested(by, of_workflow=True),
         RetryRequested(by),
         SkipRequested(by, random.choice([None, unit])),
         CompensateRequested(by, "I want it undone"),
@@ -73,6 +75,10 @@ def _needed(run: Run, random: Random) -> list[RunEvent]:
         assert run.pause is not None, "a paused run knows who paused it"
         if run.pause.cause is PauseCause.COMPENSATION:
             return [random.choice([RetryRequested("ada"), SkipRequested("ada"), SkipRequested("ada")])]
+        if run.pause.cause is PauseCause.WORKFLOW:
+            return [
+                random.choice([ResumeRequested("ada", of_workflow=True), CancelRequested("ada", "enough")])
+            ]
         return [
             random.choice([ResumeRequested("ada"), RetryRequested("ada"), CancelRequested("ada", "enough")])
         ]

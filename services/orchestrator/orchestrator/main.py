@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -63,6 +64,18 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
+class EventsIn:
+    """What takes events from outside, and what they trigger."""
+
+    inbox: Inbox
+    triggering: Triggering
+
+    @property
+    def sweeps(self) -> tuple[Callable[[], Awaitable[None]], ...]:
+        return self.inbox.repeat, self.triggering.start_due
+
+
+@dataclass(frozen=True)
 class Parts:
     """The orchestrator, put together."""
 
@@ -72,8 +85,7 @@ class Parts:
     sweep: Sweep
     retention: Retention
     schedules: ScheduleSweep
-    inbox: Inbox
-    triggering: Triggering
+    events_in: EventsIn
     requests: Requests
     control: ControlDoor
     registry: RunnerRegistry
@@ -93,7 +105,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
     async with AsyncExitStack() as stack:
         parts = await compose(settings, stack)
         engine = asyncio.create_task(parts.engine.run())
-        inbox = asyncio.create_task(parts.inbox.run())
+        inbox = asyncio.create_task(parts.events_in.inbox.run())
         doors = await _open_doors(parts, settings, listener)
         calm_garbage_collection()
         stop = asyncio.create_task(until_told_to_stop())
@@ -157,20 +169,8 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     requests = Requests(bus, registry)
     control = ControlDoor(bus, requests, registry)
     firing = ScheduleSweep(pool, engine, ticks)
-    return Parts(
-        bus,
-        engine,
-        relay,
-        sweep,
-        retention,
-        firing,
-        inbox,
-        triggering,
-        requests,
-        control,
-        registry,
-        server,
-    )
+    events_in = EventsIn(inbox, triggering)
+    return Parts(bus, engine, relay, sweep, retention, firing, events_in, requests, control, registry, server)
 
 
 def _http_server(
@@ -207,14 +207,14 @@ async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket)
     results = ResultsDoor(parts.bus, parts.engine, parts.registry)
     logs = LogsDoor(parts.bus, parts.registry)
     await results.declare()
-    inbox = InboxDoor(parts.bus, parts.inbox, parts.registry)
+    inbox = InboxDoor(parts.bus, parts.events_in.inbox, parts.registry)
     await logs.declare()
     await inbox.declare()
     await RpcDoor(parts.requests, parts.engine).open()
     await parts.control.open()
-    sweeps = (parts.sweep, parts.schedules, parts.inbox.repeat, parts.triggering.start_due)
+    sweeps = (parts.sweep, parts.schedules, *parts.events_in.sweeps)
     clocks = [run_clock(sweep, every_s=settings.sweep_every_s) for sweep in sweeps]
-    clocks.append(run_clock(parts.inbox.forget, every_s=FORGET_EVERY_S))
+    clocks.append(run_clock(parts.events_in.inbox.forget, every_s=FORGET_EVERY_S))
     clocks.append(run_clock(parts.retention, every_s=RETENTION_EVERY_S))
     http = parts.server.serve(sockets=[listener])
     return [asyncio.create_task(door) for door in (results.run(), logs.run(), inbox.run(), *clocks, http)]
