@@ -60,6 +60,8 @@ from penstock.service import (
 
 DRAIN_S = 5.0  # how long a stopping orchestrator finishes what it has begun
 
+Task = Callable[[], Awaitable[None]]  # of a clock
+
 log = structlog.get_logger(__name__)
 
 
@@ -71,7 +73,7 @@ class EventsIn:
     triggering: Triggering
 
     @property
-    def sweeps(self) -> tuple[Callable[[], Awaitable[None]], ...]:
+    def sweeps(self) -> tuple[Task, ...]:
         return self.inbox.repeat, self.triggering.start_due
 
 
@@ -127,15 +129,7 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
         applied = await migrate(connection, MIGRATIONS)
     if applied:
         log.info("orchestrator.migrated", migrations=applied)
-    bus = await stack.enter_async_context(
-        connect(
-            url=settings.nats_url,
-            user=settings.nats_user,
-            password=settings.nats_password,
-            name="penstock-orchestrator",
-        )
-    )
-    await declare_streams(bus.client.jetstream())
+    bus = await _reach_bus(settings, stack)
     publisher = Publisher(bus)
     await publisher.start()
     relay = Relay(bus, publisher, pool)
@@ -171,6 +165,20 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     firing = ScheduleSweep(pool, engine, ticks)
     events_in = EventsIn(inbox, triggering)
     return Parts(bus, engine, relay, sweep, retention, firing, events_in, requests, control, registry, server)
+
+
+async def _reach_bus(settings: Settings, stack: AsyncExitStack) -> Bus:
+    """The bus, with every stream declared."""
+    bus = await stack.enter_async_context(
+        connect(
+            url=settings.nats_url,
+            user=settings.nats_user,
+            password=settings.nats_password,
+            name="penstock-orchestrator",
+        )
+    )
+    await declare_streams(bus.client.jetstream())
+    return bus
 
 
 def _http_server(
@@ -212,7 +220,7 @@ async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket)
     await inbox.declare()
     await RpcDoor(parts.requests, parts.engine).open()
     await parts.control.open()
-    sweeps = (parts.sweep, parts.schedules, *parts.events_in.sweeps)
+    sweeps: tuple[Task, ...] = (parts.sweep, parts.schedules, *parts.events_in.sweeps)
     clocks = [run_clock(sweep, every_s=settings.sweep_every_s) for sweep in sweeps]
     clocks.append(run_clock(parts.events_in.inbox.forget, every_s=FORGET_EVERY_S))
     clocks.append(run_clock(parts.retention, every_s=RETENTION_EVERY_S))
