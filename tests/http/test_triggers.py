@@ -204,6 +204,22 @@ async def test_a_new_version_decides_about_what_comes_after_it(
     ]
 
 
+async def test_an_event_that_is_offered_again_after_a_save_does_nothing_more(
+    api: httpx.AsyncClient, parts: Parts, pool: asyncpg.Pool
+) -> None:
+    """Its reactions are those of one moment: the trigger that was the first would start a run as the second."""
+    await save(api, on_push())
+    await send(api, push(1))
+    await until_offered(pool)
+    await save(api, on_push(**{"if": "${{ false }}"}), on_push())
+
+    await pool.execute("update inbound_event set offered = false, received_at = now() - interval '3 s'")
+    await parts.events_in.inbox.repeat()
+
+    assert await reactions(api, pool) == [[("watch", "event-1", "started")]]
+    assert len(await runs(api)) == 1
+
+
 async def test_another_project_hears_nothing(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
     await save(api, on_push())
 
