@@ -6,7 +6,6 @@ the run's idempotency key makes sure that it is one run.
 """
 
 import asyncio
-import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -36,6 +35,7 @@ from penstock.contracts.workflow import AlertStatus, Json
 from penstock.postgres.errors import DATABASE_AWAY
 from penstock.telemetry import metrics
 from penstock.telemetry.labels import Bounded
+from penstock.telemetry.traceparent import parse_traceparent
 
 STARTS_AT_ONCE_MAX = 100  # what one transaction of the engine takes
 SUPERSEDED_TRIES_MAX = 3  # new versions are saved while we look; then the sweep tries again
@@ -45,7 +45,6 @@ BY_CHARS_MAX = 200
 DIGEST = "event"  # the key says it all: the same event is the same run, whatever was saved in between
 REFUSALS = (InvalidInput, NotFound, Conflict)  # the same run would be refused again
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _ALERTS = frozenset(alert_type(status) for status in AlertStatus)
 
 log = structlog.get_logger(__name__)
@@ -216,4 +215,4 @@ def _request(due: Due, *, version: int, input: bytes) -> StartRun:
 def _traceparent(attributes: bytes) -> str | None:
     """A trace that is not well formed is not ours to refuse: it is left out."""
     given = msgspec.json.decode(attributes, type=dict[str, Json]).get("traceparent")
-    return given if isinstance(given, str) and _TRACEPARENT.fullmatch(given) else None
+    return given if isinstance(given, str) and parse_traceparent(given) else None
