@@ -54,10 +54,8 @@ def _any_wish(run: Run, random: Random, by: str, *, cancels: bool) -> RunEvent:
     unit = random.choice(list(run.nodes))
     wishes: list[RunEvent] = [
         PauseRequested(by),
-        PauseRequested(by),
         PauseRequested(by, of_workflow=True),
         ResumeRequested(by),
-        ResumeRequested(by, of_workflow=True),
         RetryRequested(by),
         SkipRequested(by, random.choice([None, unit])),
         CompensateRequested(by, "I want it undone"),
