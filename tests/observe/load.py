@@ -22,9 +22,7 @@ FRAIL = "frail"  # the pool whose runner is frozen
 EVENT = "com.github.push"
 TRIGGER = "com.github.release"
 
-END_THE_LOCKED = (
-    "select count(pg_cancel_backend(pid)) from pg_stat_activity where wait_event_type = 'Lock'"
-)
+END_THE_LOCKED = "select count(pg_cancel_backend(pid)) from pg_stat_activity where wait_event_type = 'Lock'"
 
 METER = """
 import sys
@@ -121,7 +119,6 @@ PENDING: dict[str, tuple[str, ...]] = {
         "penstock:cost",
         "penstock:execution",
     ),
-    "triggers": ("penstock_triggers_total",),
     "alerts": ("penstock_alert",),
     "deliveries": ("penstock_deliver",),
     "live": ("penstock_websocket",),
@@ -131,8 +128,7 @@ PENDING: dict[str, tuple[str, ...]] = {
 
 async def define(api: Api, stack: Stack, *, hook: str) -> None:
     for workflow in WORKFLOWS:
-        if "event" not in str(workflow.get("triggers")) or "triggers" not in PENDING:
-            await api.define(workflow)
+        await api.define(workflow)
     if "deliveries" not in PENDING:
         await neighbours.subscribe(stack, hook)
 
@@ -140,7 +136,6 @@ async def define(api: Api, stack: Stack, *, hook: str) -> None:
 async def run_round(api: Api, stack: Stack, number: int) -> None:
     """Everything once; returns when all of it has happened."""
     later = {
-        "triggers": _send(api, TRIGGER, f"trigger-{number}"),
         "alerts": neighbours.tell_alert(stack, number),
         "live": neighbours.watch(api, stack),
     }
@@ -150,6 +145,7 @@ async def run_round(api: Api, stack: Stack, number: int) -> None:
         _runs(api),
         _breaker(api),
         _event(api),
+        _send(api, TRIGGER, f"trigger-{number}"),
         _frozen_runner(api, stack),
         _schedule(api, stack),
         _garbage(stack),
