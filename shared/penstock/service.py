@@ -5,7 +5,7 @@ import gc
 import logging
 import signal
 import sys
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from pydantic import ValidationError
@@ -70,7 +70,7 @@ def warn_of_unknown_settings(kind: type[BaseSettings], environment: dict[str, st
             )
 
 
-async def end(*tasks: "asyncio.Task[None]") -> None:
+async def end(*tasks: "asyncio.Task[Any]") -> None:
     """Cancel tasks until they have ended: on Python 3.11 `wait_for`, which libraries use, may swallow one."""
     pending = {task for task in tasks if not task.done()}
     while pending:

@@ -19,8 +19,11 @@ from orchestrator.bus.results import ResultsDoor
 from orchestrator.bus.rpc import RpcDoor
 from orchestrator.clock import FORGET_EVERY_S, RETENTION_EVERY_S, run_clock
 from orchestrator.engine.engine import RunEngine
+from orchestrator.engine.feed import Feed
 from orchestrator.engine.inbox import Inbox
+from orchestrator.engine.live import LOOK_EVERY_S, LiveViews
 from orchestrator.engine.matching import Looks, Matching
+from orchestrator.engine.places import Places
 from orchestrator.engine.registry import RunnerRegistry
 from orchestrator.engine.relay import Relay
 from orchestrator.engine.retention import Retention
@@ -40,8 +43,11 @@ from orchestrator.store.read_inbound import InboundReads
 from orchestrator.store.reads import Reads
 from orchestrator.store.registry import WorkflowRegistry
 from penstock.bus.connection import Bus, connect
+from penstock.bus.history import History
 from penstock.bus.publisher import Publisher
 from penstock.bus.streams import declare_streams
+from penstock.contracts.limits import LIVE_MESSAGE_BYTES_MAX
+from penstock.contracts.subjects import STREAM_EVENTS
 from penstock.definition.expressions import Expressions
 from penstock.http.listening import listen
 from penstock.http.server import http_server
@@ -75,6 +81,7 @@ class Parts:
     requests: Requests
     control: ControlDoor
     registry: RunnerRegistry
+    live: LiveViews
     server: uvicorn.Server
 
 
@@ -148,13 +155,16 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     inbox = Inbox(pool, Matching(pool, engine.handle))
     readiness = Readiness(bus, pool)
     rate = StartRate(engine.capacity, per_second=settings.starts_per_second)
+    live = LiveViews(pool, Feed(bus), History(bus, stream=STREAM_EVENTS), Places())
     server = _http_server(
-        database, workflows, engine, schedules, inbox, artifacts, retention, readiness, rate
+        database, workflows, engine, schedules, inbox, artifacts, retention, readiness, rate, live
     )
     requests = Requests(bus, registry)
     control = ControlDoor(bus, requests, registry)
     firing = ScheduleSweep(pool, engine, ticks)
-    return Parts(bus, engine, relay, sweep, retention, firing, inbox, requests, control, registry, server)
+    return Parts(
+        bus, engine, relay, sweep, retention, firing, inbox, requests, control, registry, live, server
+    )
 
 
 def _http_server(
@@ -167,6 +177,7 @@ def _http_server(
     retention: Retention,
     readiness: Readiness,
     rate: StartRate,
+    live: LiveViews,
 ) -> uvicorn.Server:
     app = create_app(
         engine=engine,
@@ -181,9 +192,10 @@ def _http_server(
         readiness=readiness,
         limits=LimitTable(database, on_change=engine.dispatcher.look_again),
         start_rate=rate,
+        live=live,
         settings=HttpSettings(),
     )
-    return http_server(app, drain_s=DRAIN_S)
+    return http_server(app, drain_s=DRAIN_S, message_bytes_max=LIVE_MESSAGE_BYTES_MAX)
 
 
 async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket) -> list[asyncio.Task[None]]:
@@ -199,6 +211,7 @@ async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket)
     clocks = [run_clock(sweep, every_s=settings.sweep_every_s) for sweep in sweeps]
     clocks.append(run_clock(parts.inbox.forget, every_s=FORGET_EVERY_S))
     clocks.append(run_clock(parts.retention, every_s=RETENTION_EVERY_S))
+    clocks.append(run_clock(parts.live.look_for_laggards, every_s=LOOK_EVERY_S))
     http = parts.server.serve(sockets=[listener])
     return [asyncio.create_task(door) for door in (results.run(), logs.run(), inbox.run(), *clocks, http)]
 

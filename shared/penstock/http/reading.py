@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 from uuid import UUID
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from penstock.contracts.errors import InvalidInput, LimitExceeded, NotFound, Problem
 from penstock.contracts.limits import PAGE_ROWS_MAX, REQUEST_BODY_BYTES_MAX
@@ -32,14 +32,14 @@ class NoQuery(msgspec.Struct, frozen=True):
     """No parameters."""
 
 
-def project_of(request: Request) -> str:
+def project_of(request: HTTPConnection) -> str:
     project = request.headers.get(PROJECT_HEADER, PROJECT_DEFAULT)
     if not is_name(project):
         raise InvalidInput.at(PROJECT_HEADER, f"expected a name like {NAME_PATTERN}")
     return project
 
 
-def run_id_of(request: Request) -> UUID:
+def run_id_of(request: HTTPConnection) -> UUID:
     text: str = request.path_params["run_id"]
     try:
         return UUID(text)
@@ -47,7 +47,7 @@ def run_id_of(request: Request) -> UUID:
         raise NotFound("run", text) from error
 
 
-def query_of(request: Request, kind: type[S]) -> S:
+def query_of(request: HTTPConnection, kind: type[S]) -> S:
     """The query string as a `kind`; raises InvalidInput with every problem in it."""
     query = request.query_params
     if not query:
