@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -61,13 +62,13 @@ Begin = Callable[[], Any]
 
 
 @pytest.fixture
-async def begin(database: str, nats_server: Nats, tmp_path: Path) -> AsyncIterator[Begin]:
+async def begin(database: str, nats_server: Nats) -> AsyncIterator[Begin]:
     """Starts one more orchestrator on the same database and bus."""
     async with AsyncExitStack() as stack:
         project = f"p{uuid4().hex[:12]}"
 
         async def begin_one() -> Orchestrator:
-            opened = _orchestrator(database, nats_server, tmp_path, project)
+            opened = orchestrator_on(database, nats_server, project=project)
             return await stack.enter_async_context(opened)
 
         yield begin_one
@@ -82,18 +83,16 @@ async def orchestrator(begin: Begin) -> Orchestrator:
 
 
 @asynccontextmanager
-async def _orchestrator(
-    database: str, nats_server: Nats, folder: Path, project: str
-) -> AsyncIterator[Orchestrator]:
-    login = nats_server.login("orchestrator")
-    settings = Settings(
-        database_url=database,
-        nats_url=nats_server.url,
-        nats_user=login.user,
-        nats_password=login.password,
-        artifacts_folder=folder / "artifacts",
-    )
+async def orchestrator_on(database: str, nats: Nats, *, project: str) -> AsyncIterator[Orchestrator]:
+    login = nats.login("orchestrator")
     async with AsyncExitStack() as stack:
+        settings = Settings(
+            database_url=database,
+            nats_url=nats.url,
+            nats_user=login.user,
+            nats_password=login.password,
+            artifacts_folder=Path(stack.enter_context(tempfile.TemporaryDirectory())),
+        )
         parts = await compose(settings, stack)
         listener: socket.socket = stack.enter_context(listen(host="127.0.0.1", port=0, prefix=""))
         loops = [asyncio.create_task(part.run()) for part in (parts.engine, parts.inbox)]

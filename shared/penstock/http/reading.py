@@ -1,6 +1,7 @@
 """What a request says, strictly: an unknown parameter or field is refused with the nearest valid name."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from uuid import UUID
@@ -168,10 +169,17 @@ def _invalid(what: str, problems: list[Problem]) -> InvalidInput:
 
 def _choices(kind: Any, value: Any) -> str:
     """What a parameter of few values takes, and the nearest of them to what was given."""
-    choices = next((get_args(each) for each in (kind, *get_args(kind)) if get_origin(each) is Literal), ())
+    choices = next((named for each in (kind, *get_args(kind)) if (named := _named(each))), ())
     given = value if isinstance(value, list) else [value]
     wrong = next((text for text in given if text not in choices), "")
     return f"; expected one of {', '.join(choices)}{did_you_mean(wrong, choices)}" if choices else ""
+
+
+def _named(kind: Any) -> tuple[str, ...]:
+    """The few texts that a parameter of this kind takes; none when there are not few."""
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return tuple(kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else ()
 
 
 def _sentence(error: Exception) -> str:

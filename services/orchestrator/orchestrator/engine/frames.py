@@ -114,8 +114,8 @@ class InOrder:
         return tuple(ready)
 
     def take_stored(self, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
-        """The same of what the database has beyond `last`, without a gap; what is early stays only beyond that."""
+        """The same of what the database has beyond `last`. It is never behind the bus, so nothing is early after it."""
+        self._early.clear()
         if frames:
             self.last = frames[-1].seq
-            self._early = {seq: frame for seq, frame in self._early.items() if seq > self.last}
-        return frames + self.take(())
+        return frames
