@@ -108,7 +108,9 @@ async def test_a_bus_that_lost_everything_is_followed_again(
         first = await received(viewer, 1)
 
         own_nats.stop()
-        shutil.rmtree(own_nats.folder / "jetstream", ignore_errors=True)
+        for folder in own_nats.folder.iterdir():
+            if folder.is_dir():
+                shutil.rmtree(folder)
         own_nats.start()
         await one.cancel(run)
 
