@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import resource
 import signal
 import sys
 from typing import Any, TypeVar
@@ -45,6 +46,13 @@ def calm_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+def allow_many_connections() -> None:
+    """As many open files as the system lets this process have: its default of 1,024 is less than 1,000 live views
+    and what a service has open besides."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def read_settings(kind: type[S]) -> S:

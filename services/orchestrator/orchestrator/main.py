@@ -54,6 +54,7 @@ from penstock.http.server import http_server
 from penstock.postgres.migrate import migrate
 from penstock.postgres.pool import close_pool, reach_database
 from penstock.service import (
+    allow_many_connections,
     calm_garbage_collection,
     end,
     read_settings,
@@ -88,6 +89,7 @@ class Parts:
 def main() -> None:
     """Run until SIGTERM or SIGINT; exits 2 when a setting is wrong."""
     set_up_logging("orchestrator")
+    allow_many_connections()
     warn_of_unknown_settings(Settings, dict(os.environ))
     settings = read_settings(Settings)
     with listen(host=settings.http_host, port=settings.http_port, prefix=PREFIX) as listener:

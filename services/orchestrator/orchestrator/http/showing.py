@@ -60,7 +60,7 @@ async def _send(socket: WebSocket, view: View) -> Ending:
         while (frames := await view.next()) is not None:
             for frame in frames:
                 await socket.send_text(frame.text)
-                _count(frame)
+            _count(frames)
     except WebSocketDisconnect:
         return LEFT
     except PenstockError as error:
@@ -86,8 +86,9 @@ async def _close(socket: WebSocket, ending: Ending) -> None:
         return  # it left before it could be told
 
 
-def _count(frame: Frame) -> None:
-    metrics.SOCKET_FRAMES.inc()
-    if frame.is_live:
-        delay = datetime.now(UTC) - frame.at
-        metrics.SOCKET_DELAY_SECONDS.observe(max(0.0, delay.total_seconds()))
+def _count(frames: tuple[Frame, ...]) -> None:
+    metrics.SOCKET_FRAMES.inc(len(frames))
+    now = datetime.now(UTC)
+    for frame in frames:
+        if frame.is_live:
+            metrics.SOCKET_DELAY_SECONDS.observe(max(0.0, (now - frame.at).total_seconds()))
