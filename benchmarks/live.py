@@ -1,7 +1,7 @@
 """M1's live views: 1,000 WebSockets, and how long after the commit a frame is with its reader.
 
 Two ways to watch: 10 readers on each of 100 runs, which go on at a steady rate, and 1,000 readers of one project.
-A frame's delay is from its event's `time`, the commit by the database's clock, to its arrival here, on the same machine.
+A frame's delay is from its event's `time`, the commit by this machine's clock, to its arrival here.
 """
 
 import asyncio
@@ -126,7 +126,9 @@ async def measure_live(url: str) -> None:
 
 async def measure_runs(url: str, runs: list[str]) -> None:
     each = VIEWERS // len(runs)
-    readers, opened = await open_readers(url, [f"/api/v1/runs/{run}/live" for run in runs for _ in range(each)])
+    readers, opened = await open_readers(
+        url, [f"/api/v1/runs/{run}/live" for run in runs for _ in range(each)]
+    )
     await go_on(url, runs, per_s=RUNS_PER_S)
     report("live runs", readers, len(opened), runs=len(runs), per_s=RUNS_PER_S)
     close(opened)

@@ -39,7 +39,9 @@ class Orchestrator:
     async def watch(self, path: str, *, project: str | None = None, **options: Any) -> ClientConnection:
         """A viewer of `path`; it leaves with the test."""
         headers = {"x-penstock-project": project or self.project}
-        options.setdefault("max_queue", None)  # else a viewer that leaves with much unread waits for its goodbye
+        options.setdefault(
+            "max_queue", None
+        )  # else a viewer that leaves with much unread waits for its goodbye
         opening = websockets.connect(f"{self.url}{path}", additional_headers=headers, **options)
         return await self._sockets.enter_async_context(opening)
 

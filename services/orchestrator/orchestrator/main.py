@@ -122,15 +122,7 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
         applied = await migrate(connection, MIGRATIONS)
     if applied:
         log.info("orchestrator.migrated", migrations=applied)
-    bus = await stack.enter_async_context(
-        connect(
-            url=settings.nats_url,
-            user=settings.nats_user,
-            password=settings.nats_password,
-            name="penstock-orchestrator",
-        )
-    )
-    await declare_streams(bus.client.jetstream())
+    bus = await _reach_bus(settings, stack)
     publisher = Publisher(bus)
     await publisher.start()
     relay = Relay(bus, publisher, pool)
@@ -167,6 +159,19 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     return Parts(
         bus, engine, relay, sweep, retention, firing, inbox, requests, control, registry, live, server
     )
+
+
+async def _reach_bus(settings: Settings, stack: AsyncExitStack) -> Bus:
+    """The bus, with its streams declared."""
+    connecting = connect(
+        url=settings.nats_url,
+        user=settings.nats_user,
+        password=settings.nats_password,
+        name="penstock-orchestrator",
+    )
+    bus = await stack.enter_async_context(connecting)
+    await declare_streams(bus.client.jetstream())
+    return bus
 
 
 def _http_server(
