@@ -3,8 +3,10 @@
 import asyncio
 import gc
 import logging
+import os
 import resource
 import signal
+import socket
 import sys
 from typing import Any, TypeVar
 
@@ -14,6 +16,7 @@ from pydantic_settings import BaseSettings
 from structlog.tracebacks import ExceptionDictTransformer
 
 from penstock.contracts.names import did_you_mean
+from penstock.telemetry.logs import Forwarding, LineSink, open_logs
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -21,8 +24,12 @@ EXIT_WRONG_SETTING = 2
 CANCEL_AGAIN_S = 0.5
 
 
-def set_up_logging(service: str, *, level: int = logging.INFO) -> None:
-    """JSON lines on stderr: a constant event name with fields, errors with type, message and stack."""
+def set_up_logging(service: str, *, level: int = logging.INFO) -> LineSink | None:
+    """JSON lines on stderr: a constant event name with fields, errors with type, message and stack.
+
+    Returns where they go besides, if OpenTelemetry's variables name a collector.
+    """
+    sink = open_logs(service, instance=f"{socket.gethostname()}-{os.getpid()}", environment=os.environ)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -31,6 +38,7 @@ def set_up_logging(service: str, *, level: int = logging.INFO) -> None:
             structlog.processors.StackInfoRenderer(),
             # Without local variables: they hold payloads and secrets.
             structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+            *([] if sink is None else [Forwarding(sink)]),
             structlog.processors.JSONRenderer(default=str),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -39,6 +47,7 @@ def set_up_logging(service: str, *, level: int = logging.INFO) -> None:
     )
     structlog.contextvars.bind_contextvars(service=service)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    return sink
 
 
 def calm_garbage_collection() -> None:

@@ -43,6 +43,7 @@ from penstock.contracts import subjects
 from penstock.contracts.agent import AgentOffer
 from penstock.service import EXIT_WRONG_SETTING, read_settings, set_up_logging, warn_of_unknown_settings
 from penstock.telemetry import metrics
+from penstock.telemetry.logs import LineSink
 
 _UMASK = 0o022  # sandboxes have users of their own, and must be able to read what they are given
 _EXIT_BROKEN = 1
@@ -52,13 +53,13 @@ log = structlog.get_logger(__name__)
 
 def main() -> int:
     """Run until SIGTERM or SIGINT. Exits 0 after a drain, 2 when a setting is wrong, 1 when a part broke."""
-    set_up_logging("agent-runner")
+    sink = set_up_logging("agent-runner")
     os.umask(_UMASK)
     settings = read_settings(Settings)
     warn_of_unknown_settings(Settings, dict(os.environ))
     try:
         # Not uvloop: its child processes inherit descriptors, which the attack on our own sandbox found.
-        return asyncio.run(serve(settings))
+        return asyncio.run(serve(settings, sink))
     except (UnusableFolder, UnsafeSecrets) as error:
         print(f"{error}", file=sys.stderr)
         return EXIT_WRONG_SETTING
@@ -92,7 +93,7 @@ class _Facts:
         )
 
 
-async def serve(settings: Settings) -> int:
+async def serve(settings: Settings, sink: LineSink | None = None) -> int:
     """The whole life of a runner."""
     stop = Stop()
     stop.listen()
@@ -114,6 +115,7 @@ async def serve(settings: Settings) -> int:
             secrets=secrets,
             work=work,
             stack=stack,
+            sink=sink,
         )
         log.info("runner.started", runner=settings.id, pool=settings.pool, slots=settings.slots)
         await facts.runner.run(stop, grace_s=settings.drain_grace_s)
@@ -130,6 +132,7 @@ async def compose(
     secrets: GrantedSecrets,
     work: WorkFolder,
     stack: AsyncExitStack,
+    sink: LineSink | None = None,
 ) -> Runner:
     """Put the parts together; `stack` closes what was opened, the sandboxes first."""
     runner, pool = settings.id, settings.pool
@@ -147,7 +150,7 @@ async def compose(
     )
     sockets = Sockets(Serving(gateway.app()), work.sockets)
     stack.callback(sockets.close)
-    logs = Logs(publisher)
+    logs = Logs(publisher, sink)
     results = ResultPublisher(publisher, runner=runner, pool=pool, on_published=held.drop)
     attempts = Attempts(
         mode=await _modes(settings, report, work, stack),
