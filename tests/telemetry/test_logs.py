@@ -36,8 +36,7 @@ ORDER = StartNode(
     traceparent=f"00-{TRACE}-{SPAN}-03",
 )
 
-SERVICE = (
-    """
+SERVICE = f"""
 import structlog
 from penstock.service import set_up_logging
 set_up_logging("orchestrator")
@@ -46,10 +45,8 @@ log.info("orchestrator.started", port=9002, folders=["a", "b"])
 try:
     1 / 0
 except ZeroDivisionError:
-    log.exception("engine.decide_failed", run="r-1", node="scan", attempt=2, trace_id="%s")
+    log.exception("engine.decide_failed", run="r-1", node="scan", attempt=2, trace_id="{TRACE}")
 """
-    % TRACE
-)  # noqa: UP031
 
 
 def run_service(program: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from agent_runner.modes.logs import CUT_MARK
 from agent_runner.redaction import Redaction
 from penstock.bus.publisher import NotAcknowledged, Publisher
 from penstock.contracts import subjects
@@ -44,7 +45,7 @@ class AttemptLog:
         self.dropped = 0
 
     def __call__(self, stream: str, line: str) -> None:
-        written = LogLine(datetime.now(UTC), self._redact(line), stream)
+        written = LogLine(datetime.now(UTC), _hidden(line, self._redact), stream)
         self._logs.add(self, written)
         self._logs.forward(self.order, written)
 
@@ -141,6 +142,12 @@ class Logs:
                 log.exception("logs.not_published", messages=len(messages))
             await asyncio.sleep(_PAUSE_S)
         self._waiting_bytes -= sum(len(message) for _, message in messages)
+
+
+def _hidden(line: str, redact: Redaction) -> str:
+    if not line.endswith(CUT_MARK):
+        return redact(line)
+    return redact.of_cut(line.removesuffix(CUT_MARK)) + CUT_MARK
 
 
 def _collected(order: StartNode, line: LogLine) -> Line:
