@@ -13,6 +13,7 @@ from orchestrator.engine.frames import Backlog, Frame
 from orchestrator.engine.live_port import Watched
 from orchestrator.engine.live_views import EVENTS_MAX, ProjectView, RunView, StoredEvents, StoredFrames
 from orchestrator.engine.places import Places
+from orchestrator.engine.span_contexts import HANDED_ON, SpanContexts
 from orchestrator.engine.telling import cloud_event
 from orchestrator.store.live import TimelineHead, events_after, run_versions, timeline_head
 from penstock.bus.history import History
@@ -32,11 +33,19 @@ log = structlog.get_logger(__name__)
 class LiveViews:
     """All that are open in this process."""
 
-    def __init__(self, pool: asyncpg.Pool, feed: Feed, history: History, places: Places) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        feed: Feed,
+        history: History,
+        places: Places,
+        contexts: SpanContexts = HANDED_ON,
+    ) -> None:
         self._pool = pool
         self._feed = feed
         self._history = history
         self._places = places
+        self._contexts = contexts
         self._reads = asyncio.Semaphore(READS_MAX)
         self._of_run: dict[UUID, set[RunView]] = {}
         self._reached: dict[UUID, int] = {}  # how far each run was when it was looked at last
@@ -99,9 +108,9 @@ class LiveViews:
         except DATABASE_AWAY as error:
             raise Unavailable("the database does not answer; try again in a moment") from error
         last = events[-1].seq if events else after
-        return StoredEvents(
-            tuple(_frame(head, event) for event in events), is_last=head.ended and last >= head.version
-        )
+        above = self._contexts.of_stored_run(run, head.traceparent)
+        frames = tuple(_frame(head, event, above) for event in events)
+        return StoredEvents(frames, is_last=head.ended and last >= head.version)
 
     async def _frames(
         self, watched: Watched, wants: Callable[[Frame], bool], *, after: Position
@@ -113,8 +122,8 @@ class LiveViews:
         return StoredFrames(frames, reached, page.is_last)
 
 
-def _frame(head: TimelineHead, event: TimelineEvent) -> Frame:
-    told = cloud_event(event, project=head.project, workflow=head.workflow, traceparent=head.traceparent)
+def _frame(head: TimelineHead, event: TimelineEvent, traceparent: str | None) -> Frame:
+    told = cloud_event(event, project=head.project, workflow=head.workflow, traceparent=traceparent)
     return Frame(event.run, event.seq, head.workflow, event.kind, event.at, encode(told).decode())
 
 

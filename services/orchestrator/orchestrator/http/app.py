@@ -31,6 +31,7 @@ from orchestrator.http.workflows import WorkflowDoor
 from penstock.contracts.limits import ARTIFACT_BYTES_MAX
 from penstock.http.app import build_app
 from penstock.http.readiness import HealthDoor, Readiness
+from penstock.telemetry.tracing import OFF, Tracing
 
 
 class HttpSettings(msgspec.Struct, frozen=True):
@@ -55,6 +56,7 @@ def create_app(
     start_rate: StartRate,
     live: Live,
     settings: HttpSettings,
+    tracing: Tracing = OFF,
 ) -> FastAPI:
     """The application; `readiness` answers every dependency with its state."""
     endpoints = endpoints_of(
@@ -76,4 +78,4 @@ def create_app(
             retention=RetentionDoor(keeping),
         )
     )
-    return build_app(endpoints, PAGE, sockets=LiveDoor(live).routes)
+    return build_app(endpoints, PAGE, tracing, sockets=LiveDoor(live).routes)
