@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,9 @@ from penstock.contracts.wire import decode
 from penstock.http.listening import listen
 from penstock.service import end
 from penstock_cli.embedded.nats import Nats
+from penstock_cli.embedded.ports import free_port
 from tests.http.builders import save
+from tests.servers import NATS_USERS
 
 Json = Any
 
@@ -62,6 +64,16 @@ class Orchestrator:
 
 
 Begin = Callable[[], Any]
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
+    """A bus of these tests' own: their runs have no runner, and would leave offers to others' tests."""
+    folder = tmp_path_factory.mktemp("nats-live")
+    server = Nats(folder=folder, log=folder / "nats.log", port=free_port(), users=NATS_USERS)
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture
