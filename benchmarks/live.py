@@ -9,6 +9,7 @@ import json
 import resource
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import cast
 from urllib.parse import urlsplit
 
 from benchmarks.client import Connection, Json
@@ -67,9 +68,8 @@ class Reader(asyncio.Protocol):
         self.upgraded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(self._request)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
+        self.transport.write(self._request)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._readers.open -= self.upgraded.done()
