@@ -2,10 +2,12 @@
 
 from fastapi import FastAPI
 
+from notifier.http.alertmanager import AlertmanagerDoor, alertmanager_endpoints
 from notifier.http.page import PAGE
 from penstock.http.app import build_app
 from penstock.http.readiness import HealthDoor, Readiness, health_endpoints
 
 
-def create_app(*, readiness: Readiness) -> FastAPI:
-    return build_app([*health_endpoints(HealthDoor(readiness))], PAGE)
+def create_app(*, readiness: Readiness, alertmanager: AlertmanagerDoor) -> FastAPI:
+    endpoints = [*alertmanager_endpoints(alertmanager), *health_endpoints(HealthDoor(readiness))]
+    return build_app(endpoints, PAGE)
