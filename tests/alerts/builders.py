@@ -19,7 +19,11 @@ CONFIG: dict[str, Any] = {
                     "open_breaker": "llm-provider",
                     "hold": {"firing": "0s", "resolved": "0s"},
                 },
-                {"match": {"alertname": "LlmSlow"}, "open_breaker": "llm-provider", "hold": {"firing": "30s"}},
+                {
+                    "match": {"alertname": "LlmSlow"},
+                    "open_breaker": "llm-provider",
+                    "hold": {"firing": "30s"},
+                },
                 {"match": {"alertname": "Flood"}, "pause_workflow": "import"},
             ],
         },

@@ -139,7 +139,9 @@ async def test_the_orchestrator_takes_each_alert_once(
         for sent in (alert(), alert(), resolved(), alert()):
             assert (await api.post("/alertmanager", json=payload(sent))).status_code == 200
         await until(pool, PUBLISHED)
-        await pool.execute("update alert set published_at = null, publish_at = now()")  # died before it noted that
+        await pool.execute(
+            "update alert set published_at = null, publish_at = now()"
+        )  # died before it noted that
         await until(pool, PUBLISHED)
         await until(pool, "select count(*) >= 2 from public.inbound_event")
 

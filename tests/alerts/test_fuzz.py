@@ -38,7 +38,9 @@ group_fields = one_of_fields(
     other=json_values,
 )
 # A good webhook with one thing spoilt: random ones would all fail at the first check.
-alerts = st.tuples(st.sampled_from([alert, resolved]), alert_fields).map(lambda made: made[0]() | dict([made[1]]))
+alerts = st.tuples(st.sampled_from([alert, resolved]), alert_fields).map(
+    lambda made: made[0]() | dict([made[1]])
+)
 groups = st.tuples(st.lists(alerts, max_size=3), st.none() | group_fields).map(
     lambda made: payload(*made[0]) | dict([made[1]] if made[1] else [])
 )

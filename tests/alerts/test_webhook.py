@@ -203,10 +203,14 @@ async def test_without_the_database_they_are_told_to_come_again(
 
 
 async def test_alerts_are_listed_in_pages(api: httpx.AsyncClient) -> None:
-    await api.post("/alertmanager", json=payload(*(alert(f"A{number}") for number in range(5)), resolved("R")))
+    await api.post(
+        "/alertmanager", json=payload(*(alert(f"A{number}") for number in range(5)), resolved("R"))
+    )
 
     first = (await api.get("/alerts", params={"status": "firing", "limit": 3})).json()
-    second = (await api.get("/alerts", params={"status": "firing", "limit": 3, "cursor": first["next"]})).json()
+    second = (
+        await api.get("/alerts", params={"status": "firing", "limit": 3, "cursor": first["next"]})
+    ).json()
 
     assert [each["name"] for each in first["items"] + second["items"]] == ["A4", "A3", "A2", "A1", "A0"]
     assert second["next"] is None
