@@ -88,6 +88,7 @@ def _breaker(action: Action, document: dict[str, Any]) -> Seen:
 
 
 def _workflow(action: Action, document: dict[str, Any]) -> Seen:
-    pause = document.get("pause")
-    is_as_done = (pause is not None) is (action.verb is Verb.PAUSE_WORKFLOW)
-    return Seen(is_as_done, not is_as_done, pause["by"] if pause else "")
+    """`events` are who has paused and resumed it, the latest first."""
+    is_as_done = bool(document.get("paused")) is (action.verb is Verb.PAUSE_WORKFLOW)
+    by = next((event["by"] for event in document.get("events", ())), "")
+    return Seen(is_as_done, not is_as_done, by)
