@@ -1,6 +1,7 @@
 """From a real Alertmanager to a breaker of a real orchestrator, and back: fire, restart, resolve."""
 
 import asyncio
+import json
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,10 +11,13 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from click.testing import Result
+from typer.testing import CliRunner
 
 from penstock_cli.embedded.child import Child
 from penstock_cli.embedded.ports import free_port
-from tests.alerts.builders import TOKEN
+from penstock_cli.main import app
+from tests.alerts.builders import TOKEN, alert, bearer, payload
 from tests.stack import ROOT, Stack, answers
 
 BREAKER = "/api/v1/breakers/dependency%2Fllm-provider"
@@ -121,3 +125,31 @@ async def inbound(stack: Stack) -> list[dict[str, Any]]:
             while len(events := (await client.get("/api/v1/events")).json()["items"]) < 2:
                 await asyncio.sleep(0.05)
     return list(events)
+
+
+def command(stack: Stack, *words: str) -> Result:
+    return CliRunner().invoke(app, ["alerts", *words], env={"PENSTOCK_NOTIFIER_URL": stack.notifier_url})
+
+
+def test_the_command_shows_alerts_and_what_they_did(stack: Stack) -> None:
+    sent = payload(alert("Shown", labels={"alertname": "Shown", "zone": "b"}), alert("LlmDown"))
+    answer = httpx.post(f"{stack.notifier_url}/api/v1/alertmanager", json=sent, headers=bearer())
+    assert answer.status_code == 200, answer.text
+
+    listed = command(stack, "ls", "--source", "production", "--limit", "2", "-o", "json")
+    shown = command(stack, "ls")
+    acted = command(stack, "actions")
+    wrong = command(stack, "ls", "--status", "open")
+
+    assert [each["name"] for each in json.loads(listed.stdout)["items"]] == ["LlmDown", "Shown"]
+    assert "zone=b" in shown.stdout
+    assert acted.exit_code == 0, acted.output
+    assert (wrong.exit_code, "expected one of firing, resolved" in wrong.stderr) == (1, True)
+
+
+def test_a_notifier_that_is_away_is_named() -> None:
+    nobody = CliRunner().invoke(app, ["alerts", "ls"], env={"PENSTOCK_NOTIFIER_URL": "http://127.0.0.1:9"})
+
+    assert nobody.exit_code == 1
+    assert "the notifier does not answer at http://127.0.0.1:9" in nobody.stderr
+    assert "PENSTOCK_NOTIFIER_URL" in nobody.stderr
