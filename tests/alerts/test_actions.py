@@ -255,6 +255,32 @@ async def test_it_is_done_when_the_orchestrator_is_back(
     assert await audit(api) == [("ended", "undone")]
 
 
+async def test_what_is_no_orchestrator_is_asked_again(
+    api: httpx.AsyncClient, acting: Acting, pool: asyncpg.Pool, orchestrator: httpx.AsyncClient
+) -> None:
+    await tell(api, alert("LlmDown"))
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{await a_proxy()}") as client:
+        await Acting(Actions(pool), Orchestrator(client))()
+    waiting = await audit(api)
+    await try_again(pool)
+    await acting()
+
+    assert waiting == [("doing", "waiting")]
+    assert (await breaker(orchestrator))[0] == "open"
+
+
+async def a_proxy() -> int:
+    """The port of something that answers everything with a page."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\n<html>")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    return int(server.sockets[0].getsockname()[1])
+
+
 async def test_a_try_whose_answer_was_lost_is_noticed(
     api: httpx.AsyncClient, acting: Acting, orchestrator: httpx.AsyncClient, pool: asyncpg.Pool
 ) -> None:

@@ -57,8 +57,11 @@ class Orchestrator:
         if answer.status_code == httpx.codes.NOT_FOUND and action.verb is Verb.OPEN_BREAKER:
             return Seen(as_done=False, as_undone=True, by="")  # a dependency that was never asked is closed
         _expect_done(answer)
-        document = answer.json()
-        return _breaker(action, document) if action.verb in _BREAKERS else _workflow(action, document)
+        try:
+            document = answer.json()
+            return _breaker(action, document) if action.verb in _BREAKERS else _workflow(action, document)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise Away(f"this is no answer of the orchestrator: {answer.text[:REASON_CHARS_MAX]}") from error
 
     async def _ask(self, method: str, action: Action, tail: str, **request: Any) -> httpx.Response:
         is_breaker = action.verb in _BREAKERS

@@ -3,7 +3,8 @@
 Without it, a resolved alert that is stored at the same instant as its firing would not see what that one wishes.
 """
 
-from collections import Counter
+import asyncio
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -115,13 +116,20 @@ class Alerts:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
+        # Who waits for a turn does so without a connection: there are few, and others need them.
+        self._turns = defaultdict[str, asyncio.Lock](asyncio.Lock)
 
     async def take(self, source: Source, group: Group) -> Taken:
         if not group.alerts:
             return Taken(stored={}, repeated={})
         alerts = {key_of(source.name, group.group_key, alert): alert for alert in group.alerts}
         times = Counter(key_of(source.name, group.group_key, alert) for alert in group.alerts)
-        async with reachable(), self._pool.acquire() as connection, connection.transaction():
+        async with (
+            self._turns[source.name],
+            reachable(),
+            self._pool.acquire() as connection,
+            connection.transaction(),
+        ):
             await connection.execute(_LOCK_SOURCE, source.name)
             known = {
                 row[0] for row in await connection.fetch(_COUNT_REPEATS, list(times), list(times.values()))
