@@ -1,9 +1,15 @@
 """Webhooks as Alertmanager sends them, and a configuration with two sources."""
 
+from importlib.util import find_spec
 from typing import Any
+
+import pytest
 
 TOKEN = "a-token-of-production"
 OTHER_TOKEN = "a-token-of-staging-x"
+WITH_TRIGGERS = pytest.mark.skipif(
+    not find_spec("orchestrator.http.pausing"), reason="no triggers and pauses yet"
+)
 NO_END = "0001-01-01T00:00:00Z"
 
 CONFIG: dict[str, Any] = {
@@ -25,6 +31,7 @@ CONFIG: dict[str, Any] = {
                     "hold": {"firing": "30s"},
                 },
                 {"match": {"alertname": "Flood"}, "pause_workflow": "import"},
+                {"match": {"alertname": "Calm"}, "resume_workflow": "import"},
             ],
         },
         {"name": "staging", "token": OTHER_TOKEN},
