@@ -1,5 +1,6 @@
 """Webhooks as Alertmanager sends them, and a configuration with two sources."""
 
+from hashlib import sha256
 from importlib.util import find_spec
 from typing import Any
 
@@ -52,7 +53,7 @@ def alert(name: str = "LlmDown", **changes: Any) -> dict[str, Any]:
         "startsAt": "2026-11-21T09:30:00.123456789Z",
         "endsAt": NO_END,
         "generatorURL": "http://prometheus:9090/graph?g0.expr=up",
-        "fingerprint": f"{abs(hash(name)):016x}"[:16],
+        "fingerprint": sha256(name.encode()).hexdigest()[:16],
         **changes,
     }
 
