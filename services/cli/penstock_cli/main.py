@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from penstock_cli.commands import (
+    alerts,
     answers,
     breakers,
     definitions,
@@ -41,6 +42,7 @@ for group in (
     answers,
     schedules,
     events,
+    alerts,
     breakers,
     overview,
     limits,
@@ -64,8 +66,8 @@ def penstock(
 ) -> None:
     """Durable DAG workflows for sandboxed agents, over NATS. To see it work: penstock demo.
 
-    Every command takes -o json. Settings: PENSTOCK_URL (default http://127.0.0.1:9002), PENSTOCK_PROJECT,
-    PENSTOCK_BY (who asks; default: your login name).
+    Every command takes -o json. Settings: PENSTOCK_URL (default http://127.0.0.1:9002), PENSTOCK_NOTIFIER_URL
+    (default http://127.0.0.1:9003), PENSTOCK_PROJECT, PENSTOCK_BY (who asks; default: your login name).
     """
 
 

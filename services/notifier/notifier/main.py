@@ -3,25 +3,38 @@
 import asyncio
 import os
 import socket
+import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
-import asyncpg
 import httpx
 import structlog
 import uvicorn
 import uvloop
 
+from notifier.alerts.room import alert_room
+from notifier.alerts.source import Source
+from notifier.alerts.sources import read_sources
+from notifier.clock import Loop
+from notifier.config import ALERTMANAGERS, read_config
+from notifier.http.alertmanager import AlertmanagerDoor
 from notifier.http.app import create_app
 from notifier.readiness import Readiness
 from notifier.settings import PREFIX, Settings
+from notifier.store.actions import Actions
+from notifier.store.alerts import Alerts
 from notifier.store.database import LEDGER, MIGRATIONS, open_pool
-from penstock.bus.connection import Bus, connect
+from notifier.store.read_alerts import AlertReads
+from penstock.bus.connection import connect
+from penstock.bus.publisher import Publisher
+from penstock.contracts.errors import InvalidInput
 from penstock.http.listening import listen
 from penstock.http.server import http_server
 from penstock.postgres.migrate import migrate
 from penstock.postgres.pool import close_pool, reach_database
 from penstock.service import (
+    EXIT_WRONG_SETTING,
     calm_garbage_collection,
     end,
     read_settings,
@@ -41,9 +54,15 @@ log = structlog.get_logger(__name__)
 class Parts:
     """The notifier, put together."""
 
-    bus: Bus
-    pool: asyncpg.Pool
     server: uvicorn.Server
+    loops: tuple[Loop, ...]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the configuration file says, checked."""
+
+    sources: tuple[Source, ...]
 
 
 def main() -> None:
@@ -51,29 +70,46 @@ def main() -> None:
     set_up_logging("notifier")
     warn_of_unknown_settings(Settings, dict(os.environ))
     settings = read_settings(Settings)
+    configuration = configured(settings)
     with listen(host=settings.http_host, port=settings.http_port, prefix=PREFIX) as listener:
-        uvloop.run(serve(settings, listener))
+        uvloop.run(serve(settings, configuration, listener))
 
 
-async def serve(settings: Settings, listener: socket.socket) -> None:
+def configured(settings: Settings) -> Configuration:
+    """Of the configuration file; one that is wrong ends the process with all that is wrong with it."""
+    file = settings.config_file
+    try:
+        document = read_config(file)
+        folder = file.parent if file is not None else Path()
+        return Configuration(read_sources(document.get(ALERTMANAGERS), folder=folder))
+    except InvalidInput as error:
+        for problem in error.problems:
+            print(f"{PREFIX}CONFIG_FILE: {file}: {problem.path}: {problem.message}", file=sys.stderr)
+        raise SystemExit(EXIT_WRONG_SETTING) from None
+
+
+async def serve(settings: Settings, configuration: Configuration, listener: socket.socket) -> None:
     tracing = tracing_of("notifier")
     async with AsyncExitStack() as stack:
         stack.callback(tracing.close)
-        parts = await compose(settings, stack, tracing)
+        parts = await compose(settings, configuration, stack, tracing)
         server = asyncio.create_task(parts.server.serve(sockets=[listener]))
+        loops = [asyncio.create_task(loop.run()) for loop in parts.loops]
         calm_garbage_collection()
         stop = asyncio.create_task(until_told_to_stop())
         log.info("notifier.started", host=settings.http_host, port=listener.getsockname()[1])
-        ended, _ = await asyncio.wait([stop, server], return_when=asyncio.FIRST_COMPLETED)
+        ended, _ = await asyncio.wait([stop, server, *loops], return_when=asyncio.FIRST_COMPLETED)
         log.info("notifier.stopping")
         parts.server.should_exit = True
         await asyncio.wait([server], timeout=DRAIN_S)
-        await end(server)
+        await end(server, *loops)
         for task in ended - {stop}:
             task.result()  # a loop that ended by itself ended by an error
 
 
-async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = OFF) -> Parts:
+async def compose(
+    settings: Settings, configuration: Configuration, stack: AsyncExitStack, tracing: Tracing = OFF
+) -> Parts:
     """Connect to everything and put the parts together; `stack` closes what was opened."""
     pool = await reach_database(open_pool(settings.database_url), setting=f"{PREFIX}DATABASE_URL")
     stack.push_async_callback(close_pool, pool, patience_s=DRAIN_S)
@@ -89,6 +125,13 @@ async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = 
             name="penstock-notifier",
         )
     )
-    orchestrator = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.orchestrator_url))
-    app = create_app(readiness=Readiness(bus, pool, orchestrator), tracing=tracing)
-    return Parts(bus, pool, http_server(app, drain_s=DRAIN_S))
+    publisher = Publisher(bus)
+    await publisher.start()
+    client = httpx.AsyncClient(base_url=settings.orchestrator_url, trust_env=False)
+    orchestrator = await stack.enter_async_context(client)
+    alerts = alert_room(
+        alerts=Alerts(pool), actions=Actions(pool), publisher=publisher, orchestrator=orchestrator
+    )
+    alertmanager = AlertmanagerDoor(configuration.sources, alerts.intake, AlertReads(pool))
+    app = create_app(readiness=Readiness(bus, pool, orchestrator), alertmanager=alertmanager, tracing=tracing)
+    return Parts(http_server(app, drain_s=DRAIN_S), alerts.loops)

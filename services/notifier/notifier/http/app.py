@@ -2,11 +2,13 @@
 
 from fastapi import FastAPI
 
+from notifier.http.alertmanager import AlertmanagerDoor, alertmanager_endpoints
 from notifier.http.page import PAGE
 from penstock.http.app import build_app
 from penstock.http.readiness import HealthDoor, Readiness, health_endpoints
 from penstock.telemetry.tracing import OFF, Tracing
 
 
-def create_app(*, readiness: Readiness, tracing: Tracing = OFF) -> FastAPI:
-    return build_app([*health_endpoints(HealthDoor(readiness))], PAGE, tracing)
+def create_app(*, readiness: Readiness, alertmanager: AlertmanagerDoor, tracing: Tracing = OFF) -> FastAPI:
+    endpoints = [*alertmanager_endpoints(alertmanager), *health_endpoints(HealthDoor(readiness))]
+    return build_app(endpoints, PAGE, tracing)
