@@ -11,8 +11,8 @@ import structlog
 
 from orchestrator.domain.decide import UnknownNode, decide
 from orchestrator.domain.decision import Command, Decision, Fact, Outcome
-from orchestrator.domain.events import RunEvent
-from orchestrator.domain.run import RUN_ENDED, Run
+from orchestrator.domain.events import AttemptFailed, AttemptReleased, AttemptSucceeded, RunEvent
+from orchestrator.domain.run import Run
 from orchestrator.engine.admission import Admission, Admitted
 from orchestrator.engine.admission import Item as Item
 from orchestrator.engine.committed import Committed, NumberedFact, dated, number_facts
@@ -27,6 +27,7 @@ from penstock.telemetry import metrics
 
 Answer = Outcome | None  # None: there is no such run
 _TOOK_EFFECT = (Outcome.APPLIED, Outcome.HELD)
+_RESULTS = (AttemptSucceeded, AttemptFailed, AttemptReleased)
 
 STALE_TRIES_MAX = 5
 
@@ -79,7 +80,9 @@ class Apply:
         """One outcome for each item. An item that cannot be saved is answered with its exception, alone."""
         began = time.perf_counter()
         try:
-            return await self._fresh(items)
+            answers = await self._fresh(items)
+            _count_late(items, answers)
+            return answers
         except DATABASE_AWAY as error:
             # Whether the save took effect is unknown: what is in memory may be old.
             for run, _ in items:
@@ -191,13 +194,9 @@ class Apply:
     ) -> None:
         commits = []
         for id_, change in changes.items():
-            if change.run.state in RUN_ENDED:
-                metrics.RUNS_ENDED.labels(
-                    change.run.project, change.run.plan.definition.name, change.run.state
-                ).inc()
             self._runs.keep(change.run, changed=change.changed)
             events = dated(change.run, numbered[id_], saved.at)
-            commits.append(Committed(change.run, events, tuple(change.commands)))
+            commits.append(Committed(change.run, events, tuple(change.commands), tuple(change.facts)))
         self._on_commit(commits)
 
     async def _bisect(self, items: list[Item], error: Exception) -> list[Answer | Exception]:
@@ -215,6 +214,16 @@ class Apply:
             return [error]
         middle = len(items) // 2
         return await self._fresh(items[:middle]) + await self._fresh(items[middle:])
+
+
+def _count_late(items: list[Item], answers: list[Answer | Exception]) -> None:
+    """Results of attempts that a lapsed lease or a person had ended before."""
+    late = sum(
+        answer is Outcome.LATE and isinstance(event, _RESULTS)
+        for (_, event), answer in zip(items, answers, strict=True)
+    )
+    if late:
+        metrics.RESULTS_LATE.inc(late)
 
 
 def _is_about_data(error: asyncpg.PostgresError) -> bool:

@@ -23,7 +23,6 @@ from penstock.contracts.errors import Conflict, NotFound, PenstockError, Unavail
 from penstock.contracts.template import Evaluate
 from penstock.contracts.wire import encode
 from penstock.postgres.errors import DATABASE_AWAY
-from penstock.telemetry import metrics
 
 
 @dataclass(slots=True)
@@ -156,12 +155,9 @@ class Starts:
         commits = []
         for birth in births:
             run = birth.decision.run
-            metrics.RUNS_STARTED.labels(run.project, run.plan.definition.name).inc()
-            if run.state in RUN_ENDED:
-                metrics.RUNS_ENDED.labels(run.project, run.plan.definition.name, run.state).inc()
             self._runs.keep(run, changed=birth.decision.changed)
             events = dated(run, birth.facts, written[run.id].at)
-            commits.append(Committed(run, events, birth.decision.commands))
+            commits.append(Committed(run, events, birth.decision.commands, birth.decision.facts))
         self._on_commit(commits)
 
 
