@@ -3,10 +3,12 @@
 import asyncio
 import os
 import socket
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
+import asyncpg
 import structlog
 import uvicorn
 import uvloop
@@ -18,9 +20,12 @@ from orchestrator.bus.requests import Requests
 from orchestrator.bus.results import ResultsDoor
 from orchestrator.bus.rpc import RpcDoor
 from orchestrator.clock import FORGET_EVERY_S, RETENTION_EVERY_S, run_clock
+from orchestrator.engine.bus_gauges import BusGauges
 from orchestrator.engine.engine import RunEngine
+from orchestrator.engine.gauges import DatabaseGauges
 from orchestrator.engine.inbox import Inbox
 from orchestrator.engine.matching import Looks, Matching
+from orchestrator.engine.observer import Observer
 from orchestrator.engine.registry import RunnerRegistry
 from orchestrator.engine.relay import Relay
 from orchestrator.engine.retention import Retention
@@ -75,6 +80,7 @@ class Parts:
     requests: Requests
     control: ControlDoor
     registry: RunnerRegistry
+    gauges: tuple[Callable[[], Awaitable[None]], ...]
     server: uvicorn.Server
 
 
@@ -130,14 +136,7 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     database = open_database(settings.database_url)
     stack.push_async_callback(database.dispose)
     workflows = WorkflowRegistry(database)
-    engine = RunEngine(
-        pool,
-        relay,
-        expressions.evaluate,
-        lease=timedelta(seconds=settings.lease_s),
-        find_events=Looks(pool),
-        check_input=workflows.check_input,
-    )
+    engine = _engine(settings, pool, relay, expressions, workflows)
     registry = RunnerRegistry(pool)
     sweep = Sweep(pool, engine, relay, lease_s=settings.lease_s, bus_is_up=lambda: bus.is_connected)
     artifacts = ArtifactFolder(settings.artifacts_folder, database)
@@ -154,7 +153,30 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     requests = Requests(bus, registry)
     control = ControlDoor(bus, requests, registry)
     firing = ScheduleSweep(pool, engine, ticks)
-    return Parts(bus, engine, relay, sweep, retention, firing, inbox, requests, control, registry, server)
+    gauges = (DatabaseGauges(pool, engine.plans, relay, engine.observer), BusGauges(bus))
+    return Parts(
+        bus, engine, relay, sweep, retention, firing, inbox, requests, control, registry, gauges, server
+    )
+
+
+def _engine(
+    settings: Settings,
+    pool: asyncpg.Pool,
+    relay: Relay,
+    expressions: Expressions,
+    workflows: WorkflowRegistry,
+) -> RunEngine:
+    return RunEngine(
+        pool,
+        relay,
+        expressions.evaluate,
+        lease=timedelta(seconds=settings.lease_s),
+        find_events=Looks(pool),
+        check_input=workflows.check_input,
+        observer=Observer(
+            minute_price_dollars=settings.minute_price_dollars, day_budget_dollars=settings.day_budget_dollars
+        ),
+    )
 
 
 def _http_server(
@@ -199,6 +221,7 @@ async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket)
     clocks = [run_clock(sweep, every_s=settings.sweep_every_s) for sweep in sweeps]
     clocks.append(run_clock(parts.inbox.forget, every_s=FORGET_EVERY_S))
     clocks.append(run_clock(parts.retention, every_s=RETENTION_EVERY_S))
+    clocks += [run_clock(look, every_s=settings.gauges_every_s, at_once=True) for look in parts.gauges]
     http = parts.server.serve(sockets=[listener])
     return [asyncio.create_task(door) for door in (results.run(), logs.run(), inbox.run(), *clocks, http)]
 

@@ -19,12 +19,14 @@ from orchestrator.engine.statistics_views import (
 )
 from orchestrator.store.composed import Database
 from orchestrator.store.tables import breaker, node, run
+from penstock.telemetry.operations import measured
 
 _NOT_BEGUN = (NodeState.WAITING, NodeState.READY, NodeState.SUSPENDED)
 
 ROWS_MAX = 5_000  # workflows or nodes in one answer: as many as the largest workflow has nodes
 
 
+@measured
 async def read_statistics(
     database: Database, project: str, *, workflow: str | None, since: datetime | None
 ) -> Statistics:

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from penstock.contracts.value import Value
+from penstock.telemetry.operations import measured
 
 # Keys in order, so that two lists that share some cannot wait for each other.
 _LOCK = """
@@ -55,6 +56,7 @@ async def locked_keys(pool: asyncpg.Pool, keys: Sequence[SlotKey]) -> AsyncItera
         yield connection
 
 
+@measured
 async def queue_of(connection: asyncpg.Connection, key: SlotKey) -> Queue:
     rows = await connection.fetch(_HOLDERS, key.project, key.workflow, key.key)
     return Queue(
@@ -63,6 +65,7 @@ async def queue_of(connection: asyncpg.Connection, key: SlotKey) -> Queue:
     )
 
 
+@measured
 async def waited_for(pool: asyncpg.Pool, *, keys_max: int) -> list[SlotKey]:
     """Keys for which runs are queued."""
     return [SlotKey(**dict(row)) for row in await pool.fetch(_WAITED_FOR, keys_max)]
