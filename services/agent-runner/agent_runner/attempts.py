@@ -128,6 +128,7 @@ class Attempts:
                     attempt_key=held.attempt_key,
                     slot=held.slot,
                     socket=socket,
+                    granted_at=held.granted_at,
                 ),
                 on_log=self._logs.of(order, redact),
                 cancelled=held.cancelled,
@@ -181,6 +182,7 @@ class Attempts:
                 cpu_s=ended.cpu_s,
                 memory_bytes=ended.memory_bytes,
                 tier=ended.tier,
+                usage=tuple(held.usage.values()),
             )
         )
         held.reported = True

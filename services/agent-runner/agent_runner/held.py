@@ -1,12 +1,14 @@
 """The attempts that this runner holds a lease of: by token for the orchestrator, by key for agents."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from uuid import UUID
 
 from agent_runner.catalogue import Agent
 from agent_runner.modes.port import Cancellation
 from penstock.contracts.messages import StartNode
+from penstock.contracts.usage import ModelUsage
 
 
 class Held:
@@ -18,12 +20,14 @@ class Held:
         "began",
         "cancelled",
         "drained",
+        "granted_at",
         "order",
         "reported",
         "safe_until",
         "slot",
         "task",
         "token",
+        "usage",
     )
 
     def __init__(
@@ -46,6 +50,8 @@ class Held:
         self.drained = False  # cancelled because the runner goes, not because anybody asked
         self.began = False  # the agent was, or may have been, started
         self.reported = False  # its result is on its way; it can only be reported once
+        self.granted_at = time.monotonic()
+        self.usage: dict[str, ModelUsage] = {}  # by model; what the agent told of itself
         self.task: asyncio.Task[None] | None = None
 
     @property

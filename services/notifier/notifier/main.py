@@ -29,6 +29,7 @@ from penstock.service import (
     until_told_to_stop,
     warn_of_unknown_settings,
 )
+from penstock.telemetry.target import tell_target
 
 DRAIN_S = 5.0  # how long a stopping notifier finishes what it has begun
 
@@ -50,6 +51,7 @@ def main() -> None:
     warn_of_unknown_settings(Settings, dict(os.environ))
     settings = read_settings(Settings)
     with listen(host=settings.http_host, port=settings.http_port, prefix=PREFIX) as listener:
+        tell_target("notifier", instance=f"{socket.gethostname()}:{listener.getsockname()[1]}")
         uvloop.run(serve(settings, listener))
 
 
