@@ -150,7 +150,7 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     readiness = Readiness(bus, pool)
     rate = StartRate(engine.capacity, per_second=settings.starts_per_second)
     server = _http_server(
-        database, workflows, engine, schedules, inbox, artifacts, retention, readiness, rate
+        settings, database, workflows, engine, schedules, inbox, artifacts, retention, readiness, rate
     )
     requests = Requests(bus, registry)
     control = ControlDoor(bus, requests, registry)
@@ -182,6 +182,7 @@ def _engine(
 
 
 def _http_server(
+    settings: Settings,
     database: Database,
     workflows: WorkflowRegistry,
     engine: RunEngine,
@@ -194,7 +195,7 @@ def _http_server(
 ) -> uvicorn.Server:
     app = create_app(
         engine=engine,
-        queries=Reads(database, workflows),
+        queries=Reads(database, workflows, minute_price_dollars=settings.minute_price_dollars),
         registry=workflows,
         schedules=schedules,
         artifacts=artifacts,

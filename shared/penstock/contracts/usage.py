@@ -59,12 +59,17 @@ class Usage(Value, frozen=True):
 
 
 def told_of_models(models: Sequence[ModelUsage]) -> Mapping[str, Json]:
-    """`cost_dollars` is what is known of the cost; without it nothing is: an unknown cost is not 0."""
+    """`cost_dollars` is what is known of the cost; without it nothing is: an unknown cost is not 0. `unpriced`
+    counts the calls of which it is not known.
+    """
     told: dict[str, Json] = {
         "tokens_in": sum(model.tokens_in for model in models),
         "tokens_out": sum(model.tokens_out for model in models),
         "models": models,
     }
+    unpriced = sum(model.unpriced for model in models)
+    if unpriced:
+        told["unpriced"] = unpriced
     if any(model.unpriced < model.calls for model in models):
         told["cost_dollars"] = sum(model.cost_dollars for model in models)
     return told

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penstock.http.problems import internal_problem
 from penstock.telemetry import metrics
+from penstock.telemetry.traceparent import exemplar_of
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +62,9 @@ class _Exchange:
     """One request and its answer, while it is being answered."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
-        given = Headers(scope=scope).get("x-request-id", "")
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        self._traceparent = headers.get("traceparent")
         self.request_id = given if _CLIENT_ID.fullmatch(given) else str(uuid_utils.uuid7())
         self._scope = scope
         self._send = send
@@ -91,4 +94,5 @@ class _Exchange:
         method = self._scope["method"] if route != UNMATCHED else UNMATCHED  # a client may invent methods
         metrics.HTTP_REQUESTS.labels(method, route, str(self._status)).inc()
         if not self._scope["state"].get("long_poll"):
-            metrics.HTTP_SECONDS.labels(method, route).observe(time.perf_counter() - self._began)
+            seconds = time.perf_counter() - self._began
+            metrics.HTTP_SECONDS.labels(method, route).observe(seconds, exemplar_of(self._traceparent))
