@@ -1,0 +1,86 @@
+"""Every metric is declared once, set by the service that the page names, and documented."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from penstock.telemetry.documentation import SERVICES, declared, page
+from penstock.telemetry.traceparent import trace_id_of
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "telemetry.md"
+SOURCES = {
+    "Every service": ROOT / "shared" / "penstock",
+    "The orchestrator": ROOT / "services" / "orchestrator",
+    "The agent runner": ROOT / "services" / "agent-runner",
+    "The notifier": ROOT / "services" / "notifier",
+}
+SHARED = {"DATABASE_SECONDS", "DATABASE_ERRORS"}  # set by code that any service with a store may use
+AWAITED = {  # declared for what is being built
+    "TRIGGERS",
+    "ALERT_PAYLOADS",
+    "ALERTS",
+    "ALERT_ACTIONS",
+    "DELIVERIES",
+    "DELIVERY_SECONDS",
+    "DELIVERY_DELAY_SECONDS",
+    "DELIVERIES_WAITING",
+    "ENDPOINTS_OPEN",
+    "SOCKETS",
+    "SOCKET_FRAMES",
+    "SOCKETS_CLOSED",
+    "SOCKET_DELAY_SECONDS",
+}
+IDS = {"id", "run", "run_id", "attempt", "node", "runner", "token", "trace_id", "request_id"}
+
+
+def test_the_page_of_metrics_is_current() -> None:
+    assert PAGE.read_text() == page(), (
+        "write it again: python -m penstock.telemetry.documentation > docs/telemetry.md"
+    )
+
+
+def test_every_metric_is_set_by_the_service_that_the_page_names() -> None:
+    text = {
+        service: "\n".join(file.read_text() for file in folder.rglob("*.py") if file.name != "metrics.py")
+        for service, folder in SOURCES.items()
+    }
+    assert set(text) == set(SERVICES)
+
+    unset = {
+        metric.constant
+        for metric in declared()
+        if not re.search(
+            rf"\bmetrics\.{metric.constant}\b",
+            text["Every service" if metric.constant in SHARED else metric.service],
+        )
+    }
+
+    assert unset <= AWAITED, f"declared and set nowhere: {sorted(unset - AWAITED)}"
+
+
+def test_names_and_labels_keep_the_rules() -> None:
+    for metric in declared():
+        assert re.fullmatch(r"penstock_[a-z_]+|target_info", metric.name), metric.name
+        assert (metric.kind == "counter") == metric.name.endswith("_total"), metric.name
+        assert not IDS & set(metric.labels), f"{metric.name}: an id is no label"
+        if metric.kind == "histogram":
+            assert metric.buckets, f"{metric.name}: buckets that fit"
+            assert list(metric.buckets) == sorted(metric.buckets)
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "found"),
+    [
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", True),
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03", True),
+        ("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more", True),
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-02", False),
+        ("00-00000000000000000000000000000000-00f067aa0ba902b7-01", False),
+        ("nonsense", False),
+        (None, False),
+    ],
+)
+def test_a_trace_is_shown_only_if_it_is_sampled(traceparent: str | None, found: bool) -> None:
+    assert trace_id_of(traceparent) == ("4bf92f3577b34da6a3ce929d0e0e4736" if found else None)
