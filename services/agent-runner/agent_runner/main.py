@@ -43,6 +43,7 @@ from penstock.contracts import subjects
 from penstock.contracts.agent import AgentOffer
 from penstock.service import EXIT_WRONG_SETTING, read_settings, set_up_logging, warn_of_unknown_settings
 from penstock.telemetry import metrics
+from penstock.telemetry.exporters import RUNNER
 from penstock.telemetry.target import tell_target
 
 _UMASK = 0o022  # sandboxes have users of their own, and must be able to read what they are given
@@ -97,7 +98,7 @@ async def serve(settings: Settings) -> int:
     """The whole life of a runner."""
     stop = Stop()
     stop.listen()
-    tell_target("agent-runner", instance=settings.id)
+    tell_target(RUNNER, instance=settings.id)
     secrets = read_secrets(settings.secrets_file)
     catalogue = await asyncio.to_thread(read_catalogue, settings.agents)
     async with AsyncExitStack() as stack:
@@ -108,6 +109,7 @@ async def serve(settings: Settings) -> int:
         bus = await _connected(settings, stop, stack)
         if bus is None:
             return 0
+        metrics.BUS_UP.set_function(lambda: bus.is_connected)
         facts.runner = await compose(
             settings,
             bus=bus,

@@ -20,7 +20,7 @@ from penstock.bus.connection import Bus, connect
 from penstock.http.listening import listen
 from penstock.http.server import http_server
 from penstock.postgres.migrate import migrate
-from penstock.postgres.pool import close_pool, reach_database
+from penstock.postgres.pool import close_pool, reach_database, show_connections
 from penstock.service import (
     calm_garbage_collection,
     end,
@@ -29,6 +29,8 @@ from penstock.service import (
     until_told_to_stop,
     warn_of_unknown_settings,
 )
+from penstock.telemetry import metrics
+from penstock.telemetry.exporters import NOTIFIER
 from penstock.telemetry.target import tell_target
 
 DRAIN_S = 5.0  # how long a stopping notifier finishes what it has begun
@@ -51,7 +53,7 @@ def main() -> None:
     warn_of_unknown_settings(Settings, dict(os.environ))
     settings = read_settings(Settings)
     with listen(host=settings.http_host, port=settings.http_port, prefix=PREFIX) as listener:
-        tell_target("notifier", instance=f"{socket.gethostname()}:{listener.getsockname()[1]}")
+        tell_target(NOTIFIER, instance=f"{socket.gethostname()}:{listener.getsockname()[1]}")
         uvloop.run(serve(settings, listener))
 
 
@@ -87,6 +89,8 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
             name="penstock-notifier",
         )
     )
+    metrics.BUS_UP.set_function(lambda: bus.is_connected)
+    show_connections(pool)
     orchestrator = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.orchestrator_url))
     app = create_app(readiness=Readiness(bus, pool, orchestrator))
     return Parts(bus, pool, http_server(app, drain_s=DRAIN_S))

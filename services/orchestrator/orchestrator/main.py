@@ -60,6 +60,7 @@ from penstock.service import (
     until_told_to_stop,
     warn_of_unknown_settings,
 )
+from penstock.telemetry.exporters import ORCHESTRATOR
 from penstock.telemetry.target import tell_target
 
 DRAIN_S = 5.0  # how long a stopping orchestrator finishes what it has begun
@@ -91,7 +92,7 @@ def main() -> None:
     warn_of_unknown_settings(Settings, dict(os.environ))
     settings = read_settings(Settings)
     with listen(host=settings.http_host, port=settings.http_port, prefix=PREFIX) as listener:
-        tell_target("orchestrator", instance=f"{socket.gethostname()}:{listener.getsockname()[1]}")
+        tell_target(ORCHESTRATOR, instance=f"{socket.gethostname()}:{listener.getsockname()[1]}")
         uvloop.run(serve(settings, listener))
 
 

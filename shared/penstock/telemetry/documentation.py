@@ -7,22 +7,10 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from penstock.contracts.value import Value
 from penstock.telemetry import metrics
+from penstock.telemetry.exporters import NOTIFIER, ORCHESTRATOR, RUNNER, SERVICES, exporters_of
 from penstock.telemetry.labels import VALUES_MAX
 
-_EVERY_SERVICE = "Every service"
-_RUNNER = "The agent runner"
-_NOTIFIER = "The notifier"
-_ORCHESTRATOR = "The orchestrator"
-SERVICES = (_EVERY_SERVICE, _ORCHESTRATOR, _RUNNER, _NOTIFIER)
-
-_BY_PREFIX = {
-    "TARGET": _EVERY_SERVICE,
-    "HTTP_": _EVERY_SERVICE,
-    "RUNNER_": _RUNNER,
-    "ALERT": _NOTIFIER,
-    "DELIVER": _NOTIFIER,
-    "ENDPOINTS_": _NOTIFIER,
-}
+_WHO = {ORCHESTRATOR: "the orchestrator", RUNNER: "the agent runner", NOTIFIER: "the notifier"}
 _UNITS = {"seconds": "seconds", "bytes": "bytes", "dollars": "US dollars"}
 _WHAT = {Counter: "counter", Gauge: "gauge", Histogram: "histogram", Info: "info"}
 
@@ -55,10 +43,8 @@ class Documented(Value, frozen=True):
     buckets: tuple[float, ...]
 
     @property
-    def service(self) -> str:
-        """Who exports it."""
-        found = [service for prefix, service in _BY_PREFIX.items() if self.constant.startswith(prefix)]
-        return found[0] if found else _ORCHESTRATOR
+    def exporters(self) -> tuple[str, ...]:
+        return exporters_of(self.constant)
 
 
 def declared() -> Iterator[Documented]:
@@ -69,11 +55,20 @@ def declared() -> Iterator[Documented]:
 
 
 def page() -> str:
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for metric in declared():
+        groups.setdefault(metric.exporters, []).append(_row(metric))
     parts = [_HEAD]
-    for service in SERVICES:
-        parts.append(f"\n## {service}\n| metric | type | labels | what |\n|---|---|---|---|\n")
-        parts += [_row(metric) for metric in declared() if metric.service == service]
+    for services, rows in groups.items():
+        parts += [f"\n## {_heading(services)}\n| metric | type | labels | what |\n|---|---|---|---|\n", *rows]
     return "".join(parts)
+
+
+def _heading(services: tuple[str, ...]) -> str:
+    if services == SERVICES:
+        return "Every service"
+    names = " and ".join(_WHO[service] for service in services)
+    return names[0].upper() + names[1:]
 
 
 def _documented(constant: str, metric: MetricWrapperBase) -> Documented:

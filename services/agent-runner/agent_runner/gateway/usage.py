@@ -10,7 +10,7 @@ from penstock.contracts.limits import KIB
 from penstock.contracts.usage import MODELS_PER_ATTEMPT_MAX, Count, Dollars, ModelName, ModelUsage
 
 USAGE_BYTES_MAX = 4 * KIB
-_CALLS_MIN = msgspec.Meta(ge=1)
+CALLS_MAX = 1_000_000  # in one report
 
 
 class UsageTold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -20,7 +20,7 @@ class UsageTold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens_in: Count = 0
     tokens_out: Count = 0
     cost_dollars: Dollars | None = None
-    calls: Annotated[Count, _CALLS_MIN] = 1
+    calls: Annotated[int, msgspec.Meta(ge=1, le=CALLS_MAX)] = 1
 
 
 def note_usage(held: Held, body: bytes) -> None:

@@ -22,6 +22,7 @@ from orchestrator.store.figures import (
 )
 from penstock.contracts.errors import NotFound
 from penstock.postgres.errors import DATABASE_AWAY
+from penstock.postgres.pool import show_connections
 from penstock.telemetry import metrics
 from penstock.telemetry.figures import Figures, add, show
 from penstock.telemetry.labels import Bounded
@@ -48,10 +49,7 @@ class DatabaseGauges:
         self._pool, self._plans, self._relay, self._observer = pool, plans, relay, observer
         self._pools: dict[tuple[str, str, int, str, bool], str] = {}
         self._project, self._pool_name, self._breaker = Bounded(), Bounded(), Bounded()
-        metrics.DATABASE_CONNECTIONS.labels("used").set_function(
-            lambda: pool.get_size() - pool.get_idle_size()
-        )
-        metrics.DATABASE_CONNECTIONS.labels("idle").set_function(pool.get_idle_size)
+        show_connections(pool)
 
     async def __call__(self) -> None:
         try:
