@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from penstock.telemetry.documentation import declared, page
+from penstock.telemetry.exemplar import exemplar_of
 from penstock.telemetry.exporters import NOTIFIER, ORCHESTRATOR, RUNNER, SERVICES
-from penstock.telemetry.traceparent import trace_id_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "telemetry.md"
@@ -89,4 +89,5 @@ def test_names_and_labels_keep_the_rules() -> None:
     ],
 )
 def test_a_trace_is_shown_only_if_it_is_sampled(traceparent: str | None, found: bool) -> None:
-    assert trace_id_of(traceparent) == ("4bf92f3577b34da6a3ce929d0e0e4736" if found else None)
+    shown = {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"}
+    assert exemplar_of(traceparent) == (shown if found else None)

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penstock.http.problems import internal_problem
 from penstock.telemetry import metrics
-from penstock.telemetry.traceparent import exemplar_of
+from penstock.telemetry.exemplar import exemplar_of
 
 log = structlog.get_logger(__name__)
 

@@ -20,7 +20,7 @@ from penstock.contracts.timeline import Kind
 from penstock.contracts.usage import ModelUsage
 from penstock.contracts.workflow import NodeKind
 from penstock.telemetry import metrics
-from penstock.telemetry.traceparent import exemplar_of
+from penstock.telemetry.exemplar import exemplar_of
 
 UNREAD_MAX = 10_000  # runs whose beginning is to be read; more of them are left out
 LAPSED = "LeaseLapsed"  # the type of the failure that the core gives an attempt whose lease ended
