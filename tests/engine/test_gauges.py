@@ -4,11 +4,15 @@ import asyncpg
 import pytest
 from nats.js.api import ConsumerConfig
 
+from orchestrator.domain.decision import Outcome
+from orchestrator.domain.events import AttemptSucceeded, LeaseLapsed
 from orchestrator.engine.bus_gauges import BusGauges
 from orchestrator.engine.gauges import DatabaseGauges
 from penstock.bus.connection import Bus
 from penstock.bus.streams import declare_consumer
+from penstock.contracts.errors import NotFound
 from penstock.contracts.subjects import ready_consumer
+from penstock.telemetry.operations import measured
 from tests.engine.conftest import World, chain
 from tests.telemetry.samples import labels_of, value
 
@@ -142,6 +146,40 @@ async def test_operations_of_the_store_are_timed_under_their_names(world: World)
     assert value("penstock_database_operation_seconds_count", operation="start") > 0
 
 
+async def test_an_operation_that_failed_is_counted_and_a_refusal_is_not(world: World) -> None:
+    def failures(operation: str) -> float:
+        return value("penstock_database_errors_total", operation=operation)
+
+    @measured
+    async def breaks() -> None:
+        await world.pool.execute("select 1 / 0")
+
+    @measured
+    async def refuses() -> None:
+        raise NotFound("run", "x")
+
+    for operation in (breaks, refuses):
+        with pytest.raises((asyncpg.DivisionByZeroError, NotFound)):
+            await operation()
+
+    assert failures(breaks.__qualname__) == 1
+    assert failures(refuses.__qualname__) == 0
+
+
+async def test_a_result_of_an_attempt_that_somebody_else_has_ended_is_late(world: World) -> None:
+    before = value("penstock_results_late_total")
+    await world.define(chain("pair"))
+    run = (await world.start("pair")).run_id
+    token = await world.claim(run, "n0")
+    lapsed = LeaseLapsed("n0", 1, token, 0.0)
+    assert await world.engine.handle([(run, lapsed)]) == [Outcome.APPLIED]
+
+    answers = await world.engine.handle([(run, AttemptSucceeded("n0", 1, token, b"{}"))])
+
+    assert answers == [Outcome.LATE]
+    assert value("penstock_results_late_total") == before + 1
+
+
 async def test_what_waits_on_the_bus_is_shown_for_durable_consumers_alone(world: World) -> None:
     jetstream = world.bus.client.jetstream()
     await declare_consumer(
@@ -162,7 +200,7 @@ async def test_what_waits_on_the_bus_is_shown_for_durable_consumers_alone(world:
     assert "a-random-name" not in consumers
 
 
-async def test_a_bus_that_is_away_has_no_figures(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bus_that_is_away_has_no_figures(world: World) -> None:
     await BusGauges(world.bus)()
     assert labels_of("penstock_bus_stream_bytes")
     away = Bus(type(world.bus.client)(), inbox="_INBOX_nobody")  # never connected

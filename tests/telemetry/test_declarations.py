@@ -1,5 +1,6 @@
 """Every metric is declared once, set by the service that the page names, and documented."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -32,6 +33,7 @@ AWAITED = {  # declared for what is being built
     "SOCKETS_CLOSED",
     "SOCKET_DELAY_SECONDS",
 }
+OPENS_CONNECTIONS = {"database.py"}
 IDS = {"id", "run", "run_id", "attempt", "node", "runner", "token", "trace_id", "request_id"}
 
 
@@ -64,6 +66,22 @@ def test_every_metric_is_set_by_a_service_that_exports_it_and_by_no_other() -> N
 def _used_in(folder: Path) -> set[str]:
     files = (file for file in folder.rglob("*.py") if file.name != "metrics.py")
     return {name for file in files for name in re.findall(r"\bmetrics\.([A-Z][A-Z_]+)\b", file.read_text())}
+
+
+def test_every_operation_of_the_store_is_measured() -> None:
+    """Of what only composes others, or answers from memory, nothing is asked: it is a method, or says so."""
+    unmeasured = [
+        f"{path.name}:{function.lineno} {function.name}"
+        for path in (ROOT / "services/orchestrator/orchestrator/store").glob("*.py")
+        for function in ast.parse(path.read_text()).body
+        if isinstance(function, ast.AsyncFunctionDef)
+        and not function.name.startswith("_")
+        and not function.decorator_list
+        and not any(isinstance(part, ast.Yield) for part in ast.walk(function))
+        and path.name not in OPENS_CONNECTIONS
+    ]
+
+    assert not unmeasured, f"write @measured (penstock.telemetry.operations) above them: {unmeasured}"
 
 
 def test_names_and_labels_keep_the_rules() -> None:
