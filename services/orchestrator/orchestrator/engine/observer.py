@@ -154,8 +154,7 @@ class Observer:
             return  # a sub-workflow: nobody claims it
         unit.is_held = True
         if unit.offered is not None and unit.attempt == fact.attempt:
-            assert fact.node is not None, "a fact of a node names it"
-            pool = seen.run.plan.work(fact.node).pool
+            pool = _pool(seen, fact.node)
             self._series.wait(seen.run.project, pool).observe(seen.at - unit.offered, seen.trace)
         unit.offered = None
 
@@ -164,10 +163,12 @@ class Observer:
         unit.is_held, unit.offered = False, None
 
     def _repeated(self, seen: _Commit, fact: Fact) -> None:
-        self._attempt_ended(seen, fact, self._unit(seen, fact), "succeeded")
+        unit = self._unit(seen, fact)
+        self._attempt_ended(seen, fact, unit, "succeeded", _agent(seen, fact.node))
 
     def _attempt_failed(self, seen: _Commit, fact: Fact) -> None:
-        self._attempt_ended(seen, fact, self._unit(seen, fact), "failed")
+        unit = self._unit(seen, fact)
+        self._attempt_ended(seen, fact, unit, "failed", _agent(seen, fact.node))
         failure = fact.data["failure"]
         assert isinstance(failure, Failure), "an attempt fails of something"
         seen.series.retries(failure.error_class).inc()
@@ -176,10 +177,10 @@ class Observer:
         assert fact.node is not None, "a fact of a node names it"
         outcome = _OUTCOMES[fact.kind]
         unit = self._moments.end_unit(seen.moments, fact.node)
-        self._attempt_ended(seen, fact, unit, outcome)
+        series = _agent(seen, fact.node)
+        self._attempt_ended(seen, fact, unit, outcome, series)
         if fact.node not in seen.run.plan.nodes:
             return  # an item or an undoing: a part of its node
-        series = self._agent(seen, fact.node)
         series.ended(outcome).inc()
         if unit is not None:
             series.seconds.observe(seen.at - unit.first, seen.trace)
@@ -187,22 +188,22 @@ class Observer:
     def _undone(self, seen: _Commit, fact: Fact) -> None:
         seen.series.undone(_UNDONE[fact.kind]).inc()
 
-    def _attempt_ended(self, seen: _Commit, fact: Fact, unit: UnitMoments | None, outcome: str) -> None:
+    def _attempt_ended(
+        self, seen: _Commit, fact: Fact, unit: UnitMoments | None, outcome: str, series: AgentSeries
+    ) -> None:
         """If it was an attempt that a runner had: only of those a result tells the time, or a lease lapses."""
-        assert fact.node is not None, "a fact of a node names it"
         was_held = unit is not None and unit.is_held
         if unit is not None:
             unit.is_held, unit.offered = False, None
         seconds = fact.data.get("seconds")
         if isinstance(seconds, float):
-            series = self._agent(seen, fact.node)
             series.attempts(outcome).inc()
             self._count_time(seen, series, max(0.0, seconds))
             if "usage" in fact.data:
                 self._count_usage(seen, fact)
-        elif _has_lapsed(seen.run, fact, was_held):
-            self._agent(seen, fact.node).attempts("lapsed").inc()
-            self._series.lapsed(seen.run.project, seen.run.plan.work(fact.node).pool).inc()
+        elif _has_lapsed(fact, was_held):
+            series.attempts("lapsed").inc()
+            self._series.lapsed(seen.run.project, _pool(seen, fact.node)).inc()
 
     def _count_time(self, seen: _Commit, series: AgentSeries, seconds: float) -> None:
         series.execution.inc(seconds)
@@ -219,15 +220,6 @@ class Observer:
             if used.unpriced < used.calls:
                 seen.series.dollars("llm").inc(used.cost_dollars)
 
-    def _agent(self, seen: _Commit, unit: str) -> AgentSeries:
-        """Of what the unit runs: an agent, or what kind of node it is."""
-        plan = seen.run.plan
-        agent = plan.work(unit).agent
-        if agent is None:
-            kind = plan.planned(unit).definition.kind
-            agent = str(NodeKind.WORKFLOW if kind is NodeKind.AGENT else kind)
-        return seen.series.agent(agent)
-
 
 _OUTCOMES = {
     Kind.NODE_SUCCEEDED: "succeeded",
@@ -242,7 +234,23 @@ _UNDONE = {
 }
 
 
-def _has_lapsed(run: Run, fact: Fact, was_held: bool) -> bool:
+def _agent(seen: _Commit, unit: str | None) -> AgentSeries:
+    """Of what the unit runs: an agent, or what kind of node it is."""
+    assert unit is not None, "a fact of a node names it"
+    plan = seen.run.plan
+    agent = plan.work(unit).agent
+    if agent is None:
+        kind = plan.planned(unit).definition.kind
+        agent = str(NodeKind.WORKFLOW if kind is NodeKind.AGENT else kind)
+    return seen.series.agent(agent)
+
+
+def _pool(seen: _Commit, unit: str | None) -> str:
+    assert unit is not None, "a fact of a node names it"
+    return seen.run.plan.work(unit).pool
+
+
+def _has_lapsed(fact: Fact, was_held: bool) -> bool:
     """Of what a runner had, only the end of the lease takes it away without a result."""
     if fact.kind is Kind.NODE_CANCELLED:
         return was_held
