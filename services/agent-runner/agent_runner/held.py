@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from uuid import UUID
 
 from agent_runner.catalogue import Agent
@@ -16,8 +17,8 @@ class Held:
 
     __slots__ = (
         "agent",
+        "agent_began",
         "attempt_key",
-        "began",
         "cancelled",
         "drained",
         "granted_at",
@@ -27,6 +28,7 @@ class Held:
         "slot",
         "task",
         "token",
+        "traceparent",
         "usage",
     )
 
@@ -48,11 +50,16 @@ class Held:
         self.safe_until = safe_until  # by lease_clock; then its sandbox is killed
         self.cancelled = Cancellation()
         self.drained = False  # cancelled because the runner goes, not because anybody asked
-        self.began = False  # the agent was, or may have been, started
+        self.agent_began: datetime | None = None  # since when the agent was, or may have been, started
         self.reported = False  # its result is on its way; it can only be reported once
         self.granted_at = time.monotonic()
         self.usage: dict[str, ModelUsage] = {}  # by model; what the agent told of itself
         self.task: asyncio.Task[None] | None = None
+        self.traceparent = order.traceparent  # of the agent's own span, once the runner has begun one
+
+    @property
+    def began(self) -> bool:
+        return self.agent_began is not None
 
     @property
     def is_running(self) -> bool:

@@ -26,12 +26,14 @@ from penstock.service import (
     end,
     read_settings,
     set_up_logging,
+    tracing_of,
     until_told_to_stop,
     warn_of_unknown_settings,
 )
 from penstock.telemetry import metrics
 from penstock.telemetry.exporters import NOTIFIER
 from penstock.telemetry.target import tell_target
+from penstock.telemetry.tracing import OFF, Tracing
 
 DRAIN_S = 5.0  # how long a stopping notifier finishes what it has begun
 
@@ -58,8 +60,10 @@ def main() -> None:
 
 
 async def serve(settings: Settings, listener: socket.socket) -> None:
+    tracing = tracing_of("notifier")
     async with AsyncExitStack() as stack:
-        parts = await compose(settings, stack)
+        stack.callback(tracing.close)
+        parts = await compose(settings, stack, tracing)
         server = asyncio.create_task(parts.server.serve(sockets=[listener]))
         calm_garbage_collection()
         stop = asyncio.create_task(until_told_to_stop())
@@ -73,7 +77,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
             task.result()  # a loop that ended by itself ended by an error
 
 
-async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
+async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = OFF) -> Parts:
     """Connect to everything and put the parts together; `stack` closes what was opened."""
     pool = await reach_database(open_pool(settings.database_url), setting=f"{PREFIX}DATABASE_URL")
     stack.push_async_callback(close_pool, pool, patience_s=DRAIN_S)
@@ -92,5 +96,5 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     metrics.BUS_UP.set_function(lambda: bus.is_connected)
     show_connections(pool)
     orchestrator = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.orchestrator_url))
-    app = create_app(readiness=Readiness(bus, pool, orchestrator))
+    app = create_app(readiness=Readiness(bus, pool, orchestrator), tracing=tracing)
     return Parts(bus, pool, http_server(app, drain_s=DRAIN_S))

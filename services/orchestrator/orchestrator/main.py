@@ -31,6 +31,7 @@ from orchestrator.engine.relay import Relay
 from orchestrator.engine.retention import Retention
 from orchestrator.engine.schedule_control import ScheduleControl
 from orchestrator.engine.schedules import ScheduleSweep
+from orchestrator.engine.span_contexts import SpanContexts
 from orchestrator.engine.start_rate import StartRate
 from orchestrator.engine.sweep import Sweep
 from orchestrator.engine.ticks import TickRuns
@@ -57,11 +58,13 @@ from penstock.service import (
     end,
     read_settings,
     set_up_logging,
+    tracing_of,
     until_told_to_stop,
     warn_of_unknown_settings,
 )
 from penstock.telemetry.exporters import ORCHESTRATOR
 from penstock.telemetry.target import tell_target
+from penstock.telemetry.tracing import OFF, Tracing
 
 DRAIN_S = 5.0  # how long a stopping orchestrator finishes what it has begun
 
@@ -97,8 +100,10 @@ def main() -> None:
 
 
 async def serve(settings: Settings, listener: socket.socket) -> None:
+    tracing = tracing_of("orchestrator")
     async with AsyncExitStack() as stack:
-        parts = await compose(settings, stack)
+        stack.callback(tracing.close)
+        parts = await compose(settings, stack, tracing)
         engine = asyncio.create_task(parts.engine.run())
         inbox = asyncio.create_task(parts.inbox.run())
         doors = await _open_doors(parts, settings, listener)
@@ -114,7 +119,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
             task.result()  # a loop that ended by itself ended by an error
 
 
-async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
+async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = OFF) -> Parts:
     """Connect to everything and put the parts together; `stack` closes what was opened."""
     pool = await reach_database(open_pool(settings.database_url), setting=f"{PREFIX}DATABASE_URL")
     stack.push_async_callback(close_pool, pool, patience_s=DRAIN_S)
@@ -133,7 +138,7 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     await declare_streams(bus.client.jetstream())
     publisher = Publisher(bus)
     await publisher.start()
-    relay = Relay(bus, publisher, pool)
+    relay = Relay(bus, publisher, pool, SpanContexts(tracing))
     expressions = Expressions()
     stack.callback(expressions.close)
     database = open_database(settings.database_url)
@@ -149,9 +154,8 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     schedules = ScheduleControl(database, pool, workflows, ticks)
     inbox = Inbox(pool, Matching(pool, engine.handle))
     readiness = Readiness(bus, pool)
-    rate = StartRate(engine.capacity, per_second=settings.starts_per_second)
     server = _http_server(
-        settings, database, workflows, engine, schedules, inbox, artifacts, retention, readiness, rate
+        settings, database, workflows, engine, schedules, inbox, artifacts, retention, readiness, tracing
     )
     requests = Requests(bus, registry)
     control = ControlDoor(bus, requests, registry)
@@ -192,7 +196,7 @@ def _http_server(
     artifacts: ArtifactFolder,
     retention: Retention,
     readiness: Readiness,
-    rate: StartRate,
+    tracing: Tracing,
 ) -> uvicorn.Server:
     app = create_app(
         engine=engine,
@@ -206,8 +210,9 @@ def _http_server(
         inbound=InboundReads(database),
         readiness=readiness,
         limits=LimitTable(database, on_change=engine.dispatcher.look_again),
-        start_rate=rate,
+        start_rate=StartRate(engine.capacity, per_second=settings.starts_per_second),
         settings=HttpSettings(),
+        tracing=tracing,
     )
     return http_server(app, drain_s=DRAIN_S)
 
@@ -243,4 +248,5 @@ async def _drain(parts: Parts, engine: asyncio.Task[None]) -> None:
     """What was committed goes out and is noted, as far as time allows; the next orchestrator does the rest."""
     with suppress(TimeoutError):
         await asyncio.wait_for(parts.relay.drain(), DRAIN_S)
+    await parts.engine.traces.idle()
     await end(engine)

@@ -95,4 +95,7 @@ class _Exchange:
         metrics.HTTP_REQUESTS.labels(method, route, str(self._status)).inc()
         if not self._scope["state"].get("long_poll"):
             seconds = time.perf_counter() - self._began
-            metrics.HTTP_SECONDS.labels(method, route).observe(seconds, exemplar_of(self._traceparent))
+            traceparent = (
+                self._scope["state"].get("traceparent") or self._traceparent
+            )  # its own, or the client's
+            metrics.HTTP_SECONDS.labels(method, route).observe(seconds, exemplar_of(traceparent))

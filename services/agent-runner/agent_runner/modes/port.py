@@ -49,6 +49,7 @@ class Attempt(msgspec.Struct, frozen=True):
     slot: int  # 0-based
     socket: Path | None = None  # the gateway's unix socket on the host
     granted_at: float = msgspec.field(default_factory=time.monotonic)  # when its claim was
+    traceparent: str | None = None  # the trace that the agent may add to
 
     @property
     def project(self) -> str:
@@ -68,6 +69,7 @@ class Ended(msgspec.Struct, frozen=True):
     cpu_s: float | None = None
     memory_bytes: int | None = None
     tier: str | None = None
+    sandbox_start_s: float | None = None  # None: no sandbox was started for this attempt alone
 
 
 class Cancellation:
