@@ -1,6 +1,7 @@
 """`make bench`: the workloads through the public API, one JSON line each, and the profile of W3 by component.
 
-R8, the fairness between projects, takes a stack of its own: `python -m benchmarks.run R8`.
+R8, the fairness between projects, and the flood of events take a stack of their own:
+`python -m benchmarks.run R8 flood`.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.client import Connection
 from benchmarks.fairness import measure_fairness
+from benchmarks.flood import measure_flood
 from benchmarks.profile import Profile
 from benchmarks.workloads import DEFINITIONS, WORKLOADS, Figures
 from tests.stack import Stack
@@ -23,26 +25,31 @@ AGENTS = Path(__file__).resolve().parent / "agents"
 SLOTS = 256
 # In R8. More would only wait for the processor, in the runner, where nobody takes turns.
 SLOTS_FAIRNESS = 8
+ALONE = ("R8", "flood")
 REPEATS = {"W1": 5, "W2": 5, "W3": 3, "W4": 1, "W5": 3, "W6": 3, "W7": 3}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("workloads", nargs="*", metavar="W1 … W7, R8", help="all, when none is named")
+    parser.add_argument("workloads", nargs="*", metavar="W1 … W7, R8, flood", help="all, when none is named")
     parser.add_argument("--runners", type=int, default=1)
     parser.add_argument("--slots", type=int, default=SLOTS_FAIRNESS, help="of each runner, in R8")
     parser.add_argument("--orchestrators", type=int, default=1)
     chosen = parser.parse_args()
-    names = chosen.workloads or [*WORKLOADS, "R8"]
-    unknown = set(names) - {*WORKLOADS, "R8"}
+    names = chosen.workloads or [*WORKLOADS, *ALONE]
+    unknown = set(names) - {*WORKLOADS, *ALONE}
     if unknown:
-        parser.error(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}, R8")
-    if through_the_core := [name for name in names if name != "R8"]:
+        known = ", ".join([*WORKLOADS, *ALONE])
+        parser.error(f"no workload {', '.join(sorted(unknown))}; there are {known}")
+    if through_the_core := [name for name in names if name not in ALONE]:
         with stack_of(chosen, slots=SLOTS) as stack:
             asyncio.run(measure(stack, through_the_core))
     if "R8" in names:
         with stack_of(chosen, slots=chosen.slots) as stack:
             print(asyncio.run(measure_fairness(stack.url)).line(), flush=True)
+    if "flood" in names:
+        with stack_of(chosen, slots=SLOTS) as stack:
+            print(asyncio.run(measure_flood(stack)).line(), flush=True)
 
 
 @contextmanager

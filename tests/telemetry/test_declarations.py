@@ -19,7 +19,6 @@ SOURCES = {
     "shared": ROOT / "shared" / "penstock",
 }
 AWAITED = {  # declared for what is being built
-    "TRIGGERS",
     "ALERT_PAYLOADS",
     "ALERTS",
     "ALERT_ACTIONS",
