@@ -38,6 +38,7 @@ bench: setup ## Measure the five workloads of the design, one JSON line each
 docs: setup ## Write again what is generated from the code; the tests check that it is current
 	@$(PY) -m orchestrator.bus.asyncapi > docs/asyncapi.yaml
 	@$(PY) -m orchestrator.domain.diagram > docs/states.md
+	@$(PY) -m penstock.telemetry.documentation > docs/telemetry.md
 	@$(PY) -m penstock.definition.schema > docs/definition.schema.json
 	@$(PY) -m penstock.bus.server_configuration > deploy/nats/nats.conf
 

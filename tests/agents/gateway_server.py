@@ -47,6 +47,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/progress":
             self.server.progress.append(json.loads(body))
             self._answer(204, b"")
+        elif self.path == "/v1/usage":
+            self.server.usage.append(json.loads(body))
+            self._answer(204, b"")
         else:
             name = self.path.partition("name=")[2]
             self.server.artifacts["f" * 64] = body
@@ -73,6 +76,7 @@ class GatewayServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         super().__init__(str(path), _Handler)
         self.checkpoint: bytes | None = None
         self.progress: list[object] = []
+        self.usage: list[object] = []
         self.artifacts: dict[str, bytes] = {}
         self.keys: list[str] = []
 

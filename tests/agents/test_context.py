@@ -50,6 +50,14 @@ def test_progress_is_told(server: GatewayServer) -> None:
     assert server.progress == [{"done": 3, "total": 10, "message": "scanning"}]
 
 
+def test_usage_is_told_and_an_unknown_cost_is_left_out(server: GatewayServer) -> None:
+    context.report_usage("m", tokens_in=3, tokens_out=1, cost_dollars=0.25)
+    context.report_usage("m", tokens_in=2)
+
+    known = {"model": "m", "tokens_in": 3, "tokens_out": 1, "calls": 1, "cost_dollars": 0.25}
+    assert server.usage == [known, {"model": "m", "tokens_in": 2, "tokens_out": 0, "calls": 1}]
+
+
 def test_a_secret_is_given_or_refused_with_the_reason(server: GatewayServer) -> None:
     assert context.secret("TOKEN") == "s3cret"
     with pytest.raises(NotAllowed, match=r"agent\.yaml does not list it"):
@@ -86,6 +94,7 @@ def test_what_is_no_artifact_is_refused(server: GatewayServer, uri: str) -> None
 async def test_async_agents_wait_without_blocking(server: GatewayServer, tmp_path: Path) -> None:
     await context.checkpoint.save_async([1])
     await context.progress_async(1)
+    await context.report_usage_async("m", tokens_in=1)
 
     assert await context.checkpoint.load_async() == [1]
     assert await context.secret_async("TOKEN") == "s3cret"

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from notifier.main import Parts, compose, configured
 from notifier.settings import Settings
 from notifier.store.database import open_pool
-from orchestrator.main import compose as compose_orchestrator
+from orchestrator.composition import compose as compose_orchestrator
 from orchestrator.settings import Settings as OrchestratorSettings
 from penstock.service import end
 from penstock_cli.embedded.nats import Nats

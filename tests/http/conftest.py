@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from orchestrator.main import Parts, compose
+from orchestrator.composition import Parts, compose
 from orchestrator.settings import Settings
 from penstock.service import end
 from penstock_cli.embedded.nats import Nats
@@ -30,7 +30,7 @@ async def orchestrator(database: str, nats_server: Nats, folder: Path) -> AsyncI
     )
     async with AsyncExitStack() as stack:
         parts = await compose(settings, stack)
-        loops = [asyncio.create_task(part.run()) for part in (parts.engine, parts.events_in.inbox)]
+        loops = [asyncio.create_task(part.run()) for part in (parts.engine, parts.inbox)]
         yield parts
         await end(*loops)
 

@@ -133,6 +133,32 @@ async def test_statistics_count_attempts_that_began_and_no_refused_or_open_offer
     assert counts == {"held": (1, 0), "offered": (0, 0), "repeated": (4, 1), "spread": (2, 1)}
 
 
+async def test_statistics_tell_what_was_used_and_what_of_it_has_a_price(
+    greet: httpx.AsyncClient, rows: Rows
+) -> None:
+    run_id = await rows.run()
+    used = {"tokens_in": 100, "tokens_out": 20, "cost_dollars": 0.5, "unpriced": 3, "models": []}
+    await rows.event(run_id, 1, "node.attempt_failed", node="hello", data={"seconds": 30.0, "x": "\x01"})
+    await rows.event(run_id, 2, "node.succeeded", node="hello", data={"seconds": 60.0, "usage": used})
+    await rows.event(run_id, 3, "node.failed", node="polish", data={"seconds": 9.0, "message": "\x00"})
+    await rows.event(run_id, 4, "node.suspended", node="wait", data={"seconds": 3600.0})
+    await rows.run("other")
+
+    figures = (await greet.get("/statistics")).json()
+
+    greet_cost, other_cost = (workflow["cost"] for workflow in figures["workflows"])
+    assert greet_cost == {
+        "execution_minutes": 1.5,
+        "execution_dollars": None,
+        "tokens_in": 100,
+        "tokens_out": 20,
+        "llm_dollars": 0.5,
+        "unpriced_calls": 3,
+    }
+    assert (other_cost["execution_minutes"], other_cost["llm_dollars"]) == (0, None)
+    assert figures["runs"]["cost"] == greet_cost
+
+
 async def test_statistics_can_be_narrowed(greet: httpx.AsyncClient, rows: Rows) -> None:
     await rows.run(state="succeeded")
     await rows.run("other", state="succeeded", created_at=NOON - seconds(7200))

@@ -9,9 +9,9 @@ import asyncpg
 import httpx
 import pytest
 
+from orchestrator.composition import Parts
 from orchestrator.domain.decision import Outcome
 from orchestrator.domain.events import AttemptClaimed, AttemptFailed
-from orchestrator.main import Parts
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock_cli.embedded.nats import Nats
 from tests.http.builders import START

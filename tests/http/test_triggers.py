@@ -10,7 +10,7 @@ import httpx
 import msgspec
 import pytest
 
-from orchestrator.main import Parts
+from orchestrator.composition import Parts
 from orchestrator.store.inbound import unoffered_events
 from penstock.contracts.inbound import InboundEvent, alert_type
 from penstock_cli.embedded.nats import Nats
@@ -100,7 +100,7 @@ async def alert(parts: Parts, *, id: str, **fields: Any) -> None:
         subject=data["labels"]["alertname"],
         data=msgspec.json.encode(data),
     )
-    await parts.events_in.inbox.take([event])
+    await parts.inbox.take([event])
 
 
 async def test_an_event_starts_a_run_with_what_it_says(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
@@ -214,7 +214,7 @@ async def test_an_event_that_is_offered_again_after_a_save_does_nothing_more(
     await save(api, on_push(**{"if": "${{ false }}"}), on_push())
 
     await pool.execute("update inbound_event set offered = false, received_at = now() - interval '3 s'")
-    await parts.events_in.inbox.repeat()
+    await parts.inbox.repeat()
 
     assert await reactions(api, pool) == [[("watch", "event-1", "started")]]
     assert len(await runs(api)) == 1
@@ -246,7 +246,7 @@ async def test_two_orchestrators_start_one_run_of_each_event(
         # Both are offered all of it once more, as after the death of whoever had them in hand.
         await pool.execute("update inbound_event set offered = false, received_at = now() - interval '3 s'")
         events = await unoffered_events(pool)
-        await asyncio.gather(parts.events_in.triggering(events), second.events_in.triggering(events[::-1]))
+        await asyncio.gather(parts.triggering(events), second.triggering(events[::-1]))
 
     assert len(events) == 20
     assert len(await runs(api)) == 20
@@ -262,9 +262,9 @@ async def test_an_event_whose_keeper_died_before_offering_it_starts_its_run(
         PUSH,
     )
 
-    await parts.events_in.inbox.repeat()
+    await parts.inbox.repeat()
     await pool.execute("update inbound_event set offered = false")
-    await parts.events_in.inbox.repeat()
+    await parts.inbox.repeat()
 
     assert await reactions(api, pool) == [[("watch", "event-1", "started")]]
     assert len(await runs(api)) == 1
@@ -293,8 +293,8 @@ async def test_what_was_written_and_not_started_is_started_by_a_sweep_once(
     )
 
     async with orchestrator(database, nats_server, tmp_path) as second:
-        await asyncio.gather(parts.events_in.triggering.start_due(), second.events_in.triggering.start_due())
-        await parts.events_in.triggering.start_due()
+        await asyncio.gather(parts.triggering.start_due(), second.triggering.start_due())
+        await parts.triggering.start_due()
 
     assert await reactions(api, pool) == [[("watch", "event-1", "started")]] * 2
     assert sorted(run["input"]["repository"] for run in await runs(api)) == ["late", "shop"]
@@ -318,7 +318,7 @@ async def test_events_beyond_the_rate_of_the_project_wait_and_are_not_lost(
     await api.delete("/limits/starts/default")
     await parts.engine.capacity.refresh()
     await pool.execute("update event_reaction set due_at = now() where outcome = 'due'")
-    await parts.events_in.triggering.start_due()
+    await parts.triggering.start_due()
 
     assert {each[0][2] for each in await reactions(api, pool)} == {"started"}
     assert len(await runs(api)) == 3

@@ -15,7 +15,7 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection
 
-from orchestrator.main import Parts, compose
+from orchestrator.composition import Parts, compose
 from orchestrator.settings import Settings
 from penstock.contracts.wire import decode
 from penstock.http.listening import listen
@@ -110,7 +110,7 @@ async def orchestrator_on(database: str, nats: Nats, *, project: str) -> AsyncIt
         )
         parts = await compose(settings, stack)
         listener: socket.socket = stack.enter_context(listen(host="127.0.0.1", port=0, prefix=""))
-        loops = [asyncio.create_task(part.run()) for part in (parts.engine, parts.events_in.inbox)]
+        loops = [asyncio.create_task(part.run()) for part in (parts.engine, parts.inbox)]
         server = asyncio.create_task(parts.server.serve(sockets=[listener]))
         address = f"127.0.0.1:{listener.getsockname()[1]}/api/v1"
         client = httpx.AsyncClient(

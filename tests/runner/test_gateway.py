@@ -10,6 +10,7 @@ import pytest
 from penstock.contracts.agent import Reuse
 from penstock.contracts.limits import CHECKPOINT_BYTES_MAX
 from penstock.contracts.messages import Claim
+from penstock.contracts.usage import ModelUsage
 from tests.runner.artifact_server import ArtifactServer
 from tests.runner.conftest import Agents, Start, Started
 from tests.runner.peer import Peer, output_of
@@ -125,6 +126,49 @@ async def test_progress_is_passed_on_and_the_newest_wins(start: Start, peer: Pee
     await peer.until(lambda: bool(peer.progress) and peer.progress[-1].done == 50)
     assert peer.progress[-1].total == 50
     assert len(peer.progress) < 50
+
+
+async def test_what_models_used_is_summed_up_and_goes_out_with_the_result(
+    start: Start, peer: Peer, agents: Agents
+) -> None:
+    agents.add("ask", ASK)
+    await start()
+    requests = [
+        ["POST", "/v1/usage", '{"model": "m", "tokens_in": 100, "tokens_out": 5, "cost_dollars": 0.5}'],
+        ["POST", "/v1/usage", '{"model": "m", "tokens_in": 10, "calls": 2}'],
+        ["POST", "/v1/usage", '{"model": "own", "tokens_out": 1, "cost_dollars": 0}'],
+    ]
+
+    result = await peer.result_of(await peer.order("ask", {"requests": requests}))
+
+    assert [status for status, _ in output_of(result)] == [204, 204, 204]
+    assert result.usage == (
+        ModelUsage("m", calls=3, tokens_in=110, tokens_out=5, cost_dollars=0.5, unpriced=2),
+        ModelUsage("own", calls=1, tokens_out=1),
+    )
+
+
+async def test_usage_that_nobody_can_believe_is_refused_and_costs_the_attempt_nothing(
+    start: Start, peer: Peer, agents: Agents
+) -> None:
+    agents.add("ask", ASK)
+    await start()
+    bodies = [
+        '{"tokens_in": 1}',
+        '{"model": "m", "tokens_in": -1}',
+        '{"model": "m", "cost_dolars": 1}',
+        '{"model": "", "tokens_in": 1}',
+        '{"model": "m", "tokens_in": 1000000000000}',
+        '{"model": "m", "tokens_in": 1}',
+        *(f'{{"model": "m{n}"}}' for n in range(20)),
+    ]
+
+    order = await peer.order("ask", {"requests": [["POST", "/v1/usage", body] for body in bodies]})
+    result = await peer.result_of(order)
+
+    statuses = [status for status, _ in output_of(result)]
+    assert statuses == [422, 422, 422, 422, 204, 422, *[204] * 19, 422]
+    assert len(result.usage) == 20
 
 
 async def test_artifacts_go_through_the_gateway(

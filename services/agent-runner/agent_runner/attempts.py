@@ -135,6 +135,7 @@ class Attempts:
                     attempt_key=held.attempt_key,
                     slot=held.slot,
                     socket=socket,
+                    granted_at=held.granted_at,
                     traceparent=held.traceparent,
                 ),
                 on_log=self._logs.of(order, redact),
@@ -189,6 +190,7 @@ class Attempts:
                 cpu_s=ended.cpu_s,
                 memory_bytes=ended.memory_bytes,
                 tier=ended.tier,
+                usage=tuple(held.usage.values()),
             )
         )
         held.reported = True

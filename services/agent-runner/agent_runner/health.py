@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from penstock.http.middleware import RequestScope
 from penstock.telemetry.exposition import exposition
 
 
@@ -49,7 +50,10 @@ def health_app(readiness: Callable[[], Readiness]) -> Starlette:
         body, media_type = exposition(request.headers.get("accept", ""))
         return Response(body, media_type=media_type)
 
-    return Starlette(routes=[Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)])
+    routes = {"/health": health, "/ready": ready, "/metrics": metrics}
+    app = Starlette(routes=[Route(path, answer) for path, answer in routes.items()])
+    app.add_middleware(RequestScope, templates={answer: path for path, answer in routes.items()})
+    return app
 
 
 def _json(value: object, *, status: int = 200) -> Response:

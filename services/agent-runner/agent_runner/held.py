@@ -1,6 +1,7 @@
 """The attempts that this runner holds a lease of: by token for the orchestrator, by key for agents."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
@@ -8,6 +9,7 @@ from uuid import UUID
 from agent_runner.catalogue import Agent
 from agent_runner.modes.port import Cancellation
 from penstock.contracts.messages import StartNode
+from penstock.contracts.usage import ModelUsage
 
 
 class Held:
@@ -19,6 +21,7 @@ class Held:
         "attempt_key",
         "cancelled",
         "drained",
+        "granted_at",
         "order",
         "reported",
         "safe_until",
@@ -26,6 +29,7 @@ class Held:
         "task",
         "token",
         "traceparent",
+        "usage",
     )
 
     def __init__(
@@ -48,6 +52,8 @@ class Held:
         self.drained = False  # cancelled because the runner goes, not because anybody asked
         self.agent_began: datetime | None = None  # since when the agent was, or may have been, started
         self.reported = False  # its result is on its way; it can only be reported once
+        self.granted_at = time.monotonic()
+        self.usage: dict[str, ModelUsage] = {}  # by model; what the agent told of itself
         self.task: asyncio.Task[None] | None = None
         self.traceparent = order.traceparent  # of the agent's own span, once the runner has begun one
 

@@ -50,7 +50,9 @@ from penstock.service import (
     warn_of_unknown_settings,
 )
 from penstock.telemetry import metrics
+from penstock.telemetry.exporters import RUNNER
 from penstock.telemetry.logs import LineSink
+from penstock.telemetry.target import tell_target
 from penstock.telemetry.tracing import OFF, Tracing
 
 _UMASK = 0o022  # sandboxes have users of their own, and must be able to read what they are given
@@ -105,6 +107,7 @@ async def serve(settings: Settings, sink: LineSink | None = None) -> int:
     """The whole life of a runner."""
     stop = Stop()
     stop.listen()
+    tell_target(RUNNER, instance=settings.id)
     secrets = read_secrets(settings.secrets_file)
     catalogue = await asyncio.to_thread(read_catalogue, settings.agents)
     tracing = tracing_of("agent-runner", instance=settings.id)
@@ -117,6 +120,7 @@ async def serve(settings: Settings, sink: LineSink | None = None) -> int:
         bus = await _connected(settings, stop, stack)
         if bus is None:
             return 0
+        metrics.BUS_UP.set_function(lambda: bus.is_connected)
         facts.runner = await compose(
             settings,
             bus=bus,

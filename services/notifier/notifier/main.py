@@ -32,7 +32,7 @@ from penstock.contracts.errors import InvalidInput
 from penstock.http.listening import listen
 from penstock.http.server import http_server
 from penstock.postgres.migrate import migrate
-from penstock.postgres.pool import close_pool, reach_database
+from penstock.postgres.pool import close_pool, reach_database, show_connections
 from penstock.service import (
     EXIT_WRONG_SETTING,
     calm_garbage_collection,
@@ -43,6 +43,9 @@ from penstock.service import (
     until_told_to_stop,
     warn_of_unknown_settings,
 )
+from penstock.telemetry import metrics
+from penstock.telemetry.exporters import NOTIFIER
+from penstock.telemetry.target import tell_target
 from penstock.telemetry.tracing import OFF, Tracing
 
 DRAIN_S = 5.0  # how long a stopping notifier finishes what it has begun
@@ -72,6 +75,7 @@ def main() -> None:
     settings = read_settings(Settings)
     configuration = configured(settings)
     with listen(host=settings.http_host, port=settings.http_port, prefix=PREFIX) as listener:
+        tell_target(NOTIFIER, instance=f"{socket.gethostname()}:{listener.getsockname()[1]}")
         uvloop.run(serve(settings, configuration, listener))
 
 
@@ -125,6 +129,8 @@ async def compose(
             name="penstock-notifier",
         )
     )
+    metrics.BUS_UP.set_function(lambda: bus.is_connected)
+    show_connections(pool)
     publisher = Publisher(bus)
     await publisher.start()
     client = httpx.AsyncClient(base_url=settings.orchestrator_url, trust_env=False)

@@ -99,6 +99,31 @@ class Context:
 
         call("POST", "/progress", json={"done": done, "total": total, "message": message})
 
+    def report_usage(
+        self,
+        model: str,
+        *,
+        tokens_in: int = 0,
+        tokens_out: int = 0,
+        cost_dollars: "float | None" = None,
+        calls: int = 1,
+    ) -> None:
+        """Tell what calls of a model used; sums up over the attempt. Without `cost_dollars` the cost is unknown."""
+        told: dict[str, object] = {
+            "model": model,
+            "tokens_in": tokens_in,
+            "tokens_out": tokens_out,
+            "calls": calls,
+        }
+        if cost_dollars is not None:
+            told["cost_dollars"] = cost_dollars
+        if not is_offered():
+            self.log("usage", **told)
+            return
+        from penstock.agents.gateway import call
+
+        call("POST", "/v1/usage", json=told)
+
     def secret(self, name: str) -> str:
         """A secret that the manifest names under `secrets`; NotOffered says why it is refused."""
         from penstock.agents.gateway import call, json_of, quoted
@@ -119,6 +144,24 @@ class Context:
 
     async def progress_async(self, done: float, total: "float | None" = None, message: str = "") -> None:
         await _in_thread(self.progress, done, total, message)
+
+    async def report_usage_async(
+        self,
+        model: str,
+        *,
+        tokens_in: int = 0,
+        tokens_out: int = 0,
+        cost_dollars: "float | None" = None,
+        calls: int = 1,
+    ) -> None:
+        await _in_thread(
+            self.report_usage,
+            model,
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
+            cost_dollars=cost_dollars,
+            calls=calls,
+        )
 
     async def secret_async(self, name: str) -> str:
         return await _in_thread(self.secret, name)

@@ -5,6 +5,7 @@
 | GET /checkpoint | 200 with the JSON, 404 when nothing was saved |
 | PUT /checkpoint | JSON up to 256 KiB; 204 |
 | POST /progress | {"done", "total", "message"}; 204 |
+| POST /v1/usage | {"model", "tokens_in", "tokens_out", "cost_dollars"?, "calls"?}; 204 |
 | GET /secrets/{name} | {"value"}, or 403 with the reason |
 | POST /artifacts?name= | the raw bytes; {"uri"} |
 | GET /artifacts/{sha256} | the raw bytes |

@@ -59,6 +59,7 @@ def orchestrator(*, user: str = ORCHESTRATOR) -> Permissions:
             f"{_API}.DIRECT.GET.{subjects.STREAM_EVENTS}",  # live views that come back
             *administer,
             *declare,
+            *(f"{_API}.CONSUMER.LIST.{stream.name}" for stream in subjects.STREAMS),  # for the metrics
             *_pull(subjects.STREAM_RESULTS, subjects.CONSUMER_RESULTS),
             *_pull(subjects.STREAM_LOGS, subjects.CONSUMER_LOGS),
             *_pull(subjects.STREAM_INBOX, subjects.CONSUMER_INBOX),

@@ -1,12 +1,14 @@
 """What travels between orchestrator and runners (design §6). Fields may be added, none removed."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
 from penstock.contracts.agent import AgentOffer
 from penstock.contracts.failure import Failure
+from penstock.contracts.usage import MODELS_PER_ATTEMPT_MAX, ModelUsage
 
 
 class StartNode(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -89,6 +91,7 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     cpu_s: float | None = None
     memory_bytes: int | None = None
     tier: str | None = None
+    usage: Annotated[tuple[ModelUsage, ...], msgspec.Meta(max_length=MODELS_PER_ATTEMPT_MAX)] = ()
 
 
 class Results(msgspec.Struct, frozen=True):

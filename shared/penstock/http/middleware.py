@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penstock.http.problems import internal_problem
 from penstock.telemetry import metrics
+from penstock.telemetry.exemplar import exemplar_of
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +85,7 @@ class _Exchange:
     """One request and its answer, while it is being answered."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
+        self._traceparent = Headers(scope=scope).get("traceparent")
         self.request_id = _name(scope)
         self._scope = scope
         self._send = send
@@ -112,4 +114,8 @@ class _Exchange:
         method = self._scope["method"] if route != UNMATCHED else UNMATCHED  # a client may invent methods
         metrics.HTTP_REQUESTS.labels(method, route, str(self._status)).inc()
         if not self._scope["state"].get("long_poll"):
-            metrics.HTTP_SECONDS.labels(method, route).observe(time.perf_counter() - self._began)
+            seconds = time.perf_counter() - self._began
+            traceparent = (
+                self._scope["state"].get("traceparent") or self._traceparent
+            )  # its own, or the client's
+            metrics.HTTP_SECONDS.labels(method, route).observe(seconds, exemplar_of(traceparent))

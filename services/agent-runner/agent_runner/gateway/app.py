@@ -17,6 +17,7 @@ from agent_runner.artifacts import PIECE_BYTES, ArtifactStore
 from agent_runner.gateway.calls import call_span
 from agent_runner.gateway.reports import Checkpoints, ProgressReports
 from agent_runner.gateway.requests import JSON, Refused, attempt_of, body_of, json_answer, pieces_of, problem
+from agent_runner.gateway.usage import USAGE_BYTES_MAX, note_usage
 from agent_runner.granted_secrets import GrantedSecrets
 from agent_runner.held import Held, HeldAttempts
 from penstock.contracts.artifact import ArtifactReference, parse
@@ -68,6 +69,7 @@ class Gateway:
                 self._route("GET", "/checkpoint", self._load_checkpoint),
                 self._route("PUT", "/checkpoint", self._save_checkpoint),
                 self._route("POST", "/progress", self._take_progress),
+                self._route("POST", "/v1/usage", self._take_usage),
                 self._route("GET", "/secrets/{name}", self._tell_secret),
                 self._route("POST", "/artifacts", self._store_artifact),
                 self._route("GET", "/artifacts/{sha256}", self._fetch_artifact),
@@ -124,6 +126,10 @@ class Gateway:
             raise Refused(422, "done, total: expected finite numbers")
         message = told.message[:PROGRESS_MESSAGE_CHARS_MAX]
         self._progress.tell(held, done=told.done, total=told.total, message=message)
+        return Response(status_code=204)
+
+    async def _take_usage(self, request: Request, held: Held) -> Response:
+        note_usage(held, await body_of(request, bytes_max=USAGE_BYTES_MAX))
         return Response(status_code=204)
 
     async def _tell_secret(self, request: Request, held: Held) -> Response:

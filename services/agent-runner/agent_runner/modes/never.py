@@ -12,6 +12,7 @@ from agent_runner.modes.exits import output_or_failure
 from agent_runner.modes.launch import spec_of, variables_of
 from agent_runner.modes.logs import AttemptLog, LineSplitter
 from agent_runner.modes.port import Attempt, Cancellation, Ended, Folders, OnLog
+from agent_runner.modes.starting import count_sandbox, count_start
 from agent_runner.modes.stopping import (
     ANSWER_BYTES_BEYOND_OUTPUT,
     CANCEL_GRACE_S,
@@ -50,6 +51,8 @@ class Never:
             process = await self._sandbox.start(self._spec(attempt))
         except (OSError, ValueError) as error:
             return _not_started(error, tier=self._sandbox.tier)
+        count_sandbox(self._sandbox.tier, attempt.manifest.reuse)
+        count_start(attempt)
         program = _Program(process, attempt, on_log)
         started_s = time.monotonic() - began
         self._running.add(program)

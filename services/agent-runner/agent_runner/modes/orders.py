@@ -22,6 +22,7 @@ class HeldOrder:
         "_output_bytes_max",
         "_tier",
         "_timer",
+        "attempt",
         "future",
         "id",
         "log",
@@ -31,6 +32,7 @@ class HeldOrder:
 
     def __init__(self, id_: int, attempt: Attempt, on_log: OnLog, *, tier: str) -> None:
         self.id = id_
+        self.attempt = attempt
         self.log = AttemptLog(on_log)
         self.timeout_s = attempt.order.timeout_s
         self.stopped_for: Failure | None = None

@@ -83,6 +83,7 @@ class Pool:
         worker = Worker(
             sandbox=self._sandbox,
             spec=self._spec(attempt, tenant),
+            reuse=tenant.reuse,
             concurrency=max(1, attempt.manifest.concurrency),
             on_end=lambda worker: self._forget(tenant, worker),
         )

@@ -1,5 +1,6 @@
 """What runs one attempt and tells how it ended: the port between the runner's worker and the reuse modes."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -47,6 +48,7 @@ class Attempt(msgspec.Struct, frozen=True):
     attempt_key: str  # opaque; what the agent names itself by on the gateway's socket
     slot: int  # 0-based
     socket: Path | None = None  # the gateway's unix socket on the host
+    granted_at: float = msgspec.field(default_factory=time.monotonic)  # when its claim was
     traceparent: str | None = None  # the trace that the agent may add to
 
     @property

@@ -12,6 +12,7 @@ from agent_runner.modes.launch import variables_of
 from agent_runner.modes.logs import LineSplitter
 from agent_runner.modes.orders import HeldOrder, one_line
 from agent_runner.modes.port import Attempt, OnLog
+from agent_runner.modes.starting import count_sandbox, count_start
 from agent_runner.modes.stopping import (
     ABANDON_GRACE_S,
     ANSWER_BYTES_BEYOND_OUTPUT,
@@ -22,6 +23,7 @@ from agent_runner.modes.stopping import (
     timeout_failure,
 )
 from agent_runner.sandbox.port import Exit, Sandbox, SandboxedProcess, SandboxSpec
+from penstock.contracts.agent import Reuse
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.frames import Cancel, Order, Reply
 
@@ -38,7 +40,13 @@ class Worker:
     """Takes orders at once, also while it starts. `on_end` is called when it is gone, all orders failed."""
 
     def __init__(
-        self, *, sandbox: Sandbox, spec: SandboxSpec, concurrency: int, on_end: Callable[["Worker"], None]
+        self,
+        *,
+        sandbox: Sandbox,
+        spec: SandboxSpec,
+        reuse: Reuse,
+        concurrency: int,
+        on_end: Callable[["Worker"], None],
     ) -> None:
         self.slot = spec.slot
         self.served = 0
@@ -46,6 +54,7 @@ class Worker:
         self.idle_since = asyncio.get_running_loop().time()
         self._sandbox = sandbox
         self._spec = spec
+        self._reuse = reuse
         self._concurrency = concurrency
         self._on_end = on_end
         self._orders: dict[int, HeldOrder] = {}
@@ -77,6 +86,8 @@ class Worker:
         self._orders[order.id] = order
         self.served += 1
         order.set_timer(attempt.order.timeout_s, self._overdue)
+        if self._ready is not None:
+            count_start(attempt)
         self._write(Order(id=order.id, env=variables_of(attempt), input=one_line(attempt.input)))
         return order
 
@@ -140,6 +151,7 @@ class Worker:
         exit_: Exit | None = None
         try:
             self._process = await self._sandbox.start(self._spec)
+            count_sandbox(self._sandbox.tier, self._reuse)
             exit_ = await self._attend(self._process)
         except (OSError, ValueError) as error:
             message = f"the sandbox could not be started: {error}"
@@ -204,6 +216,8 @@ class Worker:
     def _be_ready(self, reply: Reply) -> None:
         self._ready = reply
         self._set_timer(None)
+        for order in self._orders.values():
+            count_start(order.attempt)
 
     def _note_idle(self) -> None:
         if not self._orders:

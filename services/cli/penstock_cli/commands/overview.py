@@ -43,6 +43,7 @@ def stats(
         return
     data.print(_runs_table([{"name": "all", **document["runs"]}, *document["workflows"]]))
     data.print(_nodes_table(document["nodes"]))
+    data.print(_costs_table(document["workflows"]))
     if document["breakers"]:
         data.print(_breakers_table(document["breakers"]))
 
@@ -64,6 +65,26 @@ def _nodes_table(rows: list[dict[str, Any]]) -> Table:
         counts = [str(row[key]) for key in counted]
         table.add_row(f"{row['workflow']}.{row['node']}", *counts, *_quantiles(row))
     return table
+
+
+def _costs_table(rows: list[dict[str, Any]]) -> Table:
+    table = _table("cost of", "minutes", "execution", "tokens in", "out", "models", "unknown calls")
+    for row in rows:
+        cost = row["cost"]
+        table.add_row(
+            row["name"],
+            f"{cost['execution_minutes']:.2f}",
+            _dollars(cost["execution_dollars"]),
+            str(cost["tokens_in"]),
+            str(cost["tokens_out"]),
+            _dollars(cost["llm_dollars"]),
+            str(cost["unpriced_calls"]),
+        )
+    return table
+
+
+def _dollars(amount: float | None) -> str:
+    return "unknown" if amount is None else f"$ {amount:.4f}"
 
 
 def _breakers_table(rows: list[dict[str, Any]]) -> Table:

@@ -79,7 +79,7 @@ def event_of(result: Result) -> RunEvent:
     if (output == b"") == (result.failure is None):
         raise Undecodable("not a Result: exactly one of `output` and `failure` must be set")
     failure = result.failure or _unacceptable(output)
-    usage = Usage(result.seconds, result.cpu_s, result.memory_bytes, result.tier)
+    usage = Usage(result.seconds, result.cpu_s, result.memory_bytes, result.tier, result.usage)
     if failure is not None:
         return AttemptFailed(result.node, result.attempt, result.token, failure, random.uniform(-1, 1), usage)
     return AttemptSucceeded(result.node, result.attempt, result.token, output, usage)

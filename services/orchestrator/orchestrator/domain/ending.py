@@ -56,10 +56,10 @@ def skip_node(draft: Draft, name: str, *, reason: str) -> None:
     draft.tell_of(Kind.NODE_SKIPPED, name, node.attempt, reason=reason)
 
 
-def cancel_node(draft: Draft, name: str, *, reason: str) -> None:
+def cancel_node(draft: Draft, name: str, *, reason: str, told: Mapping[str, Json] = NOTHING_TOLD) -> None:
     node = draft.node(name)
     draft.put(name, _ended(node, NodeState.CANCELLED))
-    draft.tell_of(Kind.NODE_CANCELLED, name, node.attempt, reason=reason)
+    draft.tell_of(Kind.NODE_CANCELLED, name, node.attempt, reason=reason, **told)
 
 
 def cancel_all(draft: Draft, *, reason: str) -> None:

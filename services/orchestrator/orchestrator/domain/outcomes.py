@@ -44,7 +44,7 @@ def fail_attempt(
     node = draft.node(name)
     if draft.state is RunState.CANCELLING:
         draft.put(name, replace(node, failure=failure))
-        cancel_node(draft, name, reason=why_not_again(draft))
+        cancel_node(draft, name, reason=why_not_again(draft), told=told)
         return
     profile = draft.plan.work(name).retry
     delay = None

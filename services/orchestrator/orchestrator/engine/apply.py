@@ -11,8 +11,8 @@ import structlog
 
 from orchestrator.domain.decide import UnknownNode, decide
 from orchestrator.domain.decision import Command, Decision, Fact, Outcome
-from orchestrator.domain.events import RunEvent
-from orchestrator.domain.run import RUN_ENDED, Run
+from orchestrator.domain.events import AttemptFailed, AttemptReleased, AttemptSucceeded, RunEvent
+from orchestrator.domain.run import Run
 from orchestrator.engine.admission import Admission, Admitted
 from orchestrator.engine.admission import Item as Item
 from orchestrator.engine.committed import Committed, NumberedFact, dated, number_facts
@@ -28,6 +28,7 @@ from penstock.telemetry.log_fields import Fields, about
 
 Answer = Outcome | None  # None: there is no such run
 _TOOK_EFFECT = (Outcome.APPLIED, Outcome.HELD)
+_RESULTS = (AttemptSucceeded, AttemptFailed, AttemptReleased)
 
 STALE_TRIES_MAX = 5
 
@@ -80,7 +81,9 @@ class Apply:
         """One outcome for each item. An item that cannot be saved is answered with its exception, alone."""
         began = time.perf_counter()
         try:
-            return await self._fresh(items)
+            answers = await self._fresh(items)
+            _count_late(items, answers)
+            return answers
         except DATABASE_AWAY as error:
             # Whether the save took effect is unknown: what is in memory may be old.
             for run, _ in items:
@@ -192,13 +195,9 @@ class Apply:
     ) -> None:
         commits = []
         for id_, change in changes.items():
-            if change.run.state in RUN_ENDED:
-                metrics.RUNS_ENDED.labels(
-                    change.run.project, change.run.plan.definition.name, change.run.state
-                ).inc()
             self._runs.keep(change.run, changed=change.changed)
             events = dated(change.run, numbered[id_], saved.at)
-            commits.append(Committed(change.run, events, tuple(change.commands)))
+            commits.append(Committed(change.run, events, tuple(change.commands), tuple(change.facts)))
         self._on_commit(commits)
 
     async def _bisect(self, items: list[Item], error: Exception) -> list[Answer | Exception]:
@@ -218,6 +217,16 @@ def _about(run: UUID, event: RunEvent, *, traceparent: str | None = None) -> Fie
     node, attempt = getattr(event, "node", None), getattr(event, "attempt", None)
     of_unit = about(run, node=node, attempt=attempt, traceparent=traceparent)
     return {**of_unit, "event_type": type(event).__name__}
+
+
+def _count_late(items: list[Item], answers: list[Answer | Exception]) -> None:
+    """Results of attempts that a lapsed lease or a person had ended before."""
+    late = sum(
+        answer is Outcome.LATE and isinstance(event, _RESULTS)
+        for (_, event), answer in zip(items, answers, strict=True)
+    )
+    if late:
+        metrics.RESULTS_LATE.inc(late)
 
 
 def _is_about_data(error: asyncpg.PostgresError) -> bool:

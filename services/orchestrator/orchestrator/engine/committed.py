@@ -10,11 +10,15 @@ from penstock.contracts.wire import encode, raw
 
 
 class Committed(Value, frozen=True):
-    """One run after one commit. `events` are consecutive and end at `run.version`."""
+    """One run after one commit. `events` are consecutive and end at `run.version`.
+
+    `facts` are what the events tell, before their data was encoded; without them if they were read back.
+    """
 
     run: Run
     events: tuple[TimelineEvent, ...]
     commands: tuple[Command, ...]
+    facts: tuple[Fact, ...] = ()
 
     @property
     def reached(self) -> int:

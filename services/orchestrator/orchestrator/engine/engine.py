@@ -23,6 +23,7 @@ from orchestrator.engine.claim_limits import LimitGate
 from orchestrator.engine.committed import Committed
 from orchestrator.engine.dispatch import Dispatcher
 from orchestrator.engine.effects import CheckInput, Effects, FindEvents, any_input, no_events
+from orchestrator.engine.observer import Observer
 from orchestrator.engine.pauses import Pauses
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.port import ForkPoint, ForkPreview, Started, StartRun
@@ -56,11 +57,13 @@ class RunEngine:
         lease: timedelta,
         find_events: FindEvents = no_events,
         check_input: CheckInput = any_input,
+        observer: Observer | None = None,
     ) -> None:
         self.lease = lease
+        self.observer = observer or Observer()
         self._pool = pool
         self._relay = relay
-        self._plans = plans = Plans(pool)
+        self.plans = plans = Plans(pool)
         self.runs = Runs(pool, plans)
         self._watch = Watch(self._look)
         self.breakers = BreakerControl(pool)
@@ -145,7 +148,7 @@ class RunEngine:
         if source is None or source.project != project:
             raise NotFound("run", str(point.source))
         number = version or source.plan.version
-        plan = await self._plans.get(project=project, workflow=source.plan.definition.name, version=number)
+        plan = await self.plans.get(project=project, workflow=source.plan.definition.name, version=number)
         return ForkPreview(number, plan_fork(source, plan, from_=point.node))
 
     async def committed(self, run_id: UUID, *, after: int, timeout_s: float) -> int:
@@ -159,6 +162,7 @@ class RunEngine:
     def _on_commit(self, commits: Sequence[Committed]) -> None:
         self._relay.send(commits)
         self.effects.take(commits)
+        self.observer(commits)
         self.traces.take(commits)
         for commit in commits:
             run = commit.run

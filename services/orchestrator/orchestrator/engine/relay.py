@@ -5,6 +5,7 @@ timeline (`published < version`), and the clock sends it again through `repeat`.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -43,9 +44,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(eq=False)
 class _Flight:
-    """Lists on their way together. `reached`: run → the last event that they carry."""
+    """Lists on their way together. `reached`: run → the last event that they carry. `since`: when the oldest
+    commit among them was handed to the relay."""
 
     reached: dict[UUID, int]
+    since: float
     landed: bool = False
     lost: bool = False
 
@@ -68,8 +71,17 @@ class Relay:
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IN_FLIGHT_MAX))
     _published: dict[UUID, int] = field(default_factory=dict)
     _broken: set[UUID] = field(default_factory=set)  # an event was lost: only `repeat` may mark these
+    _queued_since: float | None = None  # time.monotonic of the oldest commit there
+    _untold_since: float | None = None
     _declared: int = -1  # the connection epoch in which the streams were declared
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def lag_s(self) -> float:
+        """For how long the oldest commit here has waited for the bus."""
+        moments = [moment for moment in (self._queued_since, self._untold_since) if moment is not None]
+        moments += [flight.since for flight in self._flights if not flight.landed]
+        return time.monotonic() - min(moments) if moments else 0.0
 
     def connect(self, dispatcher: Dispatcher) -> None:
         """Tell who decides which offers go out when; it asks the bus through us, so it could not be made first."""
@@ -78,6 +90,7 @@ class Relay:
     def send(self, commits: Sequence[Committed]) -> None:
         """Publish these commits soon; never blocks."""
         self._queue.extend(commits)
+        self._queued_since = self._queued_since or time.monotonic()
         while len(self._queue) > QUEUE_MAX:
             self._broken.add(self._queue.popleft().run.id)
         self._arrived.set()
@@ -98,6 +111,7 @@ class Relay:
     async def _offer(self) -> None:
         commits = list(self._queue)
         self._queue.clear()
+        self._untold_since, self._queued_since = self._untold_since or self._queued_since, None
         await self._have_streams()
         offers = await self._dispatcher.offers(commits)
         if offers:
@@ -129,7 +143,8 @@ class Relay:
         await self._have_streams()
         commits, self._untold = self._untold, []
         offered, self._offered = self._offered, []
-        flight = _Flight({commit.run.id: commit.reached for commit in commits})
+        since, self._untold_since = self._untold_since or time.monotonic(), None
+        flight = _Flight({commit.run.id: commit.reached for commit in commits}, since)
         self._flights.append(flight)
         events = [message for commit in commits for message in self._told(commit)]
         try:
@@ -166,6 +181,8 @@ class Relay:
     def _land(self, flight: _Flight, *, lost: str | None = None) -> None:
         if lost is not None:
             log.warning("relay.lost", runs=len(flight.reached), reason=lost)
+        else:
+            metrics.RELAY_DELAY_SECONDS.observe(time.monotonic() - flight.since)
         flight.landed, flight.lost = True, lost is not None
         self._room.release()
         self._settle()

@@ -25,7 +25,6 @@ from penstock.contracts.errors import Conflict, NotFound, PenstockError, Unavail
 from penstock.contracts.template import Evaluate
 from penstock.contracts.wire import encode
 from penstock.postgres.errors import DATABASE_AWAY
-from penstock.telemetry import metrics
 
 
 @dataclass(slots=True)
@@ -166,17 +165,14 @@ class Starts:
         mistaken = []
         for birth in births:
             run = birth.decision.run
-            metrics.RUNS_STARTED.labels(run.project, run.plan.definition.name).inc()
-            if run.state in RUN_ENDED:
-                metrics.RUNS_ENDED.labels(run.project, run.plan.definition.name, run.state).inc()
             self._runs.keep(run, changed=birth.decision.changed)
             events = dated(run, birth.facts, written[run.id].at)
             paused = run.state is RunState.PAUSED
             if run.state in (RunState.RUNNING, RunState.PAUSED) and paused != written[run.id].workflow_paused:
                 mistaken.append(run)
-                commits.append(Committed(run, events, ()))
+                commits.append(Committed(run, events, (), birth.decision.facts))
             else:
-                commits.append(Committed(run, events, birth.decision.commands))
+                commits.append(Committed(run, events, birth.decision.commands, birth.decision.facts))
         self._on_commit(commits)
         if mistaken:
             await self._pauses.mend(mistaken)

@@ -14,6 +14,19 @@ class Seconds(msgspec.Struct, frozen=True):
     p99: float | None
 
 
+class Cost(msgspec.Struct, frozen=True):
+    """What ended attempts used. `llm_dollars` is what is known of it, `unpriced_calls` the calls of models of which
+    it is not; None: nothing is known. `execution_dollars` is None without a price of a minute.
+    """
+
+    execution_minutes: float
+    execution_dollars: float | None
+    tokens_in: int
+    tokens_out: int
+    llm_dollars: float | None
+    unpriced_calls: int
+
+
 class RunStatistics(msgspec.Struct, frozen=True):
     """`active` have not ended; `states` counts all by their state, without those that none is in.
 
@@ -31,6 +44,7 @@ class RunStatistics(msgspec.Struct, frozen=True):
     success_rate: float | None
     compensation_rate: float | None
     seconds: Seconds
+    cost: Cost
 
 
 class WorkflowStatistics(RunStatistics, frozen=True, kw_only=True):

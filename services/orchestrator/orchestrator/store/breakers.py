@@ -14,6 +14,7 @@ from orchestrator.store.save import rows_of
 from penstock.contracts.value import Value
 from penstock.contracts.wire import decode, encode
 from penstock.contracts.workflow import BreakerPolicy
+from penstock.telemetry.operations import measured
 
 Key = tuple[str, str]
 """Project and key: sorted, the order of locks."""
@@ -133,22 +134,26 @@ class Locked(Value, frozen=True):
     default_policy: frozenset[Key]  # those that have no policy of their own
 
 
+@measured
 async def glance(pool: asyncpg.Pool, keys: Sequence[Key]) -> dict[Key, bool]:
     """Of the breakers that exist: whether it is closed and knows of no failure."""
     rows = await pool.fetch(_GLANCE, *_columns(keys))
     return {(row["project"], row["key"]): row["calm"] for row in rows}
 
 
+@measured
 async def add_missing(pool: asyncpg.Pool, keys: Sequence[Key]) -> None:
     """In a transaction of its own: added among locks, it could wait for one that waits for us."""
     await pool.execute(_ADD, *_columns(keys))
 
 
+@measured
 async def known_keys(connection: asyncpg.Connection, project: str) -> tuple[str, ...]:
     """Some of the project's keys, to find the nearest to a wrong one."""
     return tuple(row["key"] for row in await connection.fetch(_KNOWN, project, KEYS_SUGGESTED_FROM_MAX))
 
 
+@measured
 async def lock(connection: asyncpg.Connection, keys: Sequence[Key]) -> Locked:
     """The breakers among `keys` that exist, until the transaction ends."""
     rows = await connection.fetch(_LOCK, *_columns(keys))
@@ -159,6 +164,7 @@ async def lock(connection: asyncpg.Connection, keys: Sequence[Key]) -> Locked:
     )
 
 
+@measured
 async def save_breakers(
     connection: asyncpg.Connection, breakers: Sequence[BreakerWrite], events: Sequence[BreakerEventWrite]
 ) -> None:
@@ -166,6 +172,7 @@ async def save_breakers(
     await connection.execute(_SAVE, rows_of(breakers), rows_of(events))
 
 
+@measured
 async def wake(connection: asyncpg.Connection, key: Key, *, count: int, step: int) -> None:
     """Have held nodes ask again until `count` do: `step` now, twice as many a second later, and so on."""
     await connection.execute(_WAKE, *key, count, step)

@@ -7,6 +7,7 @@ import asyncpg
 
 from orchestrator.domain.decision import KeepOutput
 from orchestrator.domain.run import Run
+from penstock.telemetry.operations import measured
 
 _FIND = """
 select output, run_id from cached_output where project = $1 and agent = $2 and key = $3 and expires_at > now()
@@ -27,6 +28,7 @@ delete from cached_output where ctid in (
 """
 
 
+@measured
 async def cached_output(
     pool: asyncpg.Pool, project: str, agent: str, key: str
 ) -> tuple[bytes | None, UUID | None]:
@@ -35,10 +37,12 @@ async def cached_output(
     return (None, None) if row is None else (row["output"].encode(), row["run_id"])
 
 
+@measured
 async def keep_output(pool: asyncpg.Pool, run: Run, order: KeepOutput) -> None:
     output, ttl = order.output.decode(), timedelta(seconds=order.ttl_s)
     await pool.execute(_KEEP, run.project, order.agent, order.key, output, run.id, order.node, ttl)
 
 
+@measured
 async def forget_expired(pool: asyncpg.Pool, *, rows_max: int) -> None:
     await pool.execute(_FORGET, rows_max)

@@ -8,6 +8,7 @@ import asyncpg
 
 from orchestrator.store.runners import RUNNER_ALIVE
 from penstock.contracts.value import Value
+from penstock.telemetry.operations import measured
 
 Scope: TypeAlias = tuple[str, str]  # ("project" or "pool", its name)
 
@@ -47,15 +48,18 @@ class Running(Value, frozen=True):
         return scope in (("project", self.project), ("pool", self.pool))
 
 
+@measured
 async def living_slots(pool: asyncpg.Pool) -> dict[str, int]:
     """How many attempts each pool's runners can run at once."""
     return {row["pool"]: row["slots"] for row in await pool.fetch(_SLOTS, RUNNER_ALIVE)}
 
 
+@measured
 async def limits_set(pool: asyncpg.Pool) -> dict[Scope, int]:
     return {(row["scope"], row["name"]): row["maximum"] for row in await pool.fetch(_LIMITS)}
 
 
+@measured
 async def running_under(
     connection: asyncpg.Pool | asyncpg.Connection, scopes: Iterable[Scope]
 ) -> list[Running]:
@@ -66,6 +70,7 @@ async def running_under(
     return [Running(**dict(row)) for row in await connection.fetch(_RUNNING, projects, pools)]
 
 
+@measured
 async def lock_limits(connection: asyncpg.Connection, scopes: Sequence[Scope]) -> None:
     """Let nobody else grant under these limits until the transaction ends. Taken in order, before any row."""
     await connection.execute(_LOCK, sorted(f"{kind} {name}" for kind, name in scopes))

@@ -3,6 +3,7 @@
 import asyncpg
 
 from penstock.contracts.messages import CheckpointLoad, CheckpointSave, Progress
+from penstock.telemetry.operations import measured
 
 _HOLDS = """
 select 1 from node
@@ -31,18 +32,21 @@ on conflict (run_id, node) do update set
 """
 
 
+@measured
 async def save_checkpoint(pool: asyncpg.Pool, save: CheckpointSave) -> bool:
     """False when the token does not hold the attempt."""
     value = bytes(save.value).decode()
     return await pool.fetchval(_SAVE, save.run, save.node, save.attempt, save.token, value) is not None
 
 
+@measured
 async def load_checkpoint(pool: asyncpg.Pool, load: CheckpointLoad) -> tuple[bool, str | None]:
     """(whether the token holds the attempt, the value as JSON text)."""
     row = await pool.fetchrow(_LOAD, load.run, load.node, load.attempt, load.token)
     return (False, None) if row is None else (True, row["value"])
 
 
+@measured
 async def save_progress(pool: asyncpg.Pool, progress: Progress) -> None:
     p = progress
     await pool.execute(_PROGRESS, p.run, p.node, p.attempt, p.token, p.done, p.total, p.message)

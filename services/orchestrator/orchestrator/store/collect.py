@@ -10,6 +10,8 @@ from uuid import UUID
 
 import asyncpg
 
+from penstock.telemetry.operations import measured
+
 CANDIDATES_MAX = 100_000  # one pass; each is held in memory with its size
 RUNS_PER_PAGE = 200
 DELETES_PER_STATEMENT = 1_000
@@ -62,6 +64,7 @@ _OF_RUNS = _HASHES.format(
 _OF_THE_REST = _HASHES.format(texts=_texts(dict.fromkeys(NAMING.keys() - _PER_RUN.keys(), "")))
 
 
+@measured
 async def unnamed_artifacts(
     source: asyncpg.Pool | asyncpg.Connection, *, grace: timedelta, after: str = "", page: str = PAGE
 ) -> tuple[dict[str, int], str]:
@@ -80,6 +83,7 @@ async def unnamed_artifacts(
     return left, rows[-1]["sha256"] if len(rows) == CANDIDATES_MAX else ""
 
 
+@measured
 async def delete_artifacts(pool: asyncpg.Pool, sha256s: list[str], *, grace: timedelta) -> dict[str, int]:
     """Delete their rows, but for those that were stored again meanwhile; returns what was deleted."""
     deleted: dict[str, int] = {}

@@ -7,6 +7,7 @@ import asyncpg
 
 from orchestrator.store.partitions import past_months
 from orchestrator.store.prune import OLD, Cutoffs, Deleted
+from penstock.telemetry.operations import measured
 
 TIMEOUT_S = 300.0  # each statement reads everything that is due
 
@@ -59,12 +60,14 @@ async def foretelling(pool: asyncpg.Pool, cutoffs: Cutoffs) -> AsyncIterator[asy
         yield connection
 
 
+@measured
 async def count_due(connection: asyncpg.Connection) -> Deleted:
     row = await connection.fetchrow(_COUNT, timeout=TIMEOUT_S)
     assert row is not None, "an aggregate gives one row"
     return Deleted(**dict(row))
 
 
+@measured
 async def months_to_drop(connection: asyncpg.Connection) -> list[str]:
     """Partitions of the past without a run that stays."""
     months = await past_months(connection)

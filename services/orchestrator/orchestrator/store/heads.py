@@ -8,6 +8,7 @@ import asyncpg
 from penstock.contracts.failure import Failure
 from penstock.contracts.value import Value
 from penstock.contracts.wire import decode
+from penstock.telemetry.operations import measured
 
 _HEAD = "select project, version, ended_at is not null as ended from run where id = $1"
 
@@ -24,12 +25,14 @@ class Head(Value, frozen=True):
     ended: bool
 
 
+@measured
 async def stale_runs(pool: asyncpg.Pool, versions: Mapping[UUID, int]) -> list[UUID]:
     """Which of these runs have another version than the one that is known."""
     rows = await pool.fetch(_OTHER_VERSION, list(versions), list(versions.values()))
     return [row["id"] for row in rows]
 
 
+@measured
 async def run_head(pool: asyncpg.Pool, run: UUID) -> Head | None:
     row = await pool.fetchrow(_HEAD, run)
     return None if row is None else Head(**dict(row))
@@ -46,6 +49,7 @@ class EndedRun(Value, frozen=True):
     failure: Failure | None
 
 
+@measured
 async def ended_run(pool: asyncpg.Pool, run: UUID) -> EndedRun | None:
     """None when it goes on, or does not exist."""
     row = await pool.fetchrow(_ENDED, run)

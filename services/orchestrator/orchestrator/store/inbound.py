@@ -7,6 +7,7 @@ import asyncpg
 
 from penstock.contracts.inbound import InboundEvent, project_and_type_of
 from penstock.contracts.value import replace
+from penstock.telemetry.operations import measured
 
 OFFERED_ROWS_MAX = 500
 LOOKED_AT_ROWS_MAX = 100  # a node looks at one event after another, and mostly takes one of the first
@@ -59,6 +60,7 @@ delete from inbound_event where seq in (
 """
 
 
+@measured
 async def keep_events(pool: asyncpg.Pool, events: Sequence[InboundEvent]) -> list[InboundEvent]:
     """Keep those whose (project, source, id) is new; returns these in order of arrival, numbered and dated."""
     rows = await pool.fetch(_KEEP, *_columns(events))
@@ -68,11 +70,13 @@ async def keep_events(pool: asyncpg.Pool, events: Sequence[InboundEvent]) -> lis
     return sorted(dated, key=lambda event: event.seq)
 
 
+@measured
 async def mark_offered(pool: asyncpg.Pool, seqs: Iterable[int]) -> None:
     """Whatever waited for these events has seen them."""
     await pool.execute(_MARK_OFFERED, list(seqs))
 
 
+@measured
 async def unoffered_events(pool: asyncpg.Pool) -> list[InboundEvent]:
     """Events that were kept and then left lying, oldest first."""
     return [_event(row) for row in await pool.fetch(_UNOFFERED, UNOFFERED_FOR, OFFERED_ROWS_MAX)]
@@ -92,6 +96,7 @@ async def events_since(
         rows = await pool.fetch(_AFTER, project, type_, last["received_at"], last["seq"], LOOKED_AT_ROWS_MAX)
 
 
+@measured
 async def forget_events(pool: asyncpg.Pool, *, older_than: timedelta) -> int:
     """Delete the oldest of those that were received longer ago; returns how many."""
     status = await pool.execute(_FORGET, older_than, FORGOTTEN_ROWS_MAX)

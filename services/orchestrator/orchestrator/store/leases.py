@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from penstock.contracts.value import Value
+from penstock.telemetry.operations import measured
 
 # Renewals do not take the run's lock, so they order their node locks themselves; a deadlock with a save is
 # possible in theory and answered by asking again, for a renewal changes nothing but a timer.
@@ -33,6 +34,7 @@ class Renewed(Value, frozen=True):
     cancel: tuple[UUID, ...]
 
 
+@measured
 async def renew(pool: asyncpg.Pool, *, runner: str, tokens: Sequence[UUID], lease: timedelta) -> Renewed:
     """Extend the leases that `runner` still holds. Those in neither list of the answer are lost."""
     for _ in range(DEADLOCK_TRIES - 1):

@@ -11,6 +11,7 @@ from orchestrator.engine.limits import LimitScope, LimitsView, LimitView
 from orchestrator.store.composed import Database
 from orchestrator.store.tables import execution_limit, node, run, runner
 from penstock.contracts.errors import NotFound
+from penstock.telemetry.operations import measured
 
 LIMITS_MAX = 1_000  # of one list; more than a person sets
 
@@ -42,11 +43,13 @@ _SEEN = select(
 )
 
 
+@measured
 async def read_limits(database: Database) -> LimitsView:
     rows = await database.rows(_SEEN.order_by(_limit.scope, _limit.name).limit(LIMITS_MAX))
     return LimitsView(tuple(_view(row) for row in rows))
 
 
+@measured
 async def holders_of(database: Database, limit: LimitView, *, most: int) -> tuple[tuple[UUID, str], ...]:
     """(run, node) of attempts that count for the limit, those that began first."""
     rows = await database.rows(
@@ -67,9 +70,11 @@ class LimitTable:
         self._database = database
         self._on_change = on_change
 
+    @measured
     async def list(self) -> LimitsView:
         return await read_limits(self._database)
 
+    @measured
     async def set(self, scope: LimitScope, name: str, maximum: int) -> LimitView:
         changed = {"maximum": maximum, "set_at": func.now()}
         async with self._database.transaction() as connection:
@@ -83,6 +88,7 @@ class LimitTable:
         await self._on_change()
         return view
 
+    @measured
     async def unset(self, scope: LimitScope, name: str) -> None:
         async with self._database.transaction() as connection:
             gone = delete(execution_limit).where(_limit.scope == scope, _limit.name == name)

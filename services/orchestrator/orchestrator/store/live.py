@@ -8,6 +8,7 @@ import asyncpg
 from penstock.contracts.timeline import Kind, TimelineEvent
 from penstock.contracts.value import Value
 from penstock.contracts.wire import raw
+from penstock.telemetry.operations import measured
 
 _HEAD = """
 select project, workflow, traceparent, version, ended_at is not null as ended from run where id = $1
@@ -30,11 +31,13 @@ class TimelineHead(Value, frozen=True):
     ended: bool
 
 
+@measured
 async def timeline_head(pool: asyncpg.Pool, run: UUID) -> TimelineHead | None:
     row = await pool.fetchrow(_HEAD, run)
     return None if row is None else TimelineHead(**dict(row))
 
 
+@measured
 async def events_after(pool: asyncpg.Pool, run: UUID, *, after: int, limit: int) -> tuple[TimelineEvent, ...]:
     """The next events beyond number `after`, in order."""
     rows = await pool.fetch(_EVENTS, run, after, limit)
@@ -52,6 +55,7 @@ async def events_after(pool: asyncpg.Pool, run: UUID, *, after: int, limit: int)
     )
 
 
+@measured
 async def run_versions(pool: asyncpg.Pool, runs: Iterable[UUID]) -> dict[UUID, int]:
     """The last event of each run."""
     return {row["id"]: row["version"] for row in await pool.fetch(_VERSIONS, list(runs))}

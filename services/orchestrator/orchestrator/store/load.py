@@ -10,6 +10,7 @@ from asyncpg.pool import PoolConnectionProxy
 from orchestrator.domain.rebuild import tell_all, units_named
 from orchestrator.domain.run import RunState
 from penstock.contracts.value import Value
+from penstock.telemetry.operations import measured
 
 Connection: TypeAlias = PoolConnectionProxy
 
@@ -110,6 +111,7 @@ class LoadedRun(Value, frozen=True):
     since: int | None = None  # the version that was known
 
 
+@measured
 async def load_runs(
     pool: asyncpg.Pool, ids: Collection[UUID], known: Mapping[UUID, Known]
 ) -> list[LoadedRun]:
@@ -163,12 +165,14 @@ async def _fetch_nodes(
     return rows
 
 
+@measured
 async def load_definition(pool: asyncpg.Pool, *, project: str, name: str, version: int) -> str | None:
     """The canonical document of one workflow version, as JSON text."""
     source: str | None = await pool.fetchval(_DEFINITION, project, name, version)
     return source
 
 
+@measured
 async def load_run_version(connection: asyncpg.Connection, run: UUID) -> int:
     """Which version of its workflow the run executes."""
     version: int = await connection.fetchval("select workflow_version from run where id = $1", run)

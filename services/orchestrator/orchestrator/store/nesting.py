@@ -8,10 +8,12 @@ from orchestrator.store.tables import workflow, workflow_version
 from penstock.contracts.errors import LimitExceeded, Problem
 from penstock.contracts.limits import SUB_WORKFLOW_DEPTH_MAX
 from penstock.definition.nesting import names_in_document
+from penstock.telemetry.operations import measured
 
 SUB_WORKFLOWS_MAX = 1_000  # that are followed from one definition: each has up to 1 MiB of text
 
 
+@measured
 async def sub_workflows_below(
     database: Database, project: str, names: tuple[str, ...]
 ) -> dict[str, tuple[str, ...]]:

@@ -8,6 +8,7 @@ import asyncpg
 
 from penstock.contracts.timeline import Kind, TimelineEvent
 from penstock.contracts.wire import raw
+from penstock.telemetry.operations import measured
 
 UNPUBLISHED_AGE = timedelta(seconds=2)
 UNPUBLISHED_RUNS_MAX = 100
@@ -51,11 +52,13 @@ where r.id is null or r.published > a.published or r.settled
 """
 
 
+@measured
 async def unpublished_runs(pool: asyncpg.Pool) -> list[UUID]:
     """Runs whose last events have waited for the bus too long: their relay died, or the bus was away."""
     return [row["id"] for row in await pool.fetch(_UNPUBLISHED, UNPUBLISHED_AGE, UNPUBLISHED_RUNS_MAX)]
 
 
+@measured
 async def unpublished_events(pool: asyncpg.Pool, runs: list[UUID]) -> dict[UUID, list[TimelineEvent]]:
     """What these runs have not published yet, in order."""
     events: dict[UUID, list[TimelineEvent]] = {run: [] for run in runs}
@@ -74,6 +77,7 @@ async def unpublished_events(pool: asyncpg.Pool, runs: list[UUID]) -> dict[UUID,
     return events
 
 
+@measured
 async def mark_published(pool: asyncpg.Pool, published: Mapping[UUID, int]) -> dict[UUID, int]:
     """Note how far each run's timeline is on the bus; returns what was noted (a busy run waits its turn)."""
     rows = await pool.fetch(_MARK, list(published), list(published.values()))

@@ -5,6 +5,7 @@ from uuid import UUID
 import asyncpg
 
 from penstock.contracts.value import Value
+from penstock.telemetry.operations import measured
 
 LOCK_TIMEOUT = "2s"  # whoever waits for a table's lock lets everybody else wait behind it
 
@@ -43,6 +44,7 @@ class Month(Value, frozen=True):
     high: UUID
 
 
+@measured
 async def add_months(pool: asyncpg.Pool) -> None:
     """Make sure of the partitions of this month and of the next. Raises LockNotAvailableError."""
     async with pool.acquire() as connection, connection.transaction():
@@ -50,10 +52,12 @@ async def add_months(pool: asyncpg.Pool) -> None:
         await connection.execute(_ADD)
 
 
+@measured
 async def past_months(source: asyncpg.Pool | asyncpg.Connection) -> list[Month]:
     return [Month(**dict(row)) for row in await source.fetch(_PAST)]
 
 
+@measured
 async def drop_empty_months(pool: asyncpg.Pool) -> list[str]:
     """Drop the partitions of the past without a run; returns their names. Raises LockNotAvailableError."""
     return [month.name for month in await past_months(pool) if await _drop(pool, month)]

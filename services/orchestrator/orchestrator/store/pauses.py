@@ -6,6 +6,7 @@ from uuid import UUID
 import asyncpg
 
 from penstock.contracts.value import Value
+from penstock.telemetry.operations import measured
 
 RUNS_ROWS_MAX = 500  # what one transaction of the engine takes
 RESUMING = timedelta(
@@ -74,20 +75,24 @@ class Pausing(Value, frozen=True):
     reason: str
 
 
+@measured
 async def pause_workflow(pool: asyncpg.Pool, project: str, workflow: str, *, by: str, reason: str) -> None:
     """One that is paused already stays so, by whom and why it is."""
     await pool.execute(_PAUSE, project, workflow, by, reason)
 
 
+@measured
 async def resume_workflow(pool: asyncpg.Pool, project: str, workflow: str, *, by: str, reason: str) -> None:
     await pool.execute(_RESUME, project, workflow, by, reason)
 
 
+@measured
 async def pausing_workflows(pool: asyncpg.Pool | asyncpg.Connection) -> list[Pausing]:
     """Those that are paused, and those whose runs are being resumed."""
     return [Pausing(**dict(row)) for row in await pool.fetch(_PAUSING)]
 
 
+@measured
 async def runs_against(pool: asyncpg.Pool, pausing: Pausing) -> list[UUID]:
     """Runs that go on though their workflow is paused, or are paused with it though it is not."""
     state = "running" if pausing.since is not None else "paused"
@@ -95,11 +100,13 @@ async def runs_against(pool: asyncpg.Pool, pausing: Pausing) -> list[UUID]:
     return [row["id"] for row in rows]
 
 
+@measured
 async def forget_resumed(pool: asyncpg.Pool, pausing: Pausing) -> None:
     """None of its runs is paused with it any more, and none will be."""
     await pool.execute(_RESUMED, pausing.project, pausing.workflow, RESUMING)
 
 
+@measured
 async def pause_over(pool: asyncpg.Pool, run: UUID) -> Pausing | None:
     """What keeps this run from going on, unless only its undoing is to go on."""
     row = await pool.fetchrow(_OF_RUN, run)

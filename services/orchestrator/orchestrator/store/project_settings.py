@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import asyncpg
 
+from penstock.telemetry.operations import measured
+
 _READ = "select retention from project_settings where project = $1"
 
 _WRITE = """
@@ -13,11 +15,13 @@ on conflict (project) do update set
 """
 
 
+@measured
 async def read_retention(pool: asyncpg.Pool, project: str) -> timedelta | None:
     """None when nobody has set it."""
     retention: timedelta | None = await pool.fetchval(_READ, project)
     return retention
 
 
+@measured
 async def write_retention(pool: asyncpg.Pool, project: str, retention: timedelta, *, by: str) -> None:
     await pool.execute(_WRITE, project, retention, by)

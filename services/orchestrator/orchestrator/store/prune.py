@@ -9,6 +9,7 @@ from datetime import timedelta
 import asyncpg
 
 from penstock.contracts.value import Value
+from penstock.telemetry.operations import measured
 
 RUNS_PER_BATCH_MAX = 100
 NODES_PER_BATCH_MAX = 5_000  # a transaction stays short, also with runs of thousands of nodes
@@ -63,6 +64,7 @@ class Deleted(Value, frozen=True):
         return Deleted(self.runs + other.runs, self.events + other.events, self.log_lines + other.log_lines)
 
 
+@measured
 async def read_cutoffs(
     pool: asyncpg.Pool, *, project: str | None, older_than: timedelta | None, default: timedelta
 ) -> Cutoffs:
@@ -71,6 +73,7 @@ async def read_cutoffs(
     return Cutoffs(tuple(row["project"] for row in rows), tuple(row["retention"] for row in rows))
 
 
+@measured
 async def delete_due(pool: asyncpg.Pool, cutoffs: Cutoffs) -> Deleted:
     """One batch in one transaction. Runs that somebody else holds are left to him; none at all: all is done."""
     async with pool.acquire() as connection, connection.transaction():

@@ -11,6 +11,7 @@ from orchestrator.store.composed import Database
 from orchestrator.store.runners import RUNNER_ALIVE
 from orchestrator.store.tables import runner
 from penstock.contracts.agent import AgentOffer
+from penstock.telemetry.operations import measured
 
 RUNNERS_MAX = 1_000  # the latest seen; those that left long before are of no interest
 
@@ -19,6 +20,7 @@ ALIVE = runner.c.left_at.is_(None) & (runner.c.seen_at > func.now() - RUNNER_ALI
 _offers = msgspec.json.Decoder(tuple[AgentOffer, ...])
 
 
+@measured
 async def read_agents(database: Database) -> AgentsView:
     """Agents by name and version with the runners that are alive; also agents whose runners are gone."""
     columns = (runner.c.id, runner.c.pool, runner.c.host, runner.c.slots, runner.c.tier, runner.c.seen_at)

@@ -19,6 +19,7 @@ from orchestrator.store.breakers import stored_breaker
 from orchestrator.store.composed import Database
 from orchestrator.store.tables import breaker, breaker_event, node, run
 from penstock.contracts.errors import NotFound
+from penstock.telemetry.operations import measured
 
 BREAKERS_MAX = 1_000  # of one project: one for each dependency and guarded node
 EVENTS_MAX = 50
@@ -28,6 +29,7 @@ HELD_KEY = literal_column("(node.detail ->> 'key')", Text)
 IS_SUSPENDED = literal_column("node.state = 'suspended'", Boolean)
 
 
+@measured
 async def read_breakers(database: Database, project: str, *, state: str | None) -> BreakersView:
     asked = select(breaker).where(breaker.c.project == project).order_by(breaker.c.key).limit(BREAKERS_MAX)
     if state is not None:
@@ -37,6 +39,7 @@ async def read_breakers(database: Database, project: str, *, state: str | None) 
     return BreakersView(items=tuple(BreakerView(**_fields(row, waiting)) for row in rows))
 
 
+@measured
 async def read_breaker(database: Database, project: str, key: str) -> BreakerDetail:
     """Raises NotFound, with the nearest key."""
     row = await database.row(select(breaker).where(breaker.c.project == project, breaker.c.key == key))
@@ -52,6 +55,7 @@ async def read_breaker(database: Database, project: str, key: str) -> BreakerDet
     return BreakerDetail(**_fields(row, waiting), events=tuple(_event(event) for event in events))
 
 
+@measured
 async def count_waiting(database: Database, project: str, keys: Sequence[str]) -> dict[str, int]:
     """How many nodes each breaker holds back."""
     rows = await database.rows(
@@ -63,6 +67,7 @@ async def count_waiting(database: Database, project: str, keys: Sequence[str]) -
     return {row.key: row.waiting for row in rows}
 
 
+@measured
 async def read_held(database: Database, project: str, run_id: UUID) -> dict[str, HeldFacts]:
     """The nodes of a run whose claims breakers refused, by name."""
     rows = await database.rows(

@@ -30,12 +30,14 @@ from orchestrator.store.read_nodes import read_units
 from orchestrator.store.read_workflows import read_workflow_pause
 from orchestrator.store.tables import node, run, runner
 from penstock.contracts.value import replace
+from penstock.telemetry.operations import measured
 
 PARTS_MAX = 5  # open items of a node that are looked at; the others wait for much the same
 UNDOINGS_MAX = 20
 HOLDERS_MAX = 10
 
 
+@measured
 async def explain_run(database: Database, row: Row[Any], view: RunView, workflow: Resolved) -> Explanation:
     now, runners = await _living_runners(database)
     children = {child.run: child.state for child in view.children}

@@ -14,6 +14,7 @@ from orchestrator.store.cursor import read_cursor, write_cursor
 from orchestrator.store.tables import RawJson, event_reaction, event_taken, inbound_event
 from penstock.contracts.errors import InvalidInput
 from penstock.contracts.limits import KIB
+from penstock.telemetry.operations import measured
 
 LISTED_BYTES_MAX = 16 * KIB  # of one event's data; a page of 200 stays a few MiB
 SEQ_MAX = 2**63 - 1
@@ -48,6 +49,7 @@ class InboundReads:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @measured
     async def inbound(
         self, project: str, *, type_: str | None, source: str | None, limit: int, cursor: str | None
     ) -> Page[InboundEventView]:

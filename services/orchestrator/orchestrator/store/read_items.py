@@ -14,11 +14,13 @@ from orchestrator.store.cursor import IndexKey, read_cursor, write_cursor
 from orchestrator.store.node_rows import output_of
 from orchestrator.store.tables import node
 from penstock.contracts.failure import Failure
+from penstock.telemetry.operations import measured
 
 _failure = msgspec.json.Decoder(Failure)
 _INDEX = cast(func.substring(node.c.name, r"\[(\d+)\]$"), Integer)  # null for undoings
 
 
+@measured
 async def read_items(
     database: Database,
     run_id: UUID,

@@ -19,6 +19,7 @@ from penstock.contracts.failure import Failure
 from penstock.contracts.names import NAME_PATTERN
 from penstock.contracts.timeline import Kind
 from penstock.contracts.workflow import NodeDefinition
+from penstock.telemetry.operations import measured
 
 _OUTCOMES = {
     Kind.NODE_SUCCEEDED: "succeeded",
@@ -42,6 +43,7 @@ _node_row = msgspec.json.Decoder(NodeRow)
 _attempt_data = msgspec.json.Decoder(_AttemptData)
 
 
+@measured
 async def read_node(database: Database, run_id: UUID, workflow: Resolved, name: str) -> NodeDetail:
     """A node, or an item or undoing that has begun. Raises NotFound with the nearest name of the nodes."""
     definition = definition_of(workflow, name)
@@ -62,6 +64,7 @@ async def read_node(database: Database, run_id: UUID, workflow: Resolved, name: 
     )
 
 
+@measured
 async def read_units(
     database: Database, run_id: UUID, workflow: Resolved, *which: ColumnElement[bool], limit: int
 ) -> tuple[NodeView, ...]:

@@ -19,6 +19,7 @@ from penstock.contracts.errors import Conflict, NotFound
 from penstock.contracts.failure import Failure
 from penstock.contracts.limits import MIB
 from penstock.contracts.names import SUBJECT_LABEL
+from penstock.telemetry.operations import measured
 from penstock.telemetry.traceparent import is_sampled, trace_id_of
 
 VIEW_OUTPUT_BYTES_MAX = 4 * MIB  # all node outputs of one view together; a larger one has a page of its own
@@ -70,6 +71,7 @@ _children = msgspec.json.Decoder(tuple[ChildView, ...])
 _node_rows = msgspec.json.Decoder(tuple[NodeRow, ...])
 
 
+@measured
 async def read_head(database: Database, project: str, run_id: UUID) -> RunHead:
     """Raises NotFound."""
     row = await database.row(_HEAD, project=project, run_id=run_id)
@@ -84,6 +86,7 @@ async def read_head(database: Database, project: str, run_id: UUID) -> RunHead:
     )
 
 
+@measured
 async def read_run_row(database: Database, project: str, run_id: UUID) -> Row[Any]:
     """A run with all its node rows: one statement, so that run and nodes are of one moment."""
     row = await database.row(_RUN, project=project, run_id=run_id)
@@ -92,6 +95,7 @@ async def read_run_row(database: Database, project: str, run_id: UUID) -> Row[An
     return row
 
 
+@measured
 async def read_page(
     database: Database, project: str, which: RunFilter, *, limit: int, cursor: str | None
 ) -> Page[RunSummary]:
@@ -109,6 +113,7 @@ async def read_page(
     return Page(items=items, next=write_cursor(last) if last else None)
 
 
+@measured
 async def read_started(database: Database, project: str, key: str, digest: str) -> UUID | None:
     """The run that an idempotency key started; raises Conflict if it started something else."""
     row = await database.row(

@@ -14,6 +14,7 @@ from penstock.contracts.errors import NotFound
 from penstock.contracts.names import is_name
 from penstock.contracts.workflow import WorkflowDefinition
 from penstock.definition.schedules import next_moments, schedules_of
+from penstock.telemetry.operations import measured
 
 LAST_TICKS = 20
 NAMES_SUGGESTED_FROM_MAX = 2_000  # names that are compared with a wrong one
@@ -24,6 +25,7 @@ _ROWS = select(schedule, workflow.c.active, func.now().label("now")).join_from(
 )
 
 
+@measured
 async def read_schedules(
     database: Database, project: str, *, of: str | None, limit: int, cursor: str | None
 ) -> Page[ScheduleSummary]:
@@ -42,6 +44,7 @@ async def read_schedules(
     return Page(items=items, next=write_cursor(last) if last else None)
 
 
+@measured
 async def read_schedule(database: Database, project: str, of: str, name: str) -> ScheduleView:
     """Raises NotFound with the nearest name."""
     row = await read_schedule_row(database, project, of, name)
@@ -54,6 +57,7 @@ async def read_schedule(database: Database, project: str, of: str, name: str) ->
     )
 
 
+@measured
 async def read_schedule_row(database: Database, project: str, of: str, name: str) -> Row[Any]:
     """Raises NotFound: for a workflow that is unknown, or for the schedule, with the nearest of its own."""
     row = None
@@ -64,6 +68,7 @@ async def read_schedule_row(database: Database, project: str, of: str, name: str
     return row
 
 
+@measured
 async def upcoming(database: Database, definition: WorkflowDefinition) -> tuple[Upcoming, ...]:
     """When the schedules of a definition would tick, if it were saved now."""
     triggers = schedules_of(definition)

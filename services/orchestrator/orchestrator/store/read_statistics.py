@@ -18,15 +18,23 @@ from orchestrator.engine.statistics_views import (
     WorkflowStatistics,
 )
 from orchestrator.store.composed import Database
+from orchestrator.store.read_costs import no_cost, read_costs, total_cost
 from orchestrator.store.tables import breaker, node, run
+from penstock.telemetry.operations import measured
 
 _NOT_BEGUN = (NodeState.WAITING, NodeState.READY, NodeState.SUSPENDED)
 
 ROWS_MAX = 5_000  # workflows or nodes in one answer: as many as the largest workflow has nodes
 
 
+@measured
 async def read_statistics(
-    database: Database, project: str, *, workflow: str | None, since: datetime | None
+    database: Database,
+    project: str,
+    *,
+    workflow: str | None,
+    since: datetime | None,
+    minute_price_dollars: float = 0.0,
 ) -> Statistics:
     """Of all runs of a project, or of those of one workflow, or created at or after `since`."""
     which = _which(project, workflow, since)
@@ -36,9 +44,15 @@ async def read_statistics(
     workflows = await database.rows(by_workflow.order_by(run.c.workflow).limit(ROWS_MAX))
     nodes = await database.rows(_node_figures(which))
     breakers = await database.rows(_tripped(project))
+    costs = await read_costs(database, which, minute_price_dollars=minute_price_dollars)
+    none = no_cost(minute_price_dollars=minute_price_dollars)
+    cost = total_cost(list(costs.values()), minute_price_dollars=minute_price_dollars)
     return Statistics(
-        runs=RunStatistics(**_run_statistics(total)),
-        workflows=tuple(WorkflowStatistics(name=row.workflow, **_run_statistics(row)) for row in workflows),
+        runs=RunStatistics(**_run_statistics(total), cost=cost),
+        workflows=tuple(
+            WorkflowStatistics(name=row.workflow, **_run_statistics(row), cost=costs.get(row.workflow, none))
+            for row in workflows
+        ),
         nodes=tuple(_node_statistics(row) for row in nodes),
         breakers=tuple(TrippedBreaker(**row._mapping) for row in breakers),
     )

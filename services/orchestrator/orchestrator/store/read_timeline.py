@@ -8,8 +8,10 @@ from orchestrator.engine.port import RunHead
 from orchestrator.engine.views import EventPage, EventView, LogLineView, LogPage
 from orchestrator.store.composed import Database
 from orchestrator.store.tables import node_log, run_event
+from penstock.telemetry.operations import measured
 
 
+@measured
 async def read_events(
     database: Database, run_id: UUID, head: RunHead, *, after: int, limit: int
 ) -> EventPage:
@@ -34,6 +36,7 @@ async def read_events(
     )
 
 
+@measured
 async def read_logs(
     database: Database, run_id: UUID, node: str, *, attempt: int | None, after: int | None, limit: int
 ) -> LogPage:

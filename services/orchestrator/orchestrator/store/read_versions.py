@@ -7,10 +7,12 @@ from sqlalchemy import Row, func, select
 
 from orchestrator.store.composed import Database
 from orchestrator.store.tables import RawJson, run, workflow_version
+from penstock.telemetry.operations import measured
 
 DESCRIPTION = func.json_object_field(workflow_version.c.source, "description", type_=RawJson())
 
 
+@measured
 async def read_versions(
     database: Database, project: str, name: str, *, below: int | None, limit: int
 ) -> Sequence[Row[Any]]:

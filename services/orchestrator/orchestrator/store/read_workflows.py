@@ -9,6 +9,7 @@ from orchestrator.domain.explanation.facts import WorkflowPause
 from orchestrator.engine.views import WorkflowEventView, WorkflowPauseView, WorkflowSummary
 from orchestrator.store.composed import Database
 from orchestrator.store.tables import workflow, workflow_event
+from penstock.telemetry.operations import measured
 
 EVENTS_SHOWN_MAX = 20
 
@@ -28,6 +29,7 @@ def summary_of(row: Row[Any]) -> WorkflowSummary:
     )
 
 
+@measured
 async def read_workflow_events(database: Database, project: str, name: str) -> tuple[WorkflowEventView, ...]:
     """Newest first."""
     table = workflow_event.c
@@ -40,6 +42,7 @@ async def read_workflow_events(database: Database, project: str, name: str) -> t
     return tuple(WorkflowEventView(row.at, row.action, row.by, row.reason) for row in rows)
 
 
+@measured
 async def read_workflow_pause(database: Database, project: str, name: str) -> WorkflowPause | None:
     found = select(*PAUSE).where(
         workflow.c.project == project, workflow.c.name == name, workflow.c.paused_at.is_not(None)

@@ -24,8 +24,9 @@ from penstock.contracts.errors import InvalidInput
 class Reads:
     """`Queries` over PostgreSQL."""
 
-    def __init__(self, database: Database, registry: Registry) -> None:
+    def __init__(self, database: Database, registry: Registry, *, minute_price_dollars: float = 0.0) -> None:
         self._database = database
+        self._minute_price_dollars = minute_price_dollars
         self._registry = registry
 
     async def head(self, project: str, run_id: UUID) -> RunHead:
@@ -86,7 +87,13 @@ class Reads:
         return await read_agents(self._database)
 
     async def statistics(self, project: str, *, workflow: str | None, since: datetime | None) -> Statistics:
-        return await read_statistics(self._database, project, workflow=workflow, since=since)
+        return await read_statistics(
+            self._database,
+            project,
+            workflow=workflow,
+            since=since,
+            minute_price_dollars=self._minute_price_dollars,
+        )
 
     async def breakers(self, project: str, *, state: str | None) -> BreakersView:
         return await read_breakers(self._database, project, state=state)

@@ -28,6 +28,7 @@ from penstock.definition.diff import Change, diff
 from penstock.definition.nesting import check_nesting, names_of_sub_workflows
 from penstock.definition.parse import parse
 from penstock.definition.report import Report
+from penstock.telemetry.operations import measured
 
 VERSIONS_KEPT_MAX = 256  # compiled versions in memory; a run needs its own at every read
 NAMES_SUGGESTED_FROM_MAX = 2_000  # names that are compared with a wrong one
@@ -66,6 +67,7 @@ class WorkflowRegistry:
         """In a thread: a definition of 1 MiB takes long enough for others to notice."""
         return tuple(await asyncio.to_thread(check, text))
 
+    @measured
     async def save(self, project: str, text: bytes) -> Saved:
         loaded = await asyncio.to_thread(load, text)
         name = loaded.definition.name
@@ -122,6 +124,7 @@ class WorkflowRegistry:
         problems = await self.check(await self._source(project, name, known))
         return await self._view(project, name, known, [p for p in problems if p.severity == "warning"])
 
+    @measured
     async def list(
         self, project: str, *, active: bool | None, limit: int, cursor: str | None
     ) -> Page[WorkflowSummary]:
@@ -183,6 +186,7 @@ class WorkflowRegistry:
         events = await read_workflow_events(self._database, project, name)
         return WorkflowView(**summary, definition=row.source, warnings=tuple(warnings), events=events)
 
+    @measured
     async def _source(self, project: str, name: str, version: int) -> bytes:
         row = None
         if is_name(name):
@@ -197,6 +201,7 @@ class WorkflowRegistry:
             raise await self._not_found(project, name, version)
         return bytes(row.source)
 
+    @measured
     async def _read_latest(self, project: str, name: str) -> _Latest:
         row = None
         if is_name(name):

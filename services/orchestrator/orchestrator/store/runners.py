@@ -9,6 +9,7 @@ import msgspec
 from penstock.contracts.limits import LEASE
 from penstock.contracts.messages import Hello, LogLines
 from penstock.contracts.wire import encode
+from penstock.telemetry.operations import measured
 
 DEAD_LETTER_BYTES_MAX = 64 * 1024
 RUNNER_ALIVE = LEASE  # a runner announces itself every 10 s; after a lease its work is given to others
@@ -48,6 +49,7 @@ class _Offer(msgspec.Struct, frozen=True):
 _offers = msgspec.json.Decoder(tuple[_Offer, ...])
 
 
+@measured
 async def save_hello(pool: asyncpg.Pool, hello: Hello) -> None:
     """Note a runner, what it offers and that it lives (or leaves)."""
     await pool.execute(
@@ -62,6 +64,7 @@ async def save_hello(pool: asyncpg.Pool, hello: Hello) -> None:
     )
 
 
+@measured
 async def offered_agents(pool: asyncpg.Pool, runner_pool: str) -> frozenset[str]:
     """What the living runners of a pool can run; what one of them could not load is not among it."""
     rows = await pool.fetch(_OFFERED, runner_pool, RUNNER_ALIVE)
@@ -70,6 +73,7 @@ async def offered_agents(pool: asyncpg.Pool, runner_pool: str) -> frozenset[str]
     return frozenset(offer.name for offer in offers if offer.error is None)
 
 
+@measured
 async def save_log(pool: asyncpg.Pool, batches: Sequence[LogLines]) -> None:
     """Write log lines; a repeated line is written once. PostgreSQL's text cannot hold NUL."""
     rows: list[tuple[UUID, str, int, int, object, str, str]] = [
@@ -81,6 +85,7 @@ async def save_log(pool: asyncpg.Pool, batches: Sequence[LogLines]) -> None:
         await pool.execute(_LOG, *(list(column) for column in zip(*rows, strict=True)))
 
 
+@measured
 async def save_dead_letters(pool: asyncpg.Pool, letters: Sequence[tuple[str, str, bytes]]) -> None:
     """Keep messages that nothing can be done with: (subject, reason, payload)."""
     if letters:

@@ -10,6 +10,7 @@ from msgspec.structs import astuple
 from orchestrator.store.sql import statement
 from penstock.contracts.limits import CLAIM_GRACE
 from penstock.contracts.value import Value
+from penstock.telemetry.operations import measured
 
 _SAVE = statement("save")
 
@@ -81,6 +82,7 @@ def deadline_of(timeout: timedelta) -> timedelta:
     return timeout + CLAIM_GRACE
 
 
+@measured
 async def save(
     connection: asyncpg.Pool | asyncpg.Connection,
     runs: Sequence[RunWrite],

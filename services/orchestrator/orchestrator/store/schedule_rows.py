@@ -13,11 +13,13 @@ from orchestrator.store.tables import schedule, schedule_tick
 from penstock.contracts.workflow import WorkflowDefinition
 from penstock.definition.cron import Cron
 from penstock.definition.schedules import schedules_of
+from penstock.telemetry.operations import measured
 
 _REMOVED = "the schedule is not in version {version}"
 _now = select(func.now())
 
 
+@measured
 async def replace_schedules(
     connection: AsyncConnection, project: str, definition: WorkflowDefinition, version: int
 ) -> None:
@@ -46,6 +48,7 @@ async def replace_schedules(
         )
 
 
+@measured
 async def restart_schedules(connection: AsyncConnection, project: str, workflow: str) -> None:
     """From now on, and never mind what came due while the workflow was not active."""
     of_workflow = select(schedule, func.now().label("now")).where(
@@ -57,6 +60,7 @@ async def restart_schedules(connection: AsyncConnection, project: str, workflow:
         )
 
 
+@measured
 async def set_paused(
     connection: AsyncConnection, project: str, workflow: str, name: str, *, paused: bool, by: str
 ) -> None:

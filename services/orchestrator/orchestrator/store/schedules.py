@@ -12,6 +12,7 @@ import asyncpg
 
 from penstock.contracts.value import Value
 from penstock.contracts.workflow import CatchUp, Overlap
+from penstock.telemetry.operations import measured
 
 TAKEN = timedelta(seconds=10)  # longer than a few starts take; then another orchestrator goes on
 TAKEN_ROWS_MAX = 20  # at once: they share the hot statements' connections
@@ -145,12 +146,14 @@ class Undecided(Value, frozen=True):
     by: str | None
 
 
+@measured
 async def take(pool: asyncpg.Pool, *, by: UUID) -> list[Taken]:
     """Schedules with something to do that nobody else works on; each once for each `by`."""
     rows = await pool.fetch(_TAKE, TAKEN_ROWS_MAX, TAKEN, by)
     return [_taken(row, by) for row in rows]
 
 
+@measured
 async def advance(pool: asyncpg.Pool, taken: Taken, ticks: Sequence[TickWrite], *, next_at: datetime) -> None:
     """Write down what has come due, and when the schedule is due again: both or neither."""
     await pool.execute(
@@ -167,18 +170,21 @@ async def advance(pool: asyncpg.Pool, taken: Taken, ticks: Sequence[TickWrite], 
     await pool.execute(_FORGET, *taken.key.values, TICKS_KEPT)
 
 
+@measured
 async def undecided(pool: asyncpg.Pool, key: Key) -> list[Undecided]:
     """Ticks that have neither a run nor a reason for none, earliest first; none that was asked for just now."""
     rows = await pool.fetch(_UNDECIDED, *key.values, ASKED_AGE)
     return [Undecided(**dict(row)) for row in rows]
 
 
+@measured
 async def open_runs(pool: asyncpg.Pool, key: Key) -> tuple[UUID, ...]:
     """Runs of this schedule that have not ended, of the earliest tick first."""
     await pool.execute(_CLOSE, *key.values)
     return tuple(row["run_id"] for row in await pool.fetch(_OPEN, *key.values))
 
 
+@measured
 async def note(
     pool: asyncpg.Pool,
     key: Key,
@@ -193,10 +199,12 @@ async def note(
     await pool.execute(_NOTE, *key.values, moment, outcome, run, is_open, reason)
 
 
+@measured
 async def give_back(pool: asyncpg.Pool, taken: Taken) -> None:
     await pool.execute(_GIVE_BACK, *taken.key.values, taken.by)
 
 
+@measured
 async def ask(pool: asyncpg.Pool, key: Key, *, by: str) -> datetime | None:
     """A tick out of turn; its moment, or None when there is no such schedule."""
     moment: datetime | None = await pool.fetchval(_ASK, *key.values, by)

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from penstock.contracts.value import Value
+from penstock.telemetry.operations import measured
 
 # Keys in order, so that two lists that share some cannot wait for each other.
 _LOCK = """
@@ -61,6 +62,7 @@ async def locked_keys(pool: asyncpg.Pool, keys: Sequence[SlotKey]) -> AsyncItera
         yield connection
 
 
+@measured
 async def queue_of(connection: asyncpg.Connection, key: SlotKey) -> Queue:
     rows = await connection.fetch(_HOLDERS, key.project, key.workflow, key.key)
     return Queue(
@@ -69,11 +71,13 @@ async def queue_of(connection: asyncpg.Connection, key: SlotKey) -> Queue:
     )
 
 
+@measured
 async def is_paused(connection: asyncpg.Connection, key: SlotKey) -> bool:
     """Whether the runs of the key's workflow are not to begin."""
     return bool(await connection.fetchval(_IS_PAUSED, key.project, key.workflow))
 
 
+@measured
 async def waited_for(pool: asyncpg.Pool, *, keys_max: int) -> list[SlotKey]:
     """Keys for which runs are queued that may begin."""
     return [SlotKey(**dict(row)) for row in await pool.fetch(_WAITED_FOR, keys_max)]

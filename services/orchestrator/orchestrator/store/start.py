@@ -9,6 +9,7 @@ import asyncpg
 from orchestrator.store.save import EventWrite, NodeWrite, rows_of
 from orchestrator.store.sql import statement
 from penstock.contracts.value import Value
+from penstock.telemetry.operations import measured
 
 _START = statement("start")
 
@@ -74,6 +75,7 @@ class Written(Value, frozen=True):
     workflow_paused: bool
 
 
+@measured
 async def start(pool: asyncpg.Pool | asyncpg.Connection, births: Sequence[Birth]) -> dict[UUID, Written]:
     """Write the runs whose key is free; returns those that were written."""
     runs = rows_of([birth.run for birth in births])
@@ -83,12 +85,14 @@ async def start(pool: asyncpg.Pool | asyncpg.Connection, births: Sequence[Birth]
     return {row["id"]: Written(row["at"], row["number"], row["workflow_paused"]) for row in rows}
 
 
+@measured
 async def latest_versions(pool: asyncpg.Pool, project: str, workflows: Sequence[str]) -> dict[str, int]:
     """The latest version of each of these workflows that exists and is active."""
     rows = await pool.fetch(_LATEST, project, list(workflows))
     return {row["name"]: row["latest_version"] for row in rows}
 
 
+@measured
 async def holders(
     pool: asyncpg.Pool | asyncpg.Connection, keys: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], Holder]:

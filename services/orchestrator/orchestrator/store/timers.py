@@ -8,6 +8,7 @@ import asyncpg
 
 from penstock.contracts.limits import READY_UNCLAIMED_MAX
 from penstock.contracts.value import Value
+from penstock.telemetry.operations import measured
 
 DUE_ROWS_MAX = 500  # one sweep's share; what is left comes a second later
 
@@ -65,6 +66,7 @@ class DueNode(Value, frozen=True):
     overdue: bool | None = None  # the deadline of what waits without a runner has passed
 
 
+@measured
 async def due_nodes(pool: asyncpg.Pool, *, leases: bool) -> list[DueNode]:
     """Nodes whose timer has passed, oldest first; without `leases`, none that a runner holds."""
     rows = await pool.fetch(_NODES if leases else _NODES_BUT_LEASES, DUE_ROWS_MAX)
@@ -72,11 +74,13 @@ async def due_nodes(pool: asyncpg.Pool, *, leases: bool) -> list[DueNode]:
     return [DueNode(**dict(row)) for row in (*rows, *waiting)]
 
 
+@measured
 async def postpone(pool: asyncpg.Pool, nodes: Sequence[DueNode]) -> None:
     """Look at these offers again later: they wait for their turn, and nobody could take them before it."""
     await pool.execute(_POSTPONE, [n.run_id for n in nodes], [n.name for n in nodes], READY_UNCLAIMED_MAX)
 
 
+@measured
 async def due_runs(pool: asyncpg.Pool) -> list[UUID]:
     """Runs that have taken longer than their timeout."""
     return [row["id"] for row in await pool.fetch(_RUNS, DUE_ROWS_MAX)]

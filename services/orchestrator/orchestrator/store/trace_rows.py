@@ -8,6 +8,7 @@ import asyncpg
 from penstock.contracts.timeline import Kind, TimelineEvent
 from penstock.contracts.value import Value
 from penstock.contracts.wire import raw
+from penstock.telemetry.operations import measured
 
 EVENTS_PER_PAGE = 200  # some milliseconds of work: other runs are waiting for the loop
 
@@ -30,6 +31,7 @@ class Phase(Value, frozen=True):
     after: int
 
 
+@measured
 async def phase_of(pool: asyncpg.Pool, run: UUID, *, end: int, ends: tuple[Kind, ...]) -> Phase:
     """The phase that ended with event `end`."""
     row = await pool.fetchrow(_PHASE, run, end, [str(kind) for kind in ends])
@@ -48,6 +50,7 @@ async def phase_pages(
         after = rows[-1]["seq"]
 
 
+@measured
 async def traceparent_of_run(pool: asyncpg.Pool, run: UUID) -> str | None:
     found: str | None = await pool.fetchval("select traceparent from run where id = $1", run)
     return found

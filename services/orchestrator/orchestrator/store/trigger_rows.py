@@ -10,8 +10,10 @@ from orchestrator.store.tables import event_trigger
 from penstock.contracts.inbound import alert_type
 from penstock.contracts.workflow import AlertTrigger, EventTrigger, Json, WorkflowDefinition
 from penstock.definition.triggers import event_triggers_of
+from penstock.telemetry.operations import measured
 
 
+@measured
 async def replace_triggers(
     connection: AsyncConnection, project: str, definition: WorkflowDefinition, version: int
 ) -> None:

@@ -13,6 +13,7 @@ import asyncpg
 from orchestrator.domain.triggering import Trigger
 from penstock.contracts.inbound import project_and_type_of
 from penstock.contracts.value import Value
+from penstock.telemetry.operations import measured
 
 TAKEN = timedelta(seconds=10)  # longer than a start takes; then another orchestrator tries it
 TAKEN_ROWS_MAX = 200
@@ -115,6 +116,7 @@ class Taker(Value, frozen=True):
     node: str
 
 
+@measured
 async def triggers_of(pool: asyncpg.Pool, topics: Iterable[str]) -> list[Trigger]:
     """The triggers that look at events of these topics."""
     pairs = [project_and_type_of(topic) for topic in topics]
@@ -122,6 +124,7 @@ async def triggers_of(pool: asyncpg.Pool, topics: Iterable[str]) -> list[Trigger
     return [Trigger(**dict(row)) for row in rows]
 
 
+@measured
 async def write_reactions(
     pool: asyncpg.Pool, reactions: Sequence[Reaction]
 ) -> frozenset[tuple[int, str, str]]:
@@ -139,6 +142,7 @@ async def write_reactions(
     return frozenset((row["event_seq"], row["workflow"], row["trigger"]) for row in rows)
 
 
+@measured
 async def take_due(pool: asyncpg.Pool) -> list[Due]:
     """Runs that nobody has started in time, now ours for `TAKEN`."""
     rows = await pool.fetch(_TAKE, TAKEN_ROWS_MAX, TAKEN)
@@ -148,6 +152,7 @@ async def take_due(pool: asyncpg.Pool) -> list[Due]:
     ]
 
 
+@measured
 async def note(
     pool: asyncpg.Pool, due: Due, outcome: str, *, run: UUID | None = None, reason: str | None = None
 ) -> None:
@@ -155,10 +160,12 @@ async def note(
     await pool.execute(_NOTE, due.seq, due.workflow, due.trigger, outcome, run, reason)
 
 
+@measured
 async def postpone(pool: asyncpg.Pool, due: Due, *, wait: timedelta, reason: str) -> None:
     await pool.execute(_POSTPONE, due.seq, due.workflow, due.trigger, wait, reason)
 
 
+@measured
 async def note_taken(pool: asyncpg.Pool, project: str, takers: Sequence[Taker]) -> None:
     """For people: what an event did besides starting runs."""
     await pool.execute(

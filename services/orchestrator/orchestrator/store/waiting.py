@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from penstock.contracts.value import Value
+from penstock.telemetry.operations import measured
 
 _BY_TOPIC = "select topic, run_id, name, attempt from node where topic = any($1::text[])"
 
@@ -31,10 +32,12 @@ class Wait(Value, frozen=True):
     now: datetime
 
 
+@measured
 async def nodes_waiting(pool: asyncpg.Pool, topics: Iterable[str]) -> list[WaitingNode]:
     return [WaitingNode(**dict(row)) for row in await pool.fetch(_BY_TOPIC, list(topics))]
 
 
+@measured
 async def wait_of(pool: asyncpg.Pool, run_id: UUID, node: str, *, attempt: int) -> Wait | None:
     """None: it does not wait any more."""
     row = await pool.fetchrow(_SINCE, run_id, node, attempt)
