@@ -2,7 +2,7 @@
 
 from nats.aio.msg import Msg
 
-from orchestrator.bus.taking import Taking
+from penstock.bus.taking import Taking
 from orchestrator.engine.cloud_events import HEADER, read_binary, read_event
 from orchestrator.engine.inbox_port import Inbox
 from orchestrator.engine.registry import RunnerRegistry

@@ -2,7 +2,7 @@
 
 from nats.aio.msg import Msg
 
-from orchestrator.bus.taking import Taking
+from penstock.bus.taking import Taking
 from orchestrator.engine.registry import RunnerRegistry
 from penstock.bus.connection import Bus
 from penstock.contracts import subjects

@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import UNSET
 from nats.aio.msg import Msg
 
-from orchestrator.bus.taking import Taking
+from penstock.bus.taking import Taking
 from orchestrator.domain.events import AttemptFailed, AttemptReleased, AttemptSucceeded, RunEvent
 from orchestrator.engine.engine import RunEngine
 from orchestrator.engine.registry import RunnerRegistry

@@ -1,0 +1,24 @@
+"""Makes what a channel sends of an event and a subscription."""
+
+from datetime import datetime
+
+from notifier.channels.port import Message
+from notifier.deliveries.happened import happened
+from notifier.rules.subscription import Rule, context_of, default_text
+from penstock.contracts.template import Evaluate
+
+
+def message_of(rule: Rule, event: str, *, id: str, at: datetime, evaluate: Evaluate) -> Message:
+    """Raises ExpressionFailed when the template asks for what the event has not, Undecodable for no event."""
+    found = happened(event)
+    said = None if rule.template is None else rule.template.render(evaluate, context_of(found.document))
+    return Message(
+        id=id,
+        at=at,
+        happened_at=found.at,
+        document=found.document,
+        cloud_event=event.encode(),
+        text=said if isinstance(said, str) else default_text(found.document),
+        said=said,
+        traceparent=found.traceparent,
+    )
