@@ -3,8 +3,10 @@
 import asyncio
 import os
 import socket
+import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import asyncpg
 import httpx
@@ -12,16 +14,23 @@ import structlog
 import uvicorn
 import uvloop
 
+from notifier.config import SUBSCRIPTIONS, read_config
+from notifier.deliveries.document import DocumentReader
+from notifier.deliveries.file import FileSubscription, read_section
+from notifier.deliveries.room import Runs, delivery_room
 from notifier.http.app import create_app
 from notifier.readiness import Readiness
 from notifier.settings import PREFIX, Settings
 from notifier.store.database import LEDGER, MIGRATIONS, open_pool
 from penstock.bus.connection import Bus, connect
+from penstock.contracts.errors import InvalidInput
+from penstock.definition.expressions import Expressions
 from penstock.http.listening import listen
 from penstock.http.server import http_server
 from penstock.postgres.migrate import migrate
 from penstock.postgres.pool import close_pool, reach_database
 from penstock.service import (
+    EXIT_WRONG_SETTING,
     calm_garbage_collection,
     end,
     read_settings,
@@ -42,6 +51,15 @@ class Parts:
     bus: Bus
     pool: asyncpg.Pool
     server: uvicorn.Server
+    loops: tuple[Runs, ...]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the configuration file says, checked."""
+
+    subscriptions: tuple[FileSubscription, ...] = ()
+    folder: Path = Path()
 
 
 def main() -> None:
@@ -49,27 +67,52 @@ def main() -> None:
     set_up_logging("notifier")
     warn_of_unknown_settings(Settings, dict(os.environ))
     settings = read_settings(Settings)
+    expressions = Expressions()
+    configuration = configured(settings, expressions)
     with listen(host=settings.http_host, port=settings.http_port, prefix=PREFIX) as listener:
-        uvloop.run(serve(settings, listener))
+        uvloop.run(serve(settings, configuration, expressions, listener))
 
 
-async def serve(settings: Settings, listener: socket.socket) -> None:
+def configured(settings: Settings, expressions: Expressions) -> Configuration:
+    """Of the configuration file; one that is wrong ends the process with all that is wrong with it."""
+    file = settings.config_file
+    folder = file.parent if file is not None else Path()
+    try:
+        document = read_config(file)
+        reader = DocumentReader(expressions)
+        return Configuration(read_section(document.get(SUBSCRIPTIONS), reader, folder=folder), folder)
+    except InvalidInput as error:
+        for problem in error.problems:
+            print(f"{PREFIX}CONFIG_FILE: {file}: {problem.path}: {problem.message}", file=sys.stderr)
+        raise SystemExit(EXIT_WRONG_SETTING) from None
+
+
+async def serve(
+    settings: Settings, configuration: Configuration, expressions: Expressions, listener: socket.socket
+) -> None:
     async with AsyncExitStack() as stack:
-        parts = await compose(settings, stack)
+        parts = await compose(settings, configuration, expressions, stack)
         server = asyncio.create_task(parts.server.serve(sockets=[listener]))
+        loops = [asyncio.create_task(_run(loop)) for loop in parts.loops]
         calm_garbage_collection()
         stop = asyncio.create_task(until_told_to_stop())
         log.info("notifier.started", host=settings.http_host, port=listener.getsockname()[1])
-        ended, _ = await asyncio.wait([stop, server], return_when=asyncio.FIRST_COMPLETED)
+        ended, _ = await asyncio.wait([stop, server, *loops], return_when=asyncio.FIRST_COMPLETED)
         log.info("notifier.stopping")
         parts.server.should_exit = True
         await asyncio.wait([server], timeout=DRAIN_S)
-        await end(server)
+        await end(server, *loops)
         for task in ended - {stop}:
             task.result()  # a loop that ended by itself ended by an error
 
 
-async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
+async def _run(loop: Runs) -> None:
+    await loop.run()
+
+
+async def compose(
+    settings: Settings, configuration: Configuration, expressions: Expressions, stack: AsyncExitStack
+) -> Parts:
     """Connect to everything and put the parts together; `stack` closes what was opened."""
     pool = await reach_database(open_pool(settings.database_url), setting=f"{PREFIX}DATABASE_URL")
     stack.push_async_callback(close_pool, pool, patience_s=DRAIN_S)
@@ -86,5 +129,15 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
         )
     )
     orchestrator = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.orchestrator_url))
-    app = create_app(readiness=Readiness(bus, pool, orchestrator))
-    return Parts(bus, pool, http_server(app, drain_s=DRAIN_S))
+    stack.callback(expressions.close)
+    deliveries = await delivery_room(
+        bus=bus,
+        pool=pool,
+        expressions=expressions,
+        networks=settings.networks,
+        subscriptions=configuration.subscriptions,
+        folder=configuration.folder,
+        stack=stack,
+    )
+    app = create_app(readiness=Readiness(bus, pool, orchestrator), deliveries=deliveries.control)
+    return Parts(bus, pool, http_server(app, drain_s=DRAIN_S), deliveries.loops)

@@ -12,6 +12,7 @@ import uvicorn
 import uvloop
 
 from orchestrator.bus.control import ControlDoor
+from orchestrator.bus.for_notifier import LOOK_EVERY_S, NotifierConsumer
 from orchestrator.bus.inbox import InboxDoor
 from orchestrator.bus.logs import LogsDoor
 from orchestrator.bus.requests import Requests
@@ -193,10 +194,13 @@ async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket)
     inbox = InboxDoor(parts.bus, parts.inbox, parts.registry)
     await logs.declare()
     await inbox.declare()
+    for_notifier = NotifierConsumer(parts.bus)
+    await for_notifier()
     await RpcDoor(parts.requests, parts.engine).open()
     await parts.control.open()
     sweeps = (parts.sweep, parts.schedules, parts.inbox.repeat)
     clocks = [run_clock(sweep, every_s=settings.sweep_every_s) for sweep in sweeps]
+    clocks.append(run_clock(for_notifier, every_s=LOOK_EVERY_S))
     clocks.append(run_clock(parts.inbox.forget, every_s=FORGET_EVERY_S))
     clocks.append(run_clock(parts.retention, every_s=RETENTION_EVERY_S))
     http = parts.server.serve(sockets=[listener])

@@ -23,6 +23,7 @@ _HEAD_DEADLINE_S = 10.0
 _CONNECT_DEADLINE_S = 10.0
 _CHUNK_BYTES = 64 * KIB
 
+
 class Refused(Exception):
     """The proxy says no; `status` is HTTP's."""
 

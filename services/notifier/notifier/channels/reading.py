@@ -23,9 +23,16 @@ class Secret(Value, frozen=True):
 
 
 class Source(Value, frozen=True):
-    """Where a document comes from. Only an operator's file may name files of this machine."""
+    """Where a document comes from. Only an operator's file may name files; relative ones are below `folder`."""
 
-    may_name_files: bool
+    folder: Path | None = None
+
+    @property
+    def may_name_files(self) -> bool:
+        return self.folder is not None
+
+
+API = Source()
 
 
 def url(fields: Fields, key: str = "url") -> str:
@@ -88,11 +95,11 @@ def texts(fields: Fields, key: str, expected: str) -> tuple[str, ...]:
 
 
 def _secret_of_file(fields: Fields, key: str, source: Source) -> Secret | None:
-    if not source.may_name_files:
+    if source.folder is None:
         fields.report.error(fields.at(key), "only the notifier's configuration file may name files")
         return None
     try:
-        with Path(fields.text(key)).open("rb") as file:
+        with (source.folder / fields.text(key)).open("rb") as file:
             content = file.read(SECRET_BYTES_MAX).decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         fields.report.error(fields.at(key), f"the file cannot be read: {error}")

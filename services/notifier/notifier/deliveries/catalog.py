@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 import asyncpg
@@ -10,7 +11,7 @@ import structlog
 
 from notifier.channels.kinds import CHANNELS, Means
 from notifier.channels.port import Channel
-from notifier.channels.reading import Source
+from notifier.channels.reading import API, Source
 from notifier.deliveries.document import DocumentReader, Read
 from notifier.rules.subscription import Subscription
 from notifier.store.subscriptions import SubscriptionRow, read_all, read_version
@@ -30,10 +31,13 @@ class Entry:
 
 
 class Catalog:
-    def __init__(self, pool: asyncpg.Pool, reader: DocumentReader, means: Means) -> None:
+    """`folder` is the configuration file's, for those that came from it."""
+
+    def __init__(self, pool: asyncpg.Pool, reader: DocumentReader, means: Means, *, folder: Path) -> None:
         self._pool = pool
         self._reader = reader
         self._means = means
+        self._file = Source(folder)
         self._version = 0
         self._entries: dict[UUID, Entry] = {}
         self._loading = asyncio.Lock()
@@ -61,7 +65,7 @@ class Catalog:
         """Raises InvalidInput if the document is none any more: a file of a secret may be gone."""
         read = self._reader.read(
             decode(row.document.encode(), dict[str, Json]),
-            Source(may_name_files=row.from_file),
+            self._file if row.from_file else API,
             name=row.name,
         )
         subscription = Subscription(

@@ -7,7 +7,7 @@ import msgspec
 import structlog
 import uuid_utils.compat
 
-from notifier.channels.reading import Source
+from notifier.channels.reading import API
 from notifier.deliveries.catalog import Catalog, Entry
 from notifier.deliveries.document import DocumentReader
 from notifier.deliveries.sample import sample
@@ -34,7 +34,6 @@ from penstock.contracts.workflow import Json
 from penstock.definition.fields import NAME_EXPECTED
 
 SUBSCRIPTIONS_MAX = 500  # of a project: every event is compared with each
-_API = Source(may_name_files=False)
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +57,7 @@ class DeliveryControl:
         """Make it, or change it; whether it is new."""
         if not is_name(name):
             raise InvalidInput.at("name", f"expected {NAME_EXPECTED}")
-        read = self._reader.read(document, _API, name=name)
+        read = self._reader.read(document, API, name=name)
         known = await subscriptions.read_one(self._pool, project, name)
         _refuse_file(known)
         if known is None and await subscriptions.count(self._pool, project) >= SUBSCRIPTIONS_MAX:

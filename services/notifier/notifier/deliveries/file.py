@@ -1,5 +1,7 @@
 """The subscriptions of the configuration file: checked together at the start, then kept like any other."""
 
+from pathlib import Path
+
 import asyncpg
 import structlog
 import uuid_utils.compat
@@ -12,11 +14,8 @@ from penstock.contracts.names import PROJECT_DEFAULT, is_name
 from penstock.contracts.value import Value
 from penstock.contracts.wire import encode
 from penstock.contracts.workflow import Json
-from penstock.definition.document import Path
 from penstock.definition.fields import NAME_EXPECTED, Fields
 from penstock.definition.report import Report
-
-_FILE = Source(may_name_files=True)
 
 log = structlog.get_logger(__name__)
 
@@ -28,19 +27,19 @@ class FileSubscription(Value, frozen=True):
     active: bool
 
 
-def read_section(section: Json, reader: DocumentReader) -> tuple[FileSubscription, ...]:
+def read_section(section: Json, reader: DocumentReader, *, folder: Path) -> tuple[FileSubscription, ...]:
     """`subscriptions` of the file: name → document, which may have a `project` too. Raises InvalidInput."""
     if section is None:
         return ()
     report = Report()
     named = Fields({}, (), report).mapping(SUBSCRIPTIONS, section, "names with subscriptions")
-    found = [] if named is None else [_read(named, name, reader) for name in named.value]
+    found = [] if named is None else [_read(named, name, reader, Source(folder)) for name in named.value]
     report.raise_if_wrong("the configuration file")
     return tuple(each for each in found if each is not None)
 
 
-def _read(named: Fields, name: str, reader: DocumentReader) -> FileSubscription | None:
-    path: Path = named.at(name)
+def _read(named: Fields, name: str, reader: DocumentReader, source: Source) -> FileSubscription | None:
+    path = named.at(name)
     if not is_name(str(name)):
         named.report.error(path, f"expected {NAME_EXPECTED}")
     given = named.mapping(name, named.value[name], "a mapping with events and a channel")
@@ -48,7 +47,7 @@ def _read(named: Fields, name: str, reader: DocumentReader) -> FileSubscription 
         return None
     project = given.name("project", PROJECT_DEFAULT)
     document = {key: value for key, value in given.value.items() if key != "project"}
-    read = reader.look(document, _FILE, path=path, report=named.report)
+    read = reader.look(document, source, path=path, report=named.report)
     return None if read is None else FileSubscription(project, str(name), document, read.active)
 
 

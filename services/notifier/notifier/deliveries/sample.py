@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+from msgspec import UNSET
+
 from notifier.rules.kinds import TYPE_PREFIX, first_kind
 from notifier.rules.subscription import Subscription
 from penstock.contracts.timeline import CloudEvent
@@ -21,5 +23,5 @@ def sample(subscription: Subscription) -> CloudEvent:
         type=f"{TYPE_PREFIX}{kind}",
         time=datetime.now(UTC),
         data=raw(_DATA),
-        subject="sample-node" if kind.startswith("node.") else "",
+        subject="sample-node" if kind.startswith("node.") else UNSET,
     )

@@ -22,6 +22,7 @@ from notifier.store.deliveries import Claimed, Finished
 from notifier.store.subscriptions import set_active
 from penstock.contracts.template import Evaluate
 from penstock.postgres.errors import DATABASE_AWAY
+from penstock.service import end
 from penstock.telemetry import metrics
 
 LEASE = timedelta(seconds=60)  # twice what one try can take
@@ -51,17 +52,23 @@ class Sender:
         self._wake.set()
 
     async def run(self) -> None:
-        """Send until cancelled; then let what is on its way end, and note it."""
+        """Send until cancelled; then `drain`."""
         noting = asyncio.create_task(self._note_forever())
         try:
             while True:
                 await self._send_due()
                 await self._pause()
         finally:
-            await self._drain()
-            noting.cancel()
-            await asyncio.gather(noting, return_exceptions=True)
-            await self._note()
+            await end(noting)
+
+    async def drain(self) -> None:
+        """Let what is on its way end, and note it."""
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=DRAIN_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self._note()
 
     async def measure(self) -> None:
         """For the clock: how much waits, and which targets are left alone."""
@@ -152,13 +159,6 @@ class Sender:
             self._something_ended.set()
         except Exception:  # their claims lapse, and they are told again
             log.exception("deliveries.not_noted", deliveries=len(ended))
-
-    async def _drain(self) -> None:
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=DRAIN_S)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
 
 
 def _finished(claimed: Claimed, tried: Tried) -> Finished:

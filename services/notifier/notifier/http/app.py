@@ -2,10 +2,18 @@
 
 from fastapi import FastAPI
 
+from notifier.deliveries.control import DeliveryControl
+from notifier.http.deliveries import DeliveryDoor, delivery_endpoints
 from notifier.http.page import PAGE
+from notifier.http.subscriptions import SubscriptionDoor, subscription_endpoints
 from penstock.http.app import build_app
 from penstock.http.readiness import HealthDoor, Readiness, health_endpoints
 
 
-def create_app(*, readiness: Readiness) -> FastAPI:
-    return build_app([*health_endpoints(HealthDoor(readiness))], PAGE)
+def create_app(*, readiness: Readiness, deliveries: DeliveryControl) -> FastAPI:
+    endpoints = [
+        *subscription_endpoints(SubscriptionDoor(deliveries)),
+        *delivery_endpoints(DeliveryDoor(deliveries)),
+        *health_endpoints(HealthDoor(readiness)),
+    ]
+    return build_app(endpoints, PAGE)
