@@ -14,8 +14,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import apprise
-
 from notifier.channels.port import ERROR_CHARS_MAX, Message, Told, clean, failed
 from notifier.channels.reading import Secret, Source, secret, secret_keys
 from notifier.channels.threads import Threads
@@ -109,6 +107,8 @@ class _Words(logging.Handler):
 
 
 def _instance(url: str) -> Any:
+    import apprise  # a second and 16 MB with its plugins: only those who use it pay
+
     asset = apprise.AppriseAsset(
         app_id="Penstock",
         app_desc="Penstock",
