@@ -92,7 +92,7 @@ async def claim(
             where subscription_id = free.subscription_id and state = 'waiting' and due_at <= now()
             order by due_at limit free.room for update skip locked) as one
           limit $3)
-        update delivery set claims = claims + 1, due_at = now() + $4
+        update delivery set claims = claims + 1, due_at = now() + $4::interval
         from due where delivery.id = due.id
         returning delivery.id, subscription_id, event, claims, tries
         """,
@@ -179,10 +179,10 @@ async def delete_old(pool: asyncpg.Pool, *, age: timedelta, rows_max: int) -> in
     status: str = await pool.execute(
         """
         with old as (
-          (select id from delivery where ended_at < now() - $1 limit $2)
+          (select id from delivery where ended_at < now() - $1::interval limit $2)
           union all
           (select delivery.id from delivery join subscription on subscription.id = subscription_id
-           where state = 'waiting' and not active and delivery.created_at < now() - $1 limit $2))
+           where state = 'waiting' and not active and delivery.created_at < now() - $1::interval limit $2))
         delete from delivery using old where delivery.id = old.id
         """,
         age,
