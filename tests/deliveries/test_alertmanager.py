@@ -78,7 +78,7 @@ async def test_a_failed_run_is_an_alert_until_it_is_tried_again(alertmanager: Ru
     resolved = await channel.send(message("run.retried", run=run, seq=8))
     ignored = await channel.send(message("node.failed", run=run, seq=9))
     after = await alertmanager.alerts()
-    await outbound.close()
+    outbound.close()
 
     assert fired.ok, fired
     assert other.ok

@@ -51,7 +51,7 @@ def channel_of(kind: str, options: dict[str, Json], means: Means) -> Channel:
 async def means() -> AsyncIterator[Means]:
     made = Means(Outbound([ip_network("127.0.0.0/8")]), Threads())
     yield made
-    await made.outbound.close()
+    made.outbound.close()
     made.threads.close()
 
 
@@ -59,7 +59,7 @@ async def means() -> AsyncIterator[Means]:
 async def strict_means() -> AsyncIterator[Means]:
     made = Means(Outbound(), Threads())
     yield made
-    await made.outbound.close()
+    made.outbound.close()
     made.threads.close()
 
 

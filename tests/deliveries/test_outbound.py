@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from notifier.channels import outbound as outbound_module
-from notifier.channels.outbound import ANSWER_BYTES_MAX, Outbound
+from notifier.channels.connection import ANSWER_BYTES_MAX
+from notifier.channels.outbound import Outbound
 from notifier.channels.port import ANSWER_CHARS_MAX, Told
 from tests.deliveries.targets import Reply, Target
 
@@ -24,7 +25,7 @@ async def opened(*networks: str, tls: ssl.SSLContext | None = None) -> AsyncIter
     try:
         yield outbound
     finally:
-        await outbound.close()
+        outbound.close()
 
 
 async def post(outbound: Outbound, url: str) -> Told:
@@ -131,7 +132,7 @@ async def test_nobody_there_is_a_failure_that_says_so() -> None:
         refused = await post(outbound, "http://127.0.0.1:9/")
         unknown = await post(outbound, "http://no-such-host.invalid/")
 
-    assert "ConnectError" in refused.error
+    assert "ConnectionRefusedError" in refused.error
     assert not unknown.ok
     assert unknown.error
 

@@ -7,25 +7,20 @@ redirect is followed, no proxy and no cookie is used. Connections are kept, for 
 
 import asyncio
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-import httpcore
+import h11
 
+from notifier.channels.connection import Answer, Connections, Place
 from notifier.channels.port import ANSWER_CHARS_MAX, Told, clean, failed
-from penstock.contracts.limits import KIB
-from penstock.network import Network, NotPermitted, permitted_addresses
+from penstock.network import Network, NotPermitted
 
 TOTAL_S = (
     15.0  # from the resolver's first question to the answer's last byte; Standard Webhooks wants 15 to 30 s
 )
-CONNECT_S = 5.0
-ANSWER_BYTES_MAX = 64 * KIB  # more is not read; headers have h11's limit of 100 KiB in httpcore
-CONNECTIONS_MAX = 512
-CONNECTIONS_IDLE_MAX = 128
-IDLE_S = 4.0  # many servers close after 5: who closes first has no race
 
 _GONE = 410
 
@@ -35,95 +30,58 @@ class Outbound:
 
     def __init__(self, allowed: Sequence[Network] = (), *, tls: ssl.SSLContext | None = None) -> None:
         self.allowed = tuple(allowed)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls,
-            max_connections=CONNECTIONS_MAX,
-            max_keepalive_connections=CONNECTIONS_IDLE_MAX,
-            keepalive_expiry=IDLE_S,
-            network_backend=_CheckedBackend(self.allowed),
-        )
+        self._connections = Connections(self.allowed, tls or ssl.create_default_context())
 
     async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Told:
         """What the target answered; 2xx is success. Never raises for what the network does."""
+        place, request = _request(url, headers, len(body))
         try:
             async with asyncio.timeout(TOTAL_S):
-                return await self._post(url, headers, body)
+                return _told(await self._connections.exchange(place, request, body))
         except TimeoutError:
             return failed(f"no answer within {TOTAL_S:g} s")
         except NotPermitted as error:
             return failed(f"refused: {error}; PENSTOCK_NOTIFIER_NETWORKS names private networks to allow")
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
+        except (OSError, h11.RemoteProtocolError) as error:
             return failed(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
-    async def close(self) -> None:
-        await self._pool.aclose()
+    async def close_idle(self) -> None:
+        self._connections.close_idle()
 
-    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Told:
-        # Host and Content-Length are ours to set: httpcore adds nothing by itself but what is in the URL.
-        complete = {
-            "Host": urlsplit(url).netloc.rpartition("@")[2],
-            "User-Agent": "Penstock",
-            "Accept": "*/*",
-            "Content-Length": str(len(body)),
-            **headers,
-        }
-        async with self._pool.stream("POST", url, headers=list(complete.items()), content=body) as response:
-            answer = await _beginning(response)
-        return _told(response, answer)
+    def close(self) -> None:
+        self._connections.close()
 
 
-class _CheckedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to an address of the host that is permitted; httpcore does the rest, TLS by the host's name."""
-
-    def __init__(self, allowed: Sequence[Network]) -> None:
-        self._allowed = allowed
-        self._sockets = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        addresses = await permitted_addresses(host, port, allowed=self._allowed)
-        for address in dict.fromkeys(addresses):
-            try:
-                return await self._sockets.connect_tcp(
-                    address, port, CONNECT_S, local_address, socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                reason = error
-        raise reason
+def _request(url: str, headers: Mapping[str, str], body_bytes: int) -> tuple[Place, h11.Request]:
+    parts = urlsplit(url)
+    is_tls = parts.scheme == "https"
+    place = Place(parts.hostname or "", parts.port or (443 if is_tls else 80), is_tls)
+    complete = {
+        "Host": parts.netloc,
+        "User-Agent": "Penstock",
+        "Accept": "*/*",
+        "Content-Length": str(body_bytes),
+        **headers,
+    }
+    target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+    return place, h11.Request(method="POST", target=target, headers=list(complete.items()))
 
 
-async def _beginning(response: httpcore.Response) -> bytes:
-    """The body, at most so much of it; whoever sends more is cut off."""
-    body = bytearray()
-    async for chunk in response.aiter_stream():
-        body += chunk
-        if len(body) > ANSWER_BYTES_MAX:
-            break
-    return bytes(body[:ANSWER_BYTES_MAX])
-
-
-def _told(response: httpcore.Response, answer: bytes) -> Told:
-    status = response.status
-    ok = 200 <= status < 300
+def _told(answer: Answer) -> Told:
+    ok = 200 <= answer.status < 300
     return Told(
         ok=ok,
-        status=status,
-        answer=clean(answer.decode(errors="replace"))[:ANSWER_CHARS_MAX],
-        error="" if ok else f"the answer was {status}",
-        asked=None if ok else _retry_after(response.headers),
-        is_gone=status == _GONE,
+        status=answer.status,
+        answer=clean(answer.body.decode(errors="replace"))[:ANSWER_CHARS_MAX],
+        error="" if ok else f"the answer was {answer.status}",
+        asked=None if ok else _retry_after(answer.headers),
+        is_gone=answer.status == _GONE,
     )
 
 
 def _retry_after(headers: Sequence[tuple[bytes, bytes]]) -> timedelta | None:
     """Seconds or a date (RFC 9110 §10.2.3); what is neither says nothing."""
-    text = next((value.decode("latin-1") for name, value in headers if name.lower() == b"retry-after"), "")
+    text = next((value.decode("latin-1") for name, value in headers if name == b"retry-after"), "")
     if text.isdecimal() and len(text) < 10:
         return timedelta(seconds=int(text))
     try:

@@ -72,6 +72,7 @@ class DeliveryControl:
                 from_file=False,
                 active=read.active,
             )
+        await self._catalog.fresh()
         return await self.get(project, name), known is None
 
     async def list(self, project: str) -> SubscriptionsView:
@@ -92,6 +93,7 @@ class DeliveryControl:
         await subscriptions.set_active(
             self._pool, row.id, active=active, reason="" if active else reason or "paused"
         )
+        await self._catalog.fresh()
         self._sender.wake()
         return await self.get(project, name)
 

@@ -52,7 +52,7 @@ async def delivery_room(
     """`subscriptions` and `folder` are the configuration file's; `stack` closes what was opened."""
     outbound, threads = Outbound(networks), Threads()
     stack.callback(threads.close)
-    stack.push_async_callback(outbound.close)
+    stack.callback(outbound.close)
     reader = DocumentReader(expressions)
     catalog = Catalog(pool, reader, Means(outbound, threads), folder=folder)
     await keep_section(pool, subscriptions)
@@ -63,6 +63,7 @@ async def delivery_room(
     control = DeliveryControl(pool, catalog, reader, sender, expressions.evaluate)
     clocks = (
         Loop(sender.measure, every_s=MEASURE_EVERY_S),
+        Loop(outbound.close_idle, every_s=MEASURE_EVERY_S),
         Loop(Forgetting(pool), every_s=FORGET_EVERY_S),
     )
     return DeliveryRoom(control, (events, sender, *clocks))

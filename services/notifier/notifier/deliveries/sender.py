@@ -6,6 +6,7 @@ not noted is told again, under the same id.
 
 import asyncio
 import random
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -44,6 +45,7 @@ class Sender:
         self._ended: list[Finished] = []
         self._something_ended = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._known_at = 0.0
         self._more = True  # whether the last claim may have left something
 
     def wake(self) -> None:
@@ -91,7 +93,7 @@ class Sender:
             return
         self._more = False
         try:
-            await self._catalog.fresh()
+            await self._know_subscriptions()
             room = self._endpoints.room(self._catalog.entries())
             if room:
                 self._begin(await self._claim(room))
@@ -99,6 +101,13 @@ class Sender:
             log.warning("deliveries.postponed", reason=repr(error))
         except Exception:  # ours to mend; the clock comes back to it
             log.exception("deliveries.failed")
+
+    async def _know_subscriptions(self) -> None:
+        """Not at each claim: who takes events knows them anyway, and a pause may take a moment elsewhere."""
+        now = time.monotonic()
+        if now - self._known_at >= LOOK_EVERY_S:
+            await self._catalog.fresh()
+            self._known_at = now
 
     async def _claim(self, room: dict[UUID, int]) -> list[Claimed]:
         total = self._endpoints.room_in_all
