@@ -22,7 +22,6 @@ from penstock.bus.publisher import Publisher
 from penstock.contracts import subjects
 from penstock.contracts.timeline import CloudEvent
 from penstock.contracts.wire import encode
-from penstock.definition.expressions import Expressions
 from penstock.service import end
 from penstock_cli.embedded.nats import Nats
 from tests.deliveries.targets import Target
@@ -106,10 +105,9 @@ async def tester(nats_server: Nats) -> AsyncIterator[Bus]:
 
 @asynccontextmanager
 async def running(settings: Settings, tester: Bus) -> AsyncIterator[Notifier]:
-    expressions = Expressions()
     async with AsyncExitStack() as stack:
-        configuration = configured(settings, expressions)
-        parts = await compose(settings, configuration, expressions, stack)
+        configuration = configured(settings)
+        parts = await compose(settings, configuration, stack)
         loops = [asyncio.create_task(loop.run()) for loop in parts.loops]
         application = parts.server.config.app
         assert isinstance(application, FastAPI)

@@ -225,7 +225,7 @@ def test_a_wrong_file_stops_the_start_and_says_all_that_is_wrong(
     )
 
     with pytest.raises(SystemExit):
-        configured(settings, Expressions())
+        configured(settings)
     said = capsys.readouterr().err
 
     assert "subscriptions.Ops: expected a name" in said

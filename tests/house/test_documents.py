@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from agent_runner.settings import Settings as RunnerSettings
+from notifier.settings import Settings as NotifierSettings
 from orchestrator.settings import Settings as OrchestratorSettings
 from penstock.contracts.agent import SandboxLimits
 from penstock.contracts.duration import parse_duration, parse_size
@@ -138,7 +139,11 @@ def test_the_error_classes_are_all_told_with_their_retry() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "prefix"),
-    [(OrchestratorSettings, "PENSTOCK_ORCHESTRATOR_"), (RunnerSettings, "PENSTOCK_RUNNER_")],
+    [
+        (OrchestratorSettings, "PENSTOCK_ORCHESTRATOR_"),
+        (RunnerSettings, "PENSTOCK_RUNNER_"),
+        (NotifierSettings, "PENSTOCK_NOTIFIER_"),
+    ],
 )
 def test_the_settings_have_the_defaults_of_the_code(settings: type[BaseSettings], prefix: str) -> None:
     told = {names(row[0])[0].lower(): row[1] for row in rows(RUNNING, f"`{prefix}…`")}

@@ -1,37 +1,24 @@
 """The orchestrator's HTTP API as this command uses it (design §4)."""
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import quote
+from typing import IO
 
 import httpx
 
-from penstock.contracts.names import PROJECT_DEFAULT
-from penstock_cli.errors import Refused, Unreachable
+from penstock_cli.service_api import TIMEOUT_S, Document, Json, ServiceApi, given, segment
 
-URL_DEFAULT = "http://127.0.0.1:9002"
-TIMEOUT_S = 30.0
 PRUNE_S_MAX = 600.0  # looking for what is named reads every run
 WAIT_S_MAX = 60.0  # what the server allows one long poll
 CHUNK_BYTES = 256 * 1024
 
-Json = Any
-Document = dict[str, Any]
 
-
-class Api:
+class Api(ServiceApi):
     """One method for each thing that a person can ask. Raises Unreachable and Refused."""
 
-    def __init__(self, url: str | None = None, *, project: str | None = None) -> None:
-        self.url = (url or os.environ.get("PENSTOCK_URL") or URL_DEFAULT).rstrip("/")
-        headers = {"X-Penstock-Project": project or os.environ.get("PENSTOCK_PROJECT") or PROJECT_DEFAULT}
-        # Proxies of the environment are for the world, not for a service on this machine or network.
-        self._http = httpx.Client(
-            headers=headers, timeout=httpx.Timeout(TIMEOUT_S, connect=5.0), trust_env=False
-        )
+    service = "orchestrator"
+    setting = "PENSTOCK_URL"
+    url_default = "http://127.0.0.1:9002"
 
     def save_workflow(self, text: bytes, *, is_json: bool) -> tuple[Document, bool]:
         """The workflow as saved, and whether that made a new version."""
@@ -41,20 +28,20 @@ class Api:
 
     def workflow(self, name: str, version: int | None = None) -> Document:
         tail = f"/versions/{version}" if version else ""
-        return self._get(f"/workflows/{_segment(name)}{tail}")
+        return self._get(f"/workflows/{segment(name)}{tail}")
 
     def workflows(self, filters: Mapping[str, Json]) -> Document:
-        return self._get("/workflows", params=_given(filters))
+        return self._get("/workflows", params=given(filters))
 
     def versions(self, name: str, filters: Mapping[str, Json]) -> Document:
-        return self._get(f"/workflows/{_segment(name)}/versions", params=_given(filters))
+        return self._get(f"/workflows/{segment(name)}/versions", params=given(filters))
 
     def diff(self, name: str, before: int | None, after: int | None) -> Document:
-        return self._get(f"/workflows/{_segment(name)}/diff", params=_given({"from": before, "to": after}))
+        return self._get(f"/workflows/{segment(name)}/diff", params=given({"from": before, "to": after}))
 
     def switch_workflow(self, name: str, *, active: bool) -> Document:
         verb = "activate" if active else "deactivate"
-        return self._document("POST", f"/workflows/{_segment(name)}/{verb}", json={})
+        return self._document("POST", f"/workflows/{segment(name)}/{verb}", json={})
 
     def start_run(self, body: Document) -> Document:
         return self._document("POST", "/runs", json=body)
@@ -64,44 +51,44 @@ class Api:
         asked: Document = {"wait": f"{min(wait_s, WAIT_S_MAX):g}"} if wait_s else {}
         if after is not None:
             asked["after"] = after
-        return self._get(f"/runs/{_segment(run)}", params=asked, timeout=TIMEOUT_S + wait_s)
+        return self._get(f"/runs/{segment(run)}", params=asked, timeout=TIMEOUT_S + wait_s)
 
     def runs(self, filters: Mapping[str, Json]) -> Document:
-        return self._get("/runs", params=_given(filters))
+        return self._get("/runs", params=given(filters))
 
     def events(self, run: str, *, after: int = 0, wait_s: float = 0) -> Document:
         asked: Document = {"after": after}
         if wait_s:
             asked["wait"] = f"{min(wait_s, WAIT_S_MAX):g}"
-        return self._get(f"/runs/{_segment(run)}/events", params=asked, timeout=TIMEOUT_S + wait_s)
+        return self._get(f"/runs/{segment(run)}/events", params=asked, timeout=TIMEOUT_S + wait_s)
 
     def node(self, run: str, node: str) -> Document:
-        return self._get(f"/runs/{_segment(run)}/nodes/{_segment(node)}")
+        return self._get(f"/runs/{segment(run)}/nodes/{segment(node)}")
 
     def logs(self, run: str, node: str, *, attempt: int | None = None, after: int = 0) -> Document:
         asked = {"after": after, **({"attempt": attempt} if attempt else {})}
-        return self._get(f"/runs/{_segment(run)}/nodes/{_segment(node)}/logs", params=asked)
+        return self._get(f"/runs/{segment(run)}/nodes/{segment(node)}/logs", params=asked)
 
     def explain(self, run: str) -> Document:
-        return self._get(f"/runs/{_segment(run)}/explain")
+        return self._get(f"/runs/{segment(run)}/explain")
 
     def items(self, run: str, node: str, filters: Mapping[str, Json]) -> Document:
         asked = {key: value for key, value in filters.items() if value is not None}
-        return self._get(f"/runs/{_segment(run)}/nodes/{_segment(node)}/items", params=asked)
+        return self._get(f"/runs/{segment(run)}/nodes/{segment(node)}/items", params=asked)
 
     def steer(self, run: str, verb: str, **said: Json) -> Document:
         """`verb`: cancel, pause, resume, retry, compensate or skip. Returns the run."""
         body = {key: value for key, value in said.items() if value is not None}
-        return self._document("POST", f"/runs/{_segment(run)}/{verb}", json=body)
+        return self._document("POST", f"/runs/{segment(run)}/{verb}", json=body)
 
     def answer(self, run: str, node: str, verb: str, **said: Json) -> Document:
         """`verb`: approve or reject. Returns the run."""
         body = {key: value for key, value in said.items() if value is not None}
-        return self._document("POST", f"/runs/{_segment(run)}/nodes/{_segment(node)}/{verb}", json=body)
+        return self._document("POST", f"/runs/{segment(run)}/nodes/{segment(node)}/{verb}", json=body)
 
     def fork(self, run: str, body: Document) -> Document:
         """The new run, or with `preview` what it would do."""
-        return self._document("POST", f"/runs/{_segment(run)}/fork", json=body)
+        return self._document("POST", f"/runs/{segment(run)}/fork", json=body)
 
     def send_event(self, event: Document) -> Document:
         """How many are new, and how many were sent before."""
@@ -131,12 +118,12 @@ class Api:
         return self._get("/breakers", params={"state": state} if state else None)
 
     def breaker(self, key: str) -> Document:
-        return self._get(f"/breakers/{_segment(key)}")
+        return self._get(f"/breakers/{segment(key)}")
 
     def change_breaker(self, key: str, verb: str, body: Document) -> Document:
         """`verb`: open, close, reset, or policy."""
         method = "PUT" if verb == "policy" else "POST"
-        return self._document(method, f"/breakers/{_segment(key)}/{verb}", json=body)
+        return self._document(method, f"/breakers/{segment(key)}/{verb}", json=body)
 
     def statistics(self, *, workflow: str | None = None) -> Document:
         return self._get("/statistics", params={"workflow": workflow} if workflow else None)
@@ -156,10 +143,10 @@ class Api:
         return self._get("/limits")
 
     def set_limit(self, scope: str, name: str, maximum: int) -> Document:
-        return self._document("PUT", f"/limits/{_segment(scope)}/{_segment(name)}", json={"maximum": maximum})
+        return self._document("PUT", f"/limits/{segment(scope)}/{segment(name)}", json={"maximum": maximum})
 
     def unset_limit(self, scope: str, name: str) -> None:
-        self._send("DELETE", f"/limits/{_segment(scope)}/{_segment(name)}")
+        self._send("DELETE", f"/limits/{segment(scope)}/{segment(name)}")
 
     def upload(self, file: IO[bytes], *, size_bytes: int) -> str:
         """Store the bytes; returns their SHA-256. Neither side holds them in memory."""
@@ -176,58 +163,6 @@ class Api:
                 file.write(chunk)
             return file.tell()
 
-    def _get(
-        self, path: str, *, params: Mapping[str, Json] | None = None, timeout: float = TIMEOUT_S
-    ) -> Document:
-        return self._document("GET", path, params=params, timeout=timeout)
-
-    def _document(self, method: str, path: str, **request: Any) -> Document:
-        document: Document = self._send(method, path, **request).json()
-        return document
-
-    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        with self._reachable():
-            answer = self._http.request(method, f"{self.url}/api/v1{path}", **request)
-        return _accepted(answer)
-
-    @contextmanager
-    def _stream(self, method: str, path: str) -> Iterator[httpx.Response]:
-        with self._reachable(), self._http.stream(method, f"{self.url}/api/v1{path}") as answer:
-            if answer.is_error:
-                answer.read()
-            yield _accepted(answer)
-
-    @contextmanager
-    def _reachable(self) -> Iterator[None]:
-        try:
-            yield
-        except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise Unreachable(self.url, str(error) or type(error).__name__) from error
-
-
-def _given(filters: Mapping[str, Json]) -> Document:
-    return {key: value for key, value in filters.items() if value is not None}
-
-
-def _accepted(answer: httpx.Response) -> httpx.Response:
-    """`answer`, unless it is a refusal."""
-    if not answer.is_error:
-        return answer
-    try:
-        problem = answer.json()
-    except ValueError:
-        problem = None
-    if not isinstance(problem, dict):
-        problem = {
-            "title": f"the answer was {answer.status_code} {answer.reason_phrase}: {answer.text[:200]}"
-        }
-    raise Refused({"status": answer.status_code, **problem})
-
 
 def _schedule(workflow: str, name: str) -> str:
-    return f"/schedules/{_segment(workflow)}/{_segment(name)}"
-
-
-def _segment(name: str) -> str:
-    """A name as one segment of a path, whatever a person typed."""
-    return quote(name, safe="") or "-"
+    return f"/schedules/{segment(workflow)}/{segment(name)}"

@@ -51,13 +51,13 @@ class Unreachable(CommandError):
 
     kind = "unreachable"
 
-    def __init__(self, url: str, reason: str) -> None:
-        advice = "start it with `penstock up`, or point PENSTOCK_URL at it"
-        super().__init__(f"the orchestrator does not answer at {url} ({reason}); {advice}")
+    def __init__(self, service: str, url: str, reason: str, *, setting: str) -> None:
+        advice = f"start it with `penstock up`, or point {setting} at it"
+        super().__init__(f"the {service} does not answer at {url} ({reason}); {advice}")
 
 
 class Refused(CommandError):
-    """The orchestrator said no; `problem` is its RFC 9457 document."""
+    """A service said no; `problem` is its RFC 9457 document."""
 
     kind = "refused"
 

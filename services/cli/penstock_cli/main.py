@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from penstock_cli.commands import (
+    alerts,
     answers,
     breakers,
     definitions,
+    deliveries,
     demo,
     doctor,
     events,
@@ -19,6 +21,7 @@ from penstock_cli.commands import (
     run,
     runs,
     schedules,
+    subscriptions,
     up,
     workflows,
 )
@@ -41,11 +44,14 @@ for group in (
     answers,
     schedules,
     events,
+    alerts,
     breakers,
     overview,
     limits,
     keeping,
     doctor,
+    subscriptions,
+    deliveries,
 ):
     group.register(app)
 
@@ -64,8 +70,8 @@ def penstock(
 ) -> None:
     """Durable DAG workflows for sandboxed agents, over NATS. To see it work: penstock demo.
 
-    Every command takes -o json. Settings: PENSTOCK_URL (default http://127.0.0.1:9002), PENSTOCK_PROJECT,
-    PENSTOCK_BY (who asks; default: your login name).
+    Every command takes -o json. Settings: PENSTOCK_URL (default http://127.0.0.1:9002), PENSTOCK_NOTIFIER_URL
+    (default http://127.0.0.1:9003), PENSTOCK_PROJECT, PENSTOCK_BY (who asks; default: your login name).
     """
 
 

@@ -8,21 +8,28 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
 import httpx
 import structlog
 import uvicorn
 import uvloop
 
-from notifier.config import SUBSCRIPTIONS, read_config
+from notifier.alerts.room import alert_room
+from notifier.alerts.source import Source
+from notifier.alerts.sources import read_sources
+from notifier.config import ALERTMANAGERS, SUBSCRIPTIONS, read_config
 from notifier.deliveries.document import DocumentReader
 from notifier.deliveries.file import FileSubscription, read_section
 from notifier.deliveries.room import Runs, delivery_room
+from notifier.http.alertmanager import AlertmanagerDoor
 from notifier.http.app import create_app
 from notifier.readiness import Readiness
 from notifier.settings import PREFIX, Settings
+from notifier.store.actions import Actions
+from notifier.store.alerts import Alerts
 from notifier.store.database import LEDGER, MIGRATIONS, open_pool
-from penstock.bus.connection import Bus, connect
+from notifier.store.read_alerts import AlertReads
+from penstock.bus.connection import connect
+from penstock.bus.publisher import Publisher
 from penstock.contracts.errors import InvalidInput
 from penstock.definition.expressions import Expressions
 from penstock.http.listening import listen
@@ -48,8 +55,6 @@ log = structlog.get_logger(__name__)
 class Parts:
     """The notifier, put together."""
 
-    bus: Bus
-    pool: asyncpg.Pool
     server: uvicorn.Server
     loops: tuple[Runs, ...]
 
@@ -58,8 +63,9 @@ class Parts:
 class Configuration:
     """What the configuration file says, checked."""
 
-    subscriptions: tuple[FileSubscription, ...] = ()
-    folder: Path = Path()
+    sources: tuple[Source, ...]
+    subscriptions: tuple[FileSubscription, ...]
+    folder: Path  # where relative files in it are looked for
 
 
 def main() -> None:
@@ -67,31 +73,33 @@ def main() -> None:
     set_up_logging("notifier")
     warn_of_unknown_settings(Settings, dict(os.environ))
     settings = read_settings(Settings)
-    expressions = Expressions()
-    configuration = configured(settings, expressions)
+    configuration = configured(settings)
     with listen(host=settings.http_host, port=settings.http_port, prefix=PREFIX) as listener:
-        uvloop.run(serve(settings, configuration, expressions, listener))
+        uvloop.run(serve(settings, configuration, listener))
 
 
-def configured(settings: Settings, expressions: Expressions) -> Configuration:
+def configured(settings: Settings) -> Configuration:
     """Of the configuration file; one that is wrong ends the process with all that is wrong with it."""
     file = settings.config_file
     folder = file.parent if file is not None else Path()
+    expressions = Expressions()
     try:
         document = read_config(file)
+        sources = read_sources(document.get(ALERTMANAGERS), folder=folder)
         reader = DocumentReader(expressions)
-        return Configuration(read_section(document.get(SUBSCRIPTIONS), reader, folder=folder), folder)
+        subscriptions = read_section(document.get(SUBSCRIPTIONS), reader, folder=folder)
     except InvalidInput as error:
         for problem in error.problems:
             print(f"{PREFIX}CONFIG_FILE: {file}: {problem.path}: {problem.message}", file=sys.stderr)
         raise SystemExit(EXIT_WRONG_SETTING) from None
+    finally:
+        expressions.close()
+    return Configuration(sources, subscriptions, folder)
 
 
-async def serve(
-    settings: Settings, configuration: Configuration, expressions: Expressions, listener: socket.socket
-) -> None:
+async def serve(settings: Settings, configuration: Configuration, listener: socket.socket) -> None:
     async with AsyncExitStack() as stack:
-        parts = await compose(settings, configuration, expressions, stack)
+        parts = await compose(settings, configuration, stack)
         server = asyncio.create_task(parts.server.serve(sockets=[listener]))
         loops = [asyncio.create_task(_run(loop)) for loop in parts.loops]
         calm_garbage_collection()
@@ -110,9 +118,7 @@ async def _run(loop: Runs) -> None:
     await loop.run()
 
 
-async def compose(
-    settings: Settings, configuration: Configuration, expressions: Expressions, stack: AsyncExitStack
-) -> Parts:
+async def compose(settings: Settings, configuration: Configuration, stack: AsyncExitStack) -> Parts:
     """Connect to everything and put the parts together; `stack` closes what was opened."""
     pool = await reach_database(open_pool(settings.database_url), setting=f"{PREFIX}DATABASE_URL")
     stack.push_async_callback(close_pool, pool, patience_s=DRAIN_S)
@@ -128,7 +134,15 @@ async def compose(
             name="penstock-notifier",
         )
     )
-    orchestrator = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.orchestrator_url))
+    publisher = Publisher(bus)
+    await publisher.start()
+    client = httpx.AsyncClient(base_url=settings.orchestrator_url, trust_env=False)
+    orchestrator = await stack.enter_async_context(client)
+    alerts = alert_room(
+        alerts=Alerts(pool), actions=Actions(pool), publisher=publisher, orchestrator=orchestrator
+    )
+    alertmanager = AlertmanagerDoor(configuration.sources, alerts.intake, AlertReads(pool))
+    expressions = Expressions()
     stack.callback(expressions.close)
     deliveries = await delivery_room(
         bus=bus,
@@ -139,5 +153,6 @@ async def compose(
         folder=configuration.folder,
         stack=stack,
     )
-    app = create_app(readiness=Readiness(bus, pool, orchestrator), deliveries=deliveries.control)
-    return Parts(bus, pool, http_server(app, drain_s=DRAIN_S), deliveries.loops)
+    readiness = Readiness(bus, pool, orchestrator)
+    app = create_app(readiness=readiness, alertmanager=alertmanager, deliveries=deliveries.control)
+    return Parts(http_server(app, drain_s=DRAIN_S), (*alerts.loops, *deliveries.loops))

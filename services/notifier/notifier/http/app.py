@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from notifier.deliveries.control import DeliveryControl
+from notifier.http.alertmanager import AlertmanagerDoor, alertmanager_endpoints
 from notifier.http.deliveries import DeliveryDoor, delivery_endpoints
 from notifier.http.page import PAGE
 from notifier.http.subscriptions import SubscriptionDoor, subscription_endpoints
@@ -10,8 +11,11 @@ from penstock.http.app import build_app
 from penstock.http.readiness import HealthDoor, Readiness, health_endpoints
 
 
-def create_app(*, readiness: Readiness, deliveries: DeliveryControl) -> FastAPI:
+def create_app(
+    *, readiness: Readiness, alertmanager: AlertmanagerDoor, deliveries: DeliveryControl
+) -> FastAPI:
     endpoints = [
+        *alertmanager_endpoints(alertmanager),
         *subscription_endpoints(SubscriptionDoor(deliveries)),
         *delivery_endpoints(DeliveryDoor(deliveries)),
         *health_endpoints(HealthDoor(readiness)),

@@ -20,6 +20,8 @@ _TAGS = {
 
 def _tag(path: str) -> str:
     collection = path.removeprefix("/api/v1/").split("/")[0]
+    if collection.startswith("alert"):
+        return "alertmanager"
     return collection if collection in _TAGS else "operations"
 
 
