@@ -143,6 +143,15 @@ async def test_a_channel_of_the_api_names_no_file(kind: str) -> None:
     assert "configuration file" in said or kind == "alertmanager"
 
 
+async def test_a_secret_that_http_cannot_carry_is_not_shown(means: Means) -> None:
+    told = await channel_of(
+        "grafana", {"url": "http://127.0.0.1:9", "token": "glsa_token\r\nX: y"}, means
+    ).send(message())
+
+    assert not told.ok
+    assert "glsa_token" not in told.error
+
+
 async def test_slack_gets_blocks_with_nothing_that_mentions_everybody(means: Means) -> None:
     async with Target() as target:
         data = {"failure": {"message": "<!channel> a & b"}}

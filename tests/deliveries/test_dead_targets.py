@@ -66,6 +66,10 @@ def test_a_good_probe_opens_the_way_and_a_bad_one_closes_it_again() -> None:
     assert endpoint.ended(ok=False, now=200.0).room(201.0, concurrent_max=16) == 0
 
 
+def test_what_never_reached_the_target_says_nothing_of_it() -> None:
+    assert Endpoint(failures=4, in_flight=1).given_back() == Endpoint(failures=4)
+
+
 def test_an_endpoint_that_asks_for_time_gets_it() -> None:
     endpoint = Endpoint(in_flight=1).ended(ok=False, now=0.0, asked=timedelta(minutes=2))
 

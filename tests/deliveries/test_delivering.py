@@ -232,7 +232,14 @@ async def test_garbage_on_the_subject_stops_nobody(notifier: Notifier, target: T
     await notifier.subscribe("failures", webhook(target.url))
     subject = subjects.event("default", "release", "run.failed")
 
-    await notifier.publisher.publish([(subject, b"\xff\x00"), (subject, b"[]"), (subject, b'{"id": 1}')])
+    await notifier.publisher.publish(
+        [
+            (subject, b"\xff\x00"),
+            (subject, encode(event("run.\x00"))),
+            (subject, b"[]"),
+            (subject, b'{"id": 1}'),
+        ]
+    )
     await notifier.publish(good := event())
     (request,) = await target.received(1)
 

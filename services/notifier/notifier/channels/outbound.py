@@ -34,10 +34,12 @@ class Outbound:
 
     async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Told:
         """What the target answered; 2xx is success. Never raises for what the network does."""
-        place, request = _request(url, headers, len(body))
         try:
+            place, request = _request(url, headers, len(body))
             async with asyncio.timeout(TOTAL_S):
                 return _told(await self._connections.exchange(place, request, body))
+        except h11.LocalProtocolError:  # its words would show what may be a secret
+            return failed("there is a character in the address or in a header that HTTP does not allow")
         except TimeoutError:
             return failed(f"no answer within {TOTAL_S:g} s")
         except NotPermitted as error:

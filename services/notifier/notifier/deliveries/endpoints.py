@@ -41,13 +41,12 @@ class Endpoints:
         self.in_flight += 1
         self._known[_key(entry)] = self._of(entry).began()
 
+    def given_back(self, entry: Entry) -> None:
+        """One ended without the target having been asked."""
+        self._keep(entry, self._of(entry).given_back())
+
     def ended(self, entry: Entry, *, ok: bool, asked: timedelta | None) -> None:
-        self.in_flight -= 1
-        endpoint = self._of(entry).ended(ok=ok, now=time.monotonic(), asked=asked)
-        if endpoint == _NEW:
-            del self._known[_key(entry)]  # nothing to remember of a target that is well
-        else:
-            self._known[_key(entry)] = endpoint
+        self._keep(entry, self._of(entry).ended(ok=ok, now=time.monotonic(), asked=asked))
         self.measure()
 
     def measure(self) -> None:
@@ -61,6 +60,13 @@ class Endpoints:
             key for key, endpoint in self._known.items() if key not in kept and not endpoint.in_flight
         ]:
             del self._known[key]
+
+    def _keep(self, entry: Entry, endpoint: Endpoint) -> None:
+        self.in_flight -= 1
+        if endpoint == _NEW:
+            del self._known[_key(entry)]  # nothing to remember of a target that is well
+        else:
+            self._known[_key(entry)] = endpoint
 
     def _of(self, entry: Entry) -> Endpoint:
         return self._known.get(_key(entry), _NEW)

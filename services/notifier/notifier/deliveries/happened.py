@@ -33,6 +33,8 @@ def happened(data: bytes | str) -> Happened:
             raise ValueError(f"source {document['source']}, type {document['type']}")
         at = datetime.fromisoformat(document["time"]).astimezone(UTC)
         kind = document["type"].removeprefix(TYPE_PREFIX)
+        if "\x00" in f"{document['id']}{kind}{workflow}":
+            raise ValueError("a name with the character U+0000")
         members: dict[str, Json] = {
             **document,
             "project": project,

@@ -126,10 +126,9 @@ class Sender:
             task.add_done_callback(self._tasks.discard)
 
     async def _tell(self, entry: Entry, claimed: Claimed) -> None:
-        ok, asked = False, None
+        tried: Tried | None = None
         try:
             tried = await tell(entry, claimed.event, id=f"msg_{claimed.id}", evaluate=self._evaluate)
-            ok, asked = tried.told.ok or tried.is_hopeless, tried.told.asked
             finished = _finished(claimed, tried)
             _measure(entry, finished, tried)
             self._ended.append(finished)
@@ -137,7 +136,10 @@ class Sender:
             if tried.told.is_gone:
                 await self._silence(entry)
         finally:
-            self._endpoints.ended(entry, ok=ok, asked=asked)
+            if tried is None or tried.is_hopeless:
+                self._endpoints.given_back(entry)
+            else:
+                self._endpoints.ended(entry, ok=tried.told.ok, asked=tried.told.asked)
             self.wake()
 
     async def _silence(self, entry: Entry) -> None:

@@ -26,8 +26,12 @@ class Endpoint(Value, frozen=True):
     def is_left_alone(self, now: float) -> bool:
         return now < self.closed_until
 
-    def began(self, count: int = 1) -> "Endpoint":
-        return replace(self, in_flight=self.in_flight + count)
+    def began(self) -> "Endpoint":
+        return replace(self, in_flight=self.in_flight + 1)
+
+    def given_back(self) -> "Endpoint":
+        """One ended without the target having been asked: nothing is learned of it."""
+        return replace(self, in_flight=self.in_flight - 1)
 
     def ended(self, *, ok: bool, now: float, asked: timedelta | None = None) -> "Endpoint":
         """After one delivery; `asked` is how long the target wants to be left alone."""

@@ -150,19 +150,6 @@ async def finish(pool: asyncpg.Pool, finished: Sequence[Finished]) -> None:
     )
 
 
-async def give_back(pool: asyncpg.Pool, claimed: Sequence[Claimed]) -> None:
-    """What was claimed and not begun is due again at once."""
-    await pool.execute(
-        """
-        update delivery set due_at = now()
-        from unnest($1::uuid[], $2::int[]) as claimed (id, number)
-        where delivery.id = claimed.id and claims = claimed.number and state = 'waiting'
-        """,
-        [each.id for each in claimed],
-        [each.number for each in claimed],
-    )
-
-
 async def waiting(pool: asyncpg.Pool) -> tuple[int, int]:
     """How many are due, and how many wait for a retry or an answer."""
     record = await pool.fetchrow(
