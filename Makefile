@@ -39,11 +39,20 @@ docs: setup ## Write again what is generated from the code; the tests check that
 	@$(PY) -m orchestrator.bus.asyncapi > docs/asyncapi.yaml
 	@$(PY) -m orchestrator.domain.diagram > docs/states.md
 	@$(PY) -m penstock.definition.schema > docs/definition.schema.json
+	@$(PY) -m penstock.bus.server_configuration > deploy/nats/nats.conf
 
 clean: ## Remove what running and testing left behind; keeps .venv
 	@rm -rf .penstock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find services shared tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-lock: ## Pin requirements.in with hashes into requirements.txt
-	$(VENV)/bin/uv pip compile -q --generate-hashes --no-header --no-emit-index-url --no-annotate \
-	  --python-version 3.11 requirements.in -o requirements.txt
+PIN := $(VENV)/bin/uv pip compile -q --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11
+
+lock: ## Pin requirements.in with hashes into requirements.txt, and of that what each service's image needs
+	$(PIN) requirements.in -o requirements.txt
+	$(PIN) -c requirements.txt --no-emit-package penstock shared/pyproject.toml \
+	  services/orchestrator/pyproject.toml -o deploy/requirements/orchestrator.txt
+	$(PIN) -c requirements.txt --no-emit-package penstock shared/pyproject.toml \
+	  services/agent-runner/pyproject.toml deploy/requirements/packs.in -o deploy/requirements/runner.txt
+	$(PIN) -c requirements.txt --no-emit-package penstock shared/pyproject.toml \
+	  services/notifier/pyproject.toml -o deploy/requirements/notifier.txt
+	echo hatchling | $(PIN) -c requirements.txt - -o deploy/requirements/build.txt

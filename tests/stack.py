@@ -45,6 +45,7 @@ class Stack:
             "runner": permissions.runner(user="runner"),
             permissions.NOTIFIER: permissions.notifier(),
             permissions.PUBLISHER: permissions.publisher(),
+            permissions.OBSERVER: permissions.observer(),
             **self.users,
         }
         self.nats = Nats(

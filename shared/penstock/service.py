@@ -3,9 +3,12 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
-from typing import TypeVar
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
 
 import structlog
 from pydantic import ValidationError
@@ -17,6 +20,7 @@ from penstock.contracts.names import did_you_mean
 S = TypeVar("S", bound=BaseSettings)
 
 EXIT_WRONG_SETTING = 2
+FROM_FILE = "_FILE"  # PENSTOCK_ORCHESTRATOR_NATS_PASSWORD_FILE: what NATS_PASSWORD would say stands there
 CANCEL_AGAIN_S = 0.5
 
 
@@ -48,14 +52,18 @@ def calm_garbage_collection() -> None:
 
 
 def read_settings(kind: type[S]) -> S:
-    """The service's settings from the environment; a wrong one ends the process and names itself."""
+    """The service's settings from the environment; a wrong one ends the process and names itself.
+
+    Each may stand in a file instead, named by `<NAME>_FILE`: secrets do not belong into an environment.
+    """
     try:
-        return kind()
+        return kind(**_from_files(kind, os.environ))
     except ValidationError as error:
         prefix = kind.model_config.get("env_prefix", "")
         for problem in error.errors():
             name = prefix + "_".join(str(part) for part in problem["loc"]).upper()
-            print(f"{name}: {problem['msg']}{_given(problem)}", file=sys.stderr)
+            is_secret = name + FROM_FILE in os.environ
+            print(f"{name}: {problem['msg']}{'' if is_secret else _given(problem)}", file=sys.stderr)
         raise SystemExit(EXIT_WRONG_SETTING) from None
 
 
@@ -64,10 +72,33 @@ def warn_of_unknown_settings(kind: type[BaseSettings], environment: dict[str, st
     prefix = kind.model_config.get("env_prefix", "")
     known = [prefix + name.upper() for name in kind.model_fields]
     for name in environment:
-        if name.startswith(prefix) and name not in known:
+        if name.startswith(prefix) and name.removesuffix(FROM_FILE) not in known and name not in known:
             structlog.get_logger(__name__).warning(
                 "settings.unknown", name=name, hint=did_you_mean(name, known)
             )
+
+
+def _from_files(kind: type[BaseSettings], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Setting → what stands in the file that `<NAME>_FILE` names, without the end of its last line."""
+    prefix = kind.model_config.get("env_prefix", "")
+    values: dict[str, Any] = {}
+    for field in kind.model_fields:
+        name = prefix + field.upper()
+        file = environment.get(name + FROM_FILE)
+        if not file or f"{field}{FROM_FILE.lower()}" in kind.model_fields:
+            continue
+        if environment.get(name):
+            _refuse_setting(name, f"there is {name}{FROM_FILE} too; set one of them")
+        try:
+            values[field] = Path(file).read_text().rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            _refuse_setting(name + FROM_FILE, f"{file} cannot be read: {error}")
+    return values
+
+
+def _refuse_setting(name: str, reason: str) -> None:
+    print(f"{name}: {reason}", file=sys.stderr)
+    raise SystemExit(EXIT_WRONG_SETTING)
 
 
 async def end(*tasks: "asyncio.Task[None]") -> None:

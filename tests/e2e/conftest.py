@@ -7,8 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from penstock.bus.permissions import Permissions
 from tests.stack import ROOT, Stack
 
+SPY = "spy"  # hears everything on the bus
 LEASE_S = 3.0
 Json = Any
 
@@ -17,7 +19,8 @@ Json = Any
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     agents = (ROOT / "tests/agents_for_tests", ROOT / "shared/packs")
     extra = {"PENSTOCK_ORCHESTRATOR_LEASE_S": str(LEASE_S)}
-    with Stack(folder=tmp_path_factory.mktemp("stack"), agents=agents, slots=8, extra=extra) as running:
+    folder, users = tmp_path_factory.mktemp("stack"), {SPY: Permissions(publish=(), subscribe=(">",))}
+    with Stack(folder=folder, agents=agents, slots=8, extra=extra, users=users) as running:
         yield running
 
 

@@ -5,13 +5,19 @@ from collections.abc import Mapping, Sequence
 from json import loads
 from typing import Any
 
+import jsonschema_rs
+
+from orchestrator.bus.event_schemas import schema_of_data
 from orchestrator.domain.decision import Fact
+from penstock.contracts.timeline import Kind
+from penstock.contracts.wire import encode
 from penstock.contracts.workflow import OnFailure, RunIf, WorkflowDefinition
 from tests.proof.undo_oracle import UNDO, UndoOracle
 
 ENDED = {"succeeded", "failed", "skipped", "cancelled", "compensating", "compensated", "compensation_failed"}
 SUCCEEDED = {"succeeded", "compensating", "compensated", "compensation_failed"}
 OPEN = {"ready", "running", "backoff", "suspended"}
+DATA = {kind: jsonschema_rs.validator_for(schema_of_data(kind), validate_formats=True) for kind in Kind}
 
 # Fact → the states in which it may happen, and the one that it leads to. `released` and `repeated` last only from
 # one fact to the next.
@@ -76,6 +82,8 @@ class Timeline:
 
     def read(self, facts: Sequence[Fact]) -> None:
         for fact in facts:
+            DATA[fact.kind].validate(loads(encode(fact.data)))  # it is as docs/asyncapi.yaml says
+            assert (fact.node is None) == fact.kind.startswith("run."), fact
             if fact.node is None:
                 self._read_run(fact)
             else:

@@ -3,7 +3,7 @@
     orchestrator   owns the streams and consumers; sends ready, events and cancel hints; answers rpc calls
     runner         takes its pool's ready messages, reports results and logs, calls rpc; sees no other pool
     notifier       reads events through its own durable consumer; sends alerts as events
-    observer       any other system: reads events as they happen, and how full the streams are
+    observer       any other system: reads events as they happen and again, and how full the streams are
     publisher      any other system: sends events of its own, and reads nothing
 
 Everybody may subscribe below `_INBOX_<user>` only, so that nobody hears another's answers.
@@ -93,6 +93,16 @@ def notifier(*, user: str = NOTIFIER) -> Permissions:
 
 
 def observer(*, user: str = OBSERVER) -> Permissions:
+    """Another system that reads events: live, again from a moment or a number, or where it had stopped.
+
+    Two kinds of consumer on EVENTS are its own: nameless ones, which the server names and which end with their
+    reader, and one that is called like the user. Names are whole tokens to NATS, so no pattern `observer-*` could
+    keep it from others' consumers; and the server refuses a request whose body names another than its subject.
+    As with every JetStream call, where the answer goes is the caller's word: an observer can have true events sent
+    to any subject, and cannot write one.
+    """
+    assert user != CONSUMER_NOTIFIER, "that consumer is the notifier's"
+    stream = subjects.STREAM_EVENTS
     return Permissions(
         publish=(
             f"{_API}.INFO",
@@ -100,6 +110,13 @@ def observer(*, user: str = OBSERVER) -> Permissions:
             f"{_API}.STREAM.NAMES",
             f"{_API}.CONSUMER.INFO.*.*",
             f"{_API}.CONSUMER.NAMES.*",
+            f"{_API}.CONSUMER.CREATE.{stream}",  # nameless; a body with a name is refused
+            f"$JS.FC.{stream}.>",  # "go on sending"
+            f"{_API}.CONSUMER.CREATE.{stream}.{user}",
+            f"{_API}.CONSUMER.CREATE.{stream}.{user}.>",
+            f"{_API}.CONSUMER.DURABLE.CREATE.{stream}.{user}",
+            f"{_API}.CONSUMER.DELETE.{stream}.{user}",
+            *_pull(stream, user),
         ),
         subscribe=(f"{inbox(user)}.>", f"{subjects.EVENT}.>"),
     )

@@ -12,19 +12,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from penstock.bus import permissions
 from penstock.bus.permissions import Permissions
-from penstock.contracts.limits import GIB, MESSAGE_BYTES_MAX, MIB
+from penstock.bus.server_configuration import configuration
 from penstock_cli.embedded.child import Child
 from penstock_cli.errors import StartFailed
 
 HOST = "127.0.0.1"
-STORE_BYTES_MAX = 8 * GIB
-MEMORY_BYTES_MAX = 256 * MIB
-PENDING_BYTES_MAX = 64 * MIB  # per client; a slower one is cut off
-ANSWER_TTL = "1m"  # how long a request may be answered
 
 USERS_DEFAULT: Mapping[str, Permissions] = {
     permissions.ORCHESTRATOR: permissions.orchestrator(),
@@ -101,7 +96,11 @@ class Nats:
         """The configuration, with a password for each user; both files are for our eyes only."""
         self.folder.mkdir(parents=True, exist_ok=True)
         config = configuration(
-            port=self.port, store=self.store, users=self.users, passwords=self._passwords()
+            host=HOST,
+            port=self.port,
+            store=str(self.store),
+            users=self.users,
+            passwords=self._passwords(),
         )
         write_private(self.config, json.dumps(config, indent=2))
         return self.config
@@ -123,35 +122,6 @@ class Nats:
                 return probe.recv(5).startswith(b"INFO ")
         except OSError:
             return False
-
-
-def configuration(
-    *, port: int, store: Path, users: Mapping[str, Permissions], passwords: Mapping[str, str]
-) -> dict[str, Any]:
-    """nats-server's configuration; its format is a superset of JSON."""
-    return {
-        "server_name": "penstock",
-        "host": HOST,
-        "port": port,
-        "max_payload": MESSAGE_BYTES_MAX,
-        "max_pending": PENDING_BYTES_MAX,
-        "jetstream": {
-            "store_dir": str(store),
-            "max_file_store": STORE_BYTES_MAX,
-            "max_memory_store": MEMORY_BYTES_MAX,
-        },
-        "authorization": {"users": [_user(name, passwords[name], users[name]) for name in users]},
-    }
-
-
-def _user(name: str, password: str, allowed: Permissions) -> dict[str, Any]:
-    rights: dict[str, Any] = {
-        "publish": {"allow": list(allowed.publish)},
-        "subscribe": {"allow": list(allowed.subscribe)},
-    }
-    if allowed.answers:
-        rights["allow_responses"] = {"max": 1, "expires": ANSWER_TTL}
-    return {"user": name, "password": password, "permissions": rights}
 
 
 def write_private(path: Path, text: str) -> None:

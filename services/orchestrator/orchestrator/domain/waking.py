@@ -138,11 +138,12 @@ def child_ended(draft: Draft, event: ChildEnded) -> bool:
         return False
     if node.detail.run is None and event.run is not None:
         draft.put(name, replace(node, detail=replace(node.detail, run=event.run)))
+    told: dict[str, Json] = {"run": str(event.run)} if event.run else {}  # it may have had none
     ended_well = RunState.COMPENSATED if is_undo(name) else RunState.SUCCEEDED
     if event.state == ended_well:
-        succeed_unit(draft, name, event.output or b"{}", told={"run": str(event.run)})
+        succeed_unit(draft, name, event.output or b"{}", told=told)
     else:
-        fail_attempt(draft, name, _failure_of(event), spread=event.spread, told={"run": str(event.run)})
+        fail_attempt(draft, name, _failure_of(event), spread=event.spread, told=told)
     return True
 
 
