@@ -76,6 +76,10 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
+async def nothing() -> None:
+    """Nothing to publish again: there is no orchestrator with timelines here."""
+
+
 def _subject(event: CloudEvent) -> str:
     _, _, project, _, workflow = event.source.split("/")
     return subjects.event(project, workflow, event.type.removeprefix("penstock."))
@@ -99,7 +103,7 @@ async def tester(nats_server: Nats) -> AsyncIterator[Bus]:
     """Who may do everything on the bus, and has declared what an orchestrator declares."""
     login = nats_server.login(TESTER)
     async with connect(url=nats_server.url, user=login.user, password=login.password, name="test") as bus:
-        await NotifierConsumer(bus)()
+        await NotifierConsumer(bus, nothing).declare()
         yield bus
 
 

@@ -14,7 +14,7 @@ from penstock.bus.permissions import CONSUMER_NOTIFIER
 from penstock.contracts import subjects
 from penstock.contracts.wire import encode
 from tests.deliveries.builders import OTHER_SECRET, SECRET, event, webhook
-from tests.deliveries.conftest import Notifier, running, until
+from tests.deliveries.conftest import Notifier, nothing, running, until
 from tests.deliveries.targets import Reply, Target
 
 
@@ -220,7 +220,7 @@ async def test_a_consumer_that_was_lost_is_pulled_from_again_and_nothing_is_told
 
     await notifier.bus.client.jetstream().delete_consumer(subjects.STREAM_EVENTS, CONSUMER_NOTIFIER)
     await notifier.publish(second := event())
-    await NotifierConsumer(notifier.bus)()
+    await NotifierConsumer(notifier.bus, nothing).declare()
     await target.received(2)
     found = await notifier.deliveries(2, state="delivered")
 

@@ -19,6 +19,7 @@ from tests.deliveries.targets import Target
 from tests.stack import Stack
 
 RUNS = 30
+NOTIFIERS = ("notifier-0", "notifier-1")
 NODES = {"sign-off": {"approval": {"message": "Go on?", "timeout": "1h"}}}  # a run that needs no runner
 SUBSCRIPTIONS = """
 subscriptions:
@@ -65,10 +66,13 @@ async def test_every_run_is_told_though_a_notifier_is_killed_and_the_bus_is_lost
     rows = await asyncpg.connect(stack.postgres.url(), server_settings={"search_path": "notifier"})
     async with httpx.AsyncClient(base_url=stack.url) as client:
         early = [await start(client) for _ in range(RUNS // 3)]
-        stack.kill("notifier-1")
+        for name in NOTIFIERS:
+            stack.kill(name)
         late = [await start(client) for _ in range(RUNS // 3)]
-        await asyncio.to_thread(stack.start, "notifier-1")
-        await _lose_the_bus(stack)
+        await until_published(stack, late)
+        await _lose_the_bus(stack)  # with events that no notifier has seen
+        for name in NOTIFIERS:
+            await asyncio.to_thread(stack.start, name)
         last = [await start(client) for _ in range(RUNS // 3)]
         runs = {*early, *late, *last}
         async with asyncio.timeout(40):
@@ -86,6 +90,16 @@ async def test_every_run_is_told_though_a_notifier_is_killed_and_the_bus_is_lost
     assert {row["state"] for row in found} == {"delivered"}
     ids = {(request.headers["webhook-id"], request.document["id"]) for request in target.requests}
     assert len(ids) == len(runs), "a repeated message keeps its id"
+
+
+async def until_published(stack: Stack, runs: list[str]) -> None:
+    rows = await asyncpg.connect(stack.postgres.url())
+    async with asyncio.timeout(20):
+        while await rows.fetchval(
+            "select count(*) from run where published < version and id = any($1)", runs
+        ):
+            await asyncio.sleep(0.05)
+    await rows.close()
 
 
 async def _lose_the_bus(stack: Stack) -> None:

@@ -24,6 +24,7 @@ from orchestrator.engine.inbox import Inbox
 from orchestrator.engine.matching import Looks, Matching
 from orchestrator.engine.registry import RunnerRegistry
 from orchestrator.engine.relay import Relay
+from orchestrator.engine.replay import Replay
 from orchestrator.engine.retention import Retention
 from orchestrator.engine.schedule_control import ScheduleControl
 from orchestrator.engine.schedules import ScheduleSweep
@@ -194,8 +195,8 @@ async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket)
     inbox = InboxDoor(parts.bus, parts.inbox, parts.registry)
     await logs.declare()
     await inbox.declare()
-    for_notifier = NotifierConsumer(parts.bus)
-    await for_notifier()
+    for_notifier = NotifierConsumer(parts.bus, Replay(parts.relay.pool, parts.relay.publisher))
+    await for_notifier.declare()
     await RpcDoor(parts.requests, parts.engine).open()
     await parts.control.open()
     sweeps = (parts.sweep, parts.schedules, parts.inbox.repeat)
