@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydantic_settings import BaseSettings
 from structlog.tracebacks import ExceptionDictTransformer
 
 from penstock.contracts.names import did_you_mean
+from penstock.telemetry.tracing import Tracing, WrongTracing, open_tracing
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -64,6 +66,16 @@ def read_settings(kind: type[S]) -> S:
             name = prefix + "_".join(str(part) for part in problem["loc"]).upper()
             is_secret = name + FROM_FILE in os.environ
             print(f"{name}: {problem['msg']}{'' if is_secret else _given(problem)}", file=sys.stderr)
+        raise SystemExit(EXIT_WRONG_SETTING) from None
+
+
+def tracing_of(service: str, *, instance: str = "") -> Tracing:
+    """Traces as OpenTelemetry's variables want them; a wrong one ends the process and names itself."""
+    instance = instance or f"{socket.gethostname()}-{os.getpid()}"
+    try:
+        return open_tracing(service, instance=instance, environment=os.environ)
+    except WrongTracing as error:
+        print(error, file=sys.stderr)
         raise SystemExit(EXIT_WRONG_SETTING) from None
 
 

@@ -18,6 +18,7 @@ from orchestrator.engine.inbox import Inbox
 from orchestrator.engine.matching import Looks, Matching
 from orchestrator.engine.port import Started, StartRun
 from orchestrator.engine.relay import Relay
+from orchestrator.engine.span_contexts import SpanContexts
 from orchestrator.engine.sweep import Sweep
 from orchestrator.store.database import open_pool
 from penstock.bus.connection import Bus, connect
@@ -26,6 +27,7 @@ from penstock.bus.streams import declare_streams
 from penstock.definition import load
 from penstock.definition.expressions import Expressions
 from penstock.service import end
+from penstock.telemetry.tracing import OFF, Tracing
 from penstock_cli.embedded.nats import Nats
 
 LEASE = timedelta(seconds=30)
@@ -102,7 +104,7 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(database: str, nats: Nats) -> AsyncIterator[World]:
+async def open_world(database: str, nats: Nats, tracing: Tracing = OFF) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         pool = await open_pool(database)
         stack.push_async_callback(pool.close)
@@ -113,7 +115,7 @@ async def open_world(database: str, nats: Nats) -> AsyncIterator[World]:
         await declare_streams(bus.client.jetstream())
         publisher = Publisher(bus)
         await publisher.start()
-        relay = Relay(bus, publisher, pool)
+        relay = Relay(bus, publisher, pool, SpanContexts(tracing))
         engine = RunEngine(pool, relay, Expressions().evaluate, lease=LEASE, find_events=Looks(pool))
         inbox = Inbox(pool, Matching(pool, engine.handle))
         sweep = Sweep(pool, engine, relay, lease_s=LEASE.total_seconds(), bus_is_up=lambda: bus.is_connected)

@@ -57,6 +57,16 @@ async def test_a_binary_event_has_its_attributes_in_headers(api: httpx.AsyncClie
     assert event["attributes"] == {"region": "eu", "datacontenttype": "application/json"}
 
 
+async def test_an_event_belongs_to_its_own_trace_or_to_that_of_its_request(api: httpx.AsyncClient) -> None:
+    own, request = (f"00-{'a' * 31}{digit}-{'b' * 16}-01" for digit in (1, 2))
+    batch = msgspec.json.encode([PAID, PAID | {"id": "2", "traceparent": own}])
+
+    await api.post("/events", content=batch, headers=BATCH | {"traceparent": request})
+
+    traces = {event["id"]: event["attributes"]["traceparent"] for event in await kept(api)}
+    assert traces == {"1": request, "2": own}
+
+
 @pytest.mark.parametrize(
     ("content_type", "body", "data", "attributes"),
     [

@@ -22,6 +22,7 @@ from agent_runner.work_folder import claimed
 from penstock.bus.connection import Bus, connect
 from penstock.contracts.agent import AgentManifest, SandboxLimits
 from penstock.contracts.limits import MIB
+from penstock.telemetry.tracing import OFF, Tracing
 from penstock_cli.embedded.nats import Nats
 from tests.runner.artifact_server import ArtifactServer
 from tests.runner.peer import Peer
@@ -107,7 +108,12 @@ async def start(
     async with AsyncExitStack() as stack:
 
         async def start(
-            *, id: str = "runner-1", secrets: Any = None, report: Report = HOLDS, **fields: Any
+            *,
+            id: str = "runner-1",
+            secrets: Any = None,
+            report: Report = HOLDS,
+            tracing: Tracing = OFF,
+            **fields: Any,
         ) -> Started:
             login = own_nats.login(RUNNER)
             settings = Settings(
@@ -122,7 +128,7 @@ async def start(
             )
             catalogue = Catalogue(agents.made)
             return await stack.enter_async_context(
-                _running(settings, catalogue, GrantedSecrets(secrets or {}), report)
+                _running(settings, catalogue, GrantedSecrets(secrets or {}), report, tracing)
             )
 
         yield start
@@ -130,7 +136,11 @@ async def start(
 
 @asynccontextmanager
 async def _running(
-    settings: Settings, catalogue: Catalogue, secrets: GrantedSecrets, report: Report
+    settings: Settings,
+    catalogue: Catalogue,
+    secrets: GrantedSecrets,
+    report: Report,
+    tracing: Tracing,
 ) -> AsyncIterator[Started]:
     stop = Stop()
     async with AsyncExitStack() as stack:
@@ -151,6 +161,7 @@ async def _running(
             secrets=secrets,
             work=work,
             stack=stack,
+            tracing=tracing,
         )
         task = asyncio.create_task(runner.run(stop, grace_s=settings.drain_grace_s))
         yield Started(runner, stop, task, settings.id, work.root)

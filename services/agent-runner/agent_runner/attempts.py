@@ -6,12 +6,14 @@ Most attempts are small: no folder, no thread and no second task is spent on one
 import asyncio
 import traceback
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
 from agent_runner.attempt_files import AttemptFiles
+from agent_runner.attempt_spans import AttemptSpans
 from agent_runner.clocks import lease_clock
 from agent_runner.failures import AttemptError, described, invalid, redacted, too_large
 from agent_runner.gateway.sockets import Sockets
@@ -54,20 +56,24 @@ class Attempts:
         logs: Logs,
         held: HeldAttempts,
         results: ResultPublisher,
+        spans: AttemptSpans,
     ) -> None:
         self._mode, self._sockets, self._files, self._secrets = mode, sockets, files, secrets
         self._logs, self._held, self._results = logs, held, results
+        self._spans = spans
 
     async def run(self, held: Held) -> None:
         """To the end. Cancelling the call kills the attempt and reports nothing."""
-        try:
-            ended = await self._run(held)
-        except AttemptError as error:
-            ended = Ended(failure=error.failure)
-        except Exception as error:
-            log.exception("attempt.broke", run=str(held.order.run), node=held.order.node)
-            ended = Ended(failure=_unexpected(error))
-        self._report(held, ended)
+        with self._spans.of(held) as span:
+            try:
+                ended = await self._run(held)
+            except AttemptError as error:
+                ended = Ended(failure=error.failure)
+            except Exception as error:
+                log.exception("attempt.broke", run=str(held.order.run), node=held.order.node)
+                ended = Ended(failure=_unexpected(error))
+            span.ended = ended
+            self._report(held, ended)
 
     def lose(self, held: Held) -> None:
         """Its lease is gone: kill it, forget it."""
@@ -117,7 +123,7 @@ class Attempts:
         order, manifest = held.order, held.agent.manifest
         redact = self._secrets.redaction(order.project, manifest)
         socket = self._sockets.shared(held) or await self._sockets.own(held)
-        held.began = True
+        held.agent_began = datetime.now(UTC)
         try:
             ended = await self._mode.run(
                 Attempt(
@@ -128,6 +134,7 @@ class Attempts:
                     attempt_key=held.attempt_key,
                     slot=held.slot,
                     socket=socket,
+                    traceparent=held.traceparent,
                 ),
                 on_log=self._logs.of(order, redact),
                 cancelled=held.cancelled,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import datetime
 from uuid import UUID
 
 from agent_runner.catalogue import Agent
@@ -14,8 +15,8 @@ class Held:
 
     __slots__ = (
         "agent",
+        "agent_began",
         "attempt_key",
-        "began",
         "cancelled",
         "drained",
         "order",
@@ -24,6 +25,7 @@ class Held:
         "slot",
         "task",
         "token",
+        "traceparent",
     )
 
     def __init__(
@@ -44,9 +46,14 @@ class Held:
         self.safe_until = safe_until  # by lease_clock; then its sandbox is killed
         self.cancelled = Cancellation()
         self.drained = False  # cancelled because the runner goes, not because anybody asked
-        self.began = False  # the agent was, or may have been, started
+        self.agent_began: datetime | None = None  # since when the agent was, or may have been, started
         self.reported = False  # its result is on its way; it can only be reported once
         self.task: asyncio.Task[None] | None = None
+        self.traceparent = order.traceparent  # of the agent's own span, once the runner has begun one
+
+    @property
+    def began(self) -> bool:
+        return self.agent_began is not None
 
     @property
     def is_running(self) -> bool:

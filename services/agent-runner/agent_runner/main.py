@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from agent_runner.artifacts import ArtifactStore
 from agent_runner.attempt_files import AttemptFiles
+from agent_runner.attempt_spans import AttemptSpans
 from agent_runner.attempts import Attempts
 from agent_runner.catalogue import Catalogue, read_catalogue
 from agent_runner.claims import Claims
@@ -41,8 +42,15 @@ from penstock.bus.pull import PullLoop
 from penstock.bus.replies import Replies
 from penstock.contracts import subjects
 from penstock.contracts.agent import AgentOffer
-from penstock.service import EXIT_WRONG_SETTING, read_settings, set_up_logging, warn_of_unknown_settings
+from penstock.service import (
+    EXIT_WRONG_SETTING,
+    read_settings,
+    set_up_logging,
+    tracing_of,
+    warn_of_unknown_settings,
+)
 from penstock.telemetry import metrics
+from penstock.telemetry.tracing import OFF, Tracing
 
 _UMASK = 0o022  # sandboxes have users of their own, and must be able to read what they are given
 _EXIT_BROKEN = 1
@@ -98,7 +106,9 @@ async def serve(settings: Settings) -> int:
     stop.listen()
     secrets = read_secrets(settings.secrets_file)
     catalogue = await asyncio.to_thread(read_catalogue, settings.agents)
+    tracing = tracing_of("agent-runner", instance=settings.id)
     async with AsyncExitStack() as stack:
+        stack.callback(tracing.close)
         work = stack.enter_context(claimed(settings.work_folder, runner=settings.id))
         facts = _Facts(settings, stop, await probe(settings.sandbox))
         _tell(facts.report)
@@ -114,6 +124,7 @@ async def serve(settings: Settings) -> int:
             secrets=secrets,
             work=work,
             stack=stack,
+            tracing=tracing,
         )
         log.info("runner.started", runner=settings.id, pool=settings.pool, slots=settings.slots)
         await facts.runner.run(stop, grace_s=settings.drain_grace_s)
@@ -130,6 +141,7 @@ async def compose(
     secrets: GrantedSecrets,
     work: WorkFolder,
     stack: AsyncExitStack,
+    tracing: Tracing = OFF,
 ) -> Runner:
     """Put the parts together; `stack` closes what was opened, the sandboxes first."""
     runner, pool = settings.id, settings.pool
@@ -144,6 +156,7 @@ async def compose(
         progress=ProgressReports(bus, pool=pool),
         secrets=secrets,
         artifacts=artifacts,
+        tracing=tracing,
     )
     sockets = Sockets(Serving(gateway.app()), work.sockets)
     stack.callback(sockets.close)
@@ -157,6 +170,7 @@ async def compose(
         logs=logs,
         held=held,
         results=results,
+        spans=AttemptSpans(tracing, runner=runner, pool=pool),
     )
     replies = Replies(bus)
     announcer = _announcer(settings, bus, report, catalogue)

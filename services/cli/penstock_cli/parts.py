@@ -86,6 +86,8 @@ def relations(run: dict[str, Any]) -> Iterator[str]:
     if run.get("undo"):
         why = f": {run['undo']['reason']}" if run["undo"]["reason"] else ""
         yield f"undone, asked for by {run['undo']['by']}{why}"
+    if run.get("trace_id"):
+        yield f"trace {run['trace_id']}"
     for child in run.get("children", ()):
         workflow = f"{child['workflow']} v{child['version']}"
         yield f"{child['node']} started run {child['run']} of {workflow}: {child['state']}"

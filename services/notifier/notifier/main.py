@@ -42,9 +42,11 @@ from penstock.service import (
     end,
     read_settings,
     set_up_logging,
+    tracing_of,
     until_told_to_stop,
     warn_of_unknown_settings,
 )
+from penstock.telemetry.tracing import OFF, Tracing
 
 DRAIN_S = 5.0  # how long a stopping notifier finishes what it has begun
 
@@ -98,8 +100,10 @@ def configured(settings: Settings) -> Configuration:
 
 
 async def serve(settings: Settings, configuration: Configuration, listener: socket.socket) -> None:
+    tracing = tracing_of("notifier")
     async with AsyncExitStack() as stack:
-        parts = await compose(settings, configuration, stack)
+        stack.callback(tracing.close)
+        parts = await compose(settings, configuration, stack, tracing)
         server = asyncio.create_task(parts.server.serve(sockets=[listener]))
         loops = [asyncio.create_task(_run(loop)) for loop in parts.loops]
         calm_garbage_collection()
@@ -118,7 +122,9 @@ async def _run(loop: Runs) -> None:
     await loop.run()
 
 
-async def compose(settings: Settings, configuration: Configuration, stack: AsyncExitStack) -> Parts:
+async def compose(
+    settings: Settings, configuration: Configuration, stack: AsyncExitStack, tracing: Tracing = OFF
+) -> Parts:
     """Connect to everything and put the parts together; `stack` closes what was opened."""
     pool = await reach_database(open_pool(settings.database_url), setting=f"{PREFIX}DATABASE_URL")
     stack.push_async_callback(close_pool, pool, patience_s=DRAIN_S)
@@ -152,7 +158,10 @@ async def compose(settings: Settings, configuration: Configuration, stack: Async
         subscriptions=configuration.subscriptions,
         folder=configuration.folder,
         stack=stack,
+        tracing=tracing,
     )
     readiness = Readiness(bus, pool, orchestrator)
-    app = create_app(readiness=readiness, alertmanager=alertmanager, deliveries=deliveries.control)
+    app = create_app(
+        readiness=readiness, alertmanager=alertmanager, deliveries=deliveries.control, tracing=tracing
+    )
     return Parts(http_server(app, drain_s=DRAIN_S), (*alerts.loops, *deliveries.loops))

@@ -28,6 +28,7 @@ from orchestrator.engine.replay import Replay
 from orchestrator.engine.retention import Retention
 from orchestrator.engine.schedule_control import ScheduleControl
 from orchestrator.engine.schedules import ScheduleSweep
+from orchestrator.engine.span_contexts import SpanContexts
 from orchestrator.engine.start_rate import StartRate
 from orchestrator.engine.sweep import Sweep
 from orchestrator.engine.ticks import TickRuns
@@ -54,9 +55,11 @@ from penstock.service import (
     end,
     read_settings,
     set_up_logging,
+    tracing_of,
     until_told_to_stop,
     warn_of_unknown_settings,
 )
+from penstock.telemetry.tracing import OFF, Tracing
 
 DRAIN_S = 5.0  # how long a stopping orchestrator finishes what it has begun
 
@@ -90,8 +93,10 @@ def main() -> None:
 
 
 async def serve(settings: Settings, listener: socket.socket) -> None:
+    tracing = tracing_of("orchestrator")
     async with AsyncExitStack() as stack:
-        parts = await compose(settings, stack)
+        stack.callback(tracing.close)
+        parts = await compose(settings, stack, tracing)
         engine = asyncio.create_task(parts.engine.run())
         inbox = asyncio.create_task(parts.inbox.run())
         doors = await _open_doors(parts, settings, listener)
@@ -107,7 +112,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
             task.result()  # a loop that ended by itself ended by an error
 
 
-async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
+async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = OFF) -> Parts:
     """Connect to everything and put the parts together; `stack` closes what was opened."""
     pool = await reach_database(open_pool(settings.database_url), setting=f"{PREFIX}DATABASE_URL")
     stack.push_async_callback(close_pool, pool, patience_s=DRAIN_S)
@@ -126,7 +131,7 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     await declare_streams(bus.client.jetstream())
     publisher = Publisher(bus)
     await publisher.start()
-    relay = Relay(bus, publisher, pool)
+    relay = Relay(bus, publisher, pool, SpanContexts(tracing))
     expressions = Expressions()
     stack.callback(expressions.close)
     database = open_database(settings.database_url)
@@ -151,7 +156,7 @@ async def compose(settings: Settings, stack: AsyncExitStack) -> Parts:
     readiness = Readiness(bus, pool)
     rate = StartRate(engine.capacity, per_second=settings.starts_per_second)
     server = _http_server(
-        database, workflows, engine, schedules, inbox, artifacts, retention, readiness, rate
+        database, workflows, engine, schedules, inbox, artifacts, retention, readiness, rate, tracing
     )
     requests = Requests(bus, registry)
     control = ControlDoor(bus, requests, registry)
@@ -169,6 +174,7 @@ def _http_server(
     retention: Retention,
     readiness: Readiness,
     rate: StartRate,
+    tracing: Tracing,
 ) -> uvicorn.Server:
     app = create_app(
         engine=engine,
@@ -184,6 +190,7 @@ def _http_server(
         limits=LimitTable(database, on_change=engine.dispatcher.look_again),
         start_rate=rate,
         settings=HttpSettings(),
+        tracing=tracing,
     )
     return http_server(app, drain_s=DRAIN_S)
 
@@ -221,4 +228,5 @@ async def _drain(parts: Parts, engine: asyncio.Task[None]) -> None:
     """What was committed goes out and is noted, as far as time allows; the next orchestrator does the rest."""
     with suppress(TimeoutError):
         await asyncio.wait_for(parts.relay.drain(), DRAIN_S)
+    await parts.engine.traces.idle()
     await end(engine)

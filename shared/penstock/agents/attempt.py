@@ -64,6 +64,12 @@ class Context:
         return datetime.fromisoformat(text) if text else None
 
     @property
+    def traceparent(self) -> "str | None":
+        """The W3C header of the trace that this attempt belongs to: send it along with what you call."""
+        own = attempt_environment.get()
+        return (os.environ if own is None else own).get("TRACEPARENT")
+
+    @property
     def in_folder(self) -> "Path":
         """Where the artifacts among the inputs are, read-only. The input already holds their paths."""
         from pathlib import Path

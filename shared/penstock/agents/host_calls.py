@@ -11,7 +11,7 @@ from penstock.agents.function import Agent
 from penstock.agents.host import Channel
 from penstock.agents.host_logs import LogOf, attribute_prints, current_log
 from penstock.agents.program import answered, encoded, finished
-from penstock.contracts.frames import FromRunner, Reply
+from penstock.contracts.frames import TRACEPARENT, FromRunner, Reply, environment_of
 
 
 def serve_calls(agent: Agent[..., Any], channel: Channel) -> None:
@@ -33,7 +33,8 @@ def serve_calls(agent: Agent[..., Any], channel: Channel) -> None:
 
 def _serve(agent: Agent[..., Any], channel: Channel, order: FromRunner, log: LogOf) -> None:
     attempt_environment.set(order.env)
-    os.environ.update({f"PENSTOCK_{name}": value for name, value in order.env.items()})
+    os.environ.pop(TRACEPARENT, None)  # this attempt need not belong to a trace
+    os.environ.update(environment_of(order.env))
     current_log.set(log)
     reply = reply_of(order.id, lambda: encoded(finished(_result(agent, order.input))))
     log.end()

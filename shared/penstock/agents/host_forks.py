@@ -18,7 +18,7 @@ from penstock.agents.function import Agent
 from penstock.agents.host import Channel
 from penstock.agents.host_logs import LINE_CHARS_MAX
 from penstock.agents.program import answered, encoded, finished, write_all
-from penstock.contracts.frames import FromRunner, Reply
+from penstock.contracts.frames import FromRunner, Reply, environment_of
 
 GRACE_SECONDS = 3.0  # from SIGTERM to SIGKILL; below the runner's own, which ends the whole worker
 NEEDED_BY_CHILDREN = ("asyncio", "traceback", "penstock.agents.conversions")  # loaded once, before any fork
@@ -123,7 +123,7 @@ class _Server:
             os.dup2(log, 1)
             os.dup2(log, 2)
             self._close_parents()
-            os.environ.update({f"PENSTOCK_{name}": value for name, value in order.env.items()})
+            os.environ.update(environment_of(order.env))
             code = _run(self._agent, order.input, answer)
         finally:
             os._exit(code)

@@ -5,6 +5,7 @@ number of `Reply`. An order's id is the runner's own, counted from 1, unique in 
 Described for authors in docs/guides/agent-protocol.md.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -12,6 +13,12 @@ import msgspec
 HOST_VARIABLE = "PENSTOCK_HOST"  # in the worker's environment: "fork" or "process"
 CONCURRENCY_VARIABLE = "PENSTOCK_CONCURRENCY"  # how many attempts the worker may be given at once
 OUTPUT_LIMIT_VARIABLE = "PENSTOCK_OUTPUT_LIMIT"  # bytes of one output
+TRACEPARENT = "TRACEPARENT"  # W3C; its name is known to tools that know nothing of us
+
+
+def environment_of(variables: Mapping[str, str]) -> dict[str, str]:
+    """An attempt's variables as its process finds them: `PENSTOCK_RUN` for `RUN`."""
+    return {name if name == TRACEPARENT else f"PENSTOCK_{name}": value for name, value in variables.items()}
 
 
 class Order(msgspec.Struct, frozen=True):

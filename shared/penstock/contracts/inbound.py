@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from penstock.contracts.value import Value
+from penstock.contracts.value import Value, replace
 from penstock.contracts.wire import decode, encode, raw
 from penstock.contracts.workflow import Json
 
@@ -50,6 +50,13 @@ class InboundEvent(Value, frozen=True, kw_only=True):
     def key(self) -> tuple[str, str, str]:
         """What makes it this event and no other."""
         return self.project, self.source, self.id
+
+    def in_trace(self, traceparent: str | None) -> "InboundEvent":
+        """With the trace of the request that brought it, unless it names one itself (a CloudEvents extension)."""
+        others = msgspec.json.decode(self.attributes, type=dict[str, Json])
+        if traceparent is None or "traceparent" in others:
+            return self
+        return replace(self, attributes=encode({**others, "traceparent": traceparent}))
 
     def document(self) -> dict[str, Json]:
         """The event as expressions see it. What was not sent is null, so that a comparison with it is false."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -13,20 +14,34 @@ from penstock.http.endpoint import Endpoint
 from penstock.http.middleware import RequestScope, request_id_of
 from penstock.http.openapi import Page, openapi_document
 from penstock.http.problems import problem, problem_of
+from penstock.http.tracing import TracedRequests
+from penstock.telemetry.tracing import OFF, Tracing
 
 OPENAPI_PATH = "/api/v1/openapi.json"
 
+# We tell of our requests ourselves, once: in middleware.py and tracing.py.
+_OWN_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, auto_configure=False)
 
-def build_app(endpoints: Sequence[Endpoint], page: Page) -> FastAPI:
+
+def build_app(endpoints: Sequence[Endpoint], page: Page, tracing: Tracing = OFF) -> FastAPI:
     # No interactive pages: they would load scripts from other people's servers.
-    app = FastAPI(openapi_url=OPENAPI_PATH, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        openapi_url=OPENAPI_PATH,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry=_OWN_TELEMETRY,
+    )
     app.openapi = partial(openapi_document, endpoints, page)  # type: ignore[method-assign]
     for endpoint in endpoints:
         app.add_route(endpoint.path, endpoint.handle, [endpoint.method], include_in_schema=False)
     app.add_exception_handler(PenstockError, _refused)
     app.add_exception_handler(HTTPException, _unroutable)
     app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_middleware(RequestScope, templates={endpoint.handle: endpoint.path for endpoint in endpoints})
+    templates: dict[object, str] = {endpoint.handle: endpoint.path for endpoint in endpoints}
+    if tracing.is_on:
+        app.add_middleware(TracedRequests, templates=templates, tracing=tracing)
+    app.add_middleware(RequestScope, templates=templates)
     return app
 
 

@@ -180,6 +180,13 @@ SOCKET_FRAMES = Counter("penstock_websocket_frames_total", "Frames sent")
 SOCKETS_CLOSED = Counter("penstock_websocket_closed_total", "WebSockets that ended", ["reason"])
 SOCKET_DELAY_SECONDS = Histogram("penstock_websocket_delay_seconds", "From commit to frame", buckets=_FAST)
 
+# Traces
+SPANS = Counter(
+    "penstock_trace_spans_total",
+    "Spans, by what became of them: exported, lost (the collector did not take them), dropped (too many waited)",
+    ["outcome"],
+)
+
 # HTTP; `route` is the template (/api/v1/runs/{run_id}), `unmatched` where there is none
 HTTP_REQUESTS = Counter("penstock_http_requests_total", "Requests answered", ["method", "route", "status"])
 HTTP_SECONDS = Histogram(

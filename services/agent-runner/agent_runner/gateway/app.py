@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from agent_runner.artifacts import PIECE_BYTES, ArtifactStore
+from agent_runner.gateway.calls import call_span
 from agent_runner.gateway.reports import Checkpoints, ProgressReports
 from agent_runner.gateway.requests import JSON, Refused, attempt_of, body_of, json_answer, pieces_of, problem
 from agent_runner.granted_secrets import GrantedSecrets
@@ -22,11 +23,15 @@ from penstock.contracts.artifact import ArtifactReference, parse
 from penstock.contracts.errors import InvalidInput, LimitExceeded, NotFound, Unavailable
 from penstock.contracts.limits import CHECKPOINT_BYTES_MAX, KIB
 from penstock.contracts.names import did_you_mean
+from penstock.telemetry.traceparent import is_sampled
+from penstock.telemetry.tracing import OFF, Tracing
 
 PROGRESS_BYTES_MAX = 8 * KIB
 PROGRESS_MESSAGE_CHARS_MAX = 500
 
 log = structlog.get_logger(__name__)
+
+_UNTRACED = frozenset({"/", "/progress"})  # they come often, and say nothing about where time went
 
 Endpoint = Callable[[Request, Held], Awaitable[Response]]
 
@@ -50,9 +55,11 @@ class Gateway:
         progress: ProgressReports,
         secrets: GrantedSecrets,
         artifacts: ArtifactStore,
+        tracing: Tracing = OFF,
     ) -> None:
         self._attempts, self._checkpoints, self._progress = attempts, checkpoints, progress
         self._secrets, self._artifacts = secrets, artifacts
+        self._tracing = tracing
 
     def app(self) -> Starlette:
         return Starlette(
@@ -70,7 +77,12 @@ class Gateway:
 
     def _route(self, method: str, path: str, endpoint: Endpoint) -> Route:
         async def answer(request: Request) -> Response:
-            return await endpoint(request, attempt_of(request, self._attempts))
+            held = attempt_of(request, self._attempts)
+            is_traced = self._tracing.is_on and is_sampled(held.traceparent)
+            if path in _UNTRACED or not is_traced:
+                return await endpoint(request, held)
+            with call_span(self._tracing, request, held, name=f"{method} {path}"):
+                return await endpoint(request, held)
 
         return Route(path, answer, methods=[method])
 

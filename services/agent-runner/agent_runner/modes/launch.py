@@ -9,7 +9,7 @@ import penstock
 from agent_runner.modes.port import Attempt
 from agent_runner.sandbox.port import SandboxSpec
 from penstock.contracts.agent import AgentManifest
-from penstock.contracts.frames import OUTPUT_LIMIT_VARIABLE
+from penstock.contracts.frames import OUTPUT_LIMIT_VARIABLE, TRACEPARENT
 
 PYTHON_NAMES = ("python", "python3")
 _PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -52,7 +52,9 @@ def variables_of(attempt: Attempt) -> dict[str, str]:
     order = attempt.order
     run = str(order.run)
     deadline = datetime.now(UTC) + timedelta(seconds=order.timeout_s)
+    of_trace = {} if attempt.traceparent is None else {TRACEPARENT: attempt.traceparent}
     return {
+        **of_trace,
         "RUN": run,
         "NODE": order.node,
         "ATTEMPT": str(order.attempt),

@@ -6,6 +6,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from agent_runner.modes.exits import output_or_failure
 from agent_runner.modes.launch import spec_of, variables_of
 from agent_runner.modes.logs import AttemptLog, LineSplitter
@@ -21,6 +23,7 @@ from agent_runner.modes.stopping import (
 from agent_runner.sandbox.port import Exit, Sandbox, SandboxedProcess, SandboxSpec
 from penstock.contracts.agent import AgentManifest
 from penstock.contracts.failure import ErrorClass, Failure
+from penstock.contracts.frames import environment_of
 
 _READ_BYTES = 64 * 1024
 _PIPES_END_S = 5.0  # after the sandbox's end nothing can write any more, so this is only a guard
@@ -48,10 +51,12 @@ class Never:
         except (OSError, ValueError) as error:
             return _not_started(error, tier=self._sandbox.tier)
         program = _Program(process, attempt, on_log)
+        started_s = time.monotonic() - began
         self._running.add(program)
         try:
             cancelled.on_set(program.cancel)
-            return await program.run(began=began, tier=self._sandbox.tier)
+            ended = await program.run(began=began, tier=self._sandbox.tier)
+            return msgspec.structs.replace(ended, sandbox_start_s=started_s)
         finally:
             self._running.discard(program)
 
@@ -64,7 +69,7 @@ class Never:
         (work / "in").mkdir(parents=True, exist_ok=True)
         (work / "out").mkdir(exist_ok=True)
         spec = spec_of(attempt.manifest, work_folder=work, slot=attempt.slot, socket=attempt.socket)
-        variables = {f"PENSTOCK_{name}": value for name, value in variables_of(attempt).items()}
+        variables = environment_of(variables_of(attempt))
         socket = self._sandbox.view(spec).socket
         own = {"PENSTOCK_SOCKET": socket} if socket else {}
         return replace(spec, environment={**spec.environment, **variables, **own})

@@ -47,6 +47,7 @@ class Attempt(msgspec.Struct, frozen=True):
     attempt_key: str  # opaque; what the agent names itself by on the gateway's socket
     slot: int  # 0-based
     socket: Path | None = None  # the gateway's unix socket on the host
+    traceparent: str | None = None  # the trace that the agent may add to
 
     @property
     def project(self) -> str:
@@ -66,6 +67,7 @@ class Ended(msgspec.Struct, frozen=True):
     cpu_s: float | None = None
     memory_bytes: int | None = None
     tier: str | None = None
+    sandbox_start_s: float | None = None  # None: no sandbox was started for this attempt alone
 
 
 class Cancellation:

@@ -12,7 +12,7 @@ from notifier.deliveries.catalog import Catalog, Entry
 from notifier.deliveries.document import DocumentReader
 from notifier.deliveries.sample import sample
 from notifier.deliveries.sender import Sender
-from notifier.deliveries.telling import tell
+from notifier.deliveries.telling import Teller
 from notifier.deliveries.views import (
     ChannelView,
     DeliveriesView,
@@ -28,7 +28,6 @@ from notifier.store.read_deliveries import DeliveryRow
 from notifier.store.subscriptions import SubscriptionRow
 from penstock.contracts.errors import Conflict, InvalidInput, NotFound
 from penstock.contracts.names import is_name
-from penstock.contracts.template import Evaluate
 from penstock.contracts.wire import decode, encode, raw
 from penstock.contracts.workflow import Json
 from penstock.definition.fields import NAME_EXPECTED
@@ -45,13 +44,13 @@ class DeliveryControl:
         catalog: Catalog,
         reader: DocumentReader,
         sender: Sender,
-        evaluate: Evaluate,
+        teller: Teller,
     ) -> None:
         self._pool = pool
         self._catalog = catalog
         self._reader = reader
         self._sender = sender
-        self._evaluate = evaluate
+        self._teller = teller
 
     async def put(self, project: str, name: str, document: Json) -> tuple[SubscriptionView, bool]:
         """Make it, or change it; whether it is new."""
@@ -101,7 +100,7 @@ class DeliveryControl:
         """Send a sample now, past breaker and schedule; it leaves no trace in the log of deliveries."""
         entry = self._catalog.entry(await self._row(project, name))
         event = encode(sample(entry.subscription)).decode()
-        tried = await tell(entry, event, id=f"msg_test-{uuid_utils.compat.uuid7()}", evaluate=self._evaluate)
+        tried = await self._teller.tell(entry, event, id=f"msg_test-{uuid_utils.compat.uuid7()}")
         told = tried.told
         return TestView(
             ok=told.ok,

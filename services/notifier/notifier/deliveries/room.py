@@ -19,9 +19,11 @@ from notifier.deliveries.events import EventsDoor
 from notifier.deliveries.file import FileSubscription, keep_section
 from notifier.deliveries.forgetting import Forgetting
 from notifier.deliveries.sender import Sender
+from notifier.deliveries.telling import Teller
 from penstock.bus.connection import Bus
 from penstock.definition.expressions import Expressions
 from penstock.network import Network
+from penstock.telemetry.tracing import Tracing
 
 MEASURE_EVERY_S = 5.0
 FORGET_EVERY_S = 3600.0
@@ -48,6 +50,7 @@ async def delivery_room(
     subscriptions: tuple[FileSubscription, ...],
     folder: Path,
     stack: AsyncExitStack,
+    tracing: Tracing,
 ) -> DeliveryRoom:
     """`subscriptions` and `folder` are the configuration file's; `stack` closes what was opened."""
     outbound, threads = Outbound(networks), Threads()
@@ -57,10 +60,11 @@ async def delivery_room(
     catalog = Catalog(pool, reader, Means(outbound, threads), folder=folder)
     await keep_section(pool, subscriptions)
     await catalog.fresh()
-    sender = Sender(pool, catalog, expressions.evaluate)
+    teller = Teller(expressions.evaluate, tracing)
+    sender = Sender(pool, catalog, teller)
     stack.push_async_callback(sender.drain)
     events = EventsDoor(bus, pool, catalog, expressions.evaluate, on_new=sender.wake)
-    control = DeliveryControl(pool, catalog, reader, sender, expressions.evaluate)
+    control = DeliveryControl(pool, catalog, reader, sender, teller)
     clocks = (
         Loop(sender.measure, every_s=MEASURE_EVERY_S),
         Loop(outbound.close_idle, every_s=MEASURE_EVERY_S),

@@ -16,12 +16,11 @@ import structlog
 
 from notifier.deliveries.catalog import Catalog, Entry
 from notifier.deliveries.endpoints import Endpoints
-from notifier.deliveries.telling import Tried, tell
+from notifier.deliveries.telling import Teller, Tried
 from notifier.rules.schedule import next_delay
 from notifier.store import deliveries as store
 from notifier.store.deliveries import Claimed, Finished
 from notifier.store.subscriptions import set_active
-from penstock.contracts.template import Evaluate
 from penstock.postgres.errors import DATABASE_AWAY
 from penstock.service import end
 from penstock.telemetry import metrics
@@ -36,10 +35,10 @@ log = structlog.get_logger(__name__)
 
 
 class Sender:
-    def __init__(self, pool: asyncpg.Pool, catalog: Catalog, evaluate: Evaluate) -> None:
+    def __init__(self, pool: asyncpg.Pool, catalog: Catalog, teller: Teller) -> None:
         self._pool = pool
         self._catalog = catalog
-        self._evaluate = evaluate
+        self._teller = teller
         self._endpoints = Endpoints()
         self._wake = asyncio.Event()
         self._ended: list[Finished] = []
@@ -128,7 +127,7 @@ class Sender:
     async def _tell(self, entry: Entry, claimed: Claimed) -> None:
         tried: Tried | None = None
         try:
-            tried = await tell(entry, claimed.event, id=f"msg_{claimed.id}", evaluate=self._evaluate)
+            tried = await self._teller.tell(entry, claimed.event, id=f"msg_{claimed.id}")
             finished = _finished(claimed, tried)
             _measure(entry, finished, tried)
             self._ended.append(finished)

@@ -9,10 +9,15 @@ from notifier.http.page import PAGE
 from notifier.http.subscriptions import SubscriptionDoor, subscription_endpoints
 from penstock.http.app import build_app
 from penstock.http.readiness import HealthDoor, Readiness, health_endpoints
+from penstock.telemetry.tracing import OFF, Tracing
 
 
 def create_app(
-    *, readiness: Readiness, alertmanager: AlertmanagerDoor, deliveries: DeliveryControl
+    *,
+    readiness: Readiness,
+    alertmanager: AlertmanagerDoor,
+    deliveries: DeliveryControl,
+    tracing: Tracing = OFF,
 ) -> FastAPI:
     endpoints = [
         *alertmanager_endpoints(alertmanager),
@@ -20,4 +25,4 @@ def create_app(
         *delivery_endpoints(DeliveryDoor(deliveries)),
         *health_endpoints(HealthDoor(readiness)),
     ]
-    return build_app(endpoints, PAGE)
+    return build_app(endpoints, PAGE, tracing)

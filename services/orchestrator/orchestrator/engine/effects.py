@@ -42,6 +42,7 @@ from orchestrator.engine.apply import Answer, Item
 from orchestrator.engine.committed import Committed
 from orchestrator.engine.port import Started, StartRun
 from orchestrator.engine.slots import Slots
+from orchestrator.engine.span_contexts import SpanContexts
 from orchestrator.store.cache import cached_output, keep_output
 from orchestrator.store.heads import EndedRun, ended_run
 from orchestrator.store.slots import SlotKey
@@ -96,9 +97,11 @@ class Effects:
         *,
         find_events: FindEvents,
         check_input: CheckInput,
+        contexts: SpanContexts,
     ) -> None:
         self._pool = pool
         self._check_input = check_input
+        self._contexts = contexts
         self._slots = slots
         self._engine = engine
         self._find_events = find_events
@@ -179,7 +182,7 @@ class Effects:
     async def _start_child(self, run: Run, order: StartChild) -> None:
         parent = Parent(run.id, order.node, order.attempt, depth=1 + (run.parent.depth if run.parent else 0))
         try:
-            request = _request(run, order, parent)
+            request = _request(run, order, parent, self._contexts)
             request = replace(request, input=await self._check_input(request))
             started = await self._engine.start(request)
         except Unavailable:
@@ -222,7 +225,7 @@ class Effects:
                 return
 
 
-def _request(run: Run, order: StartChild, parent: Parent) -> StartRun:
+def _request(run: Run, order: StartChild, parent: Parent, contexts: SpanContexts) -> StartRun:
     if order.version == 0:
         raise Conflict("it did not exist, or was inactive, when this run was started")
     if parent.depth > SUB_WORKFLOW_DEPTH_MAX:
@@ -239,7 +242,7 @@ def _request(run: Run, order: StartChild, parent: Parent) -> StartRun:
         priority=run.priority,
         labels=dict(run.labels),
         by=run.started_by or "",
-        traceparent=run.traceparent,
+        traceparent=contexts.of_attempt(run, order.node, order.attempt),
         parent=parent,
     )
 

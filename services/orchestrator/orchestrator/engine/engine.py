@@ -29,6 +29,7 @@ from orchestrator.engine.relay import Relay
 from orchestrator.engine.runs import Runs
 from orchestrator.engine.slots import Slots
 from orchestrator.engine.starts import Starts
+from orchestrator.engine.traces import Traces
 from orchestrator.engine.watch import Progress, Watch
 from orchestrator.engine.wishes import RunWish
 from orchestrator.store.heads import run_head
@@ -62,7 +63,11 @@ class RunEngine:
         self._watch = Watch(self._look)
         self.breakers = BreakerControl(pool)
         self.slots = Slots(pool, self.handle, plans.plan_of)
-        self.effects = Effects(pool, self, self.slots, find_events=find_events, check_input=check_input)
+        contexts = relay.contexts
+        self.traces = Traces(pool, contexts.tracing)
+        self.effects = Effects(
+            pool, self, self.slots, find_events=find_events, check_input=check_input, contexts=contexts
+        )
         self.capacity = Capacity(pool)
         self.dispatcher = Dispatcher(self.runs, self.capacity, unclaimed=relay.unclaimed)
         relay.connect(self.dispatcher)
@@ -72,7 +77,7 @@ class RunEngine:
         apply = Apply(
             pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease, admission=admission
         )
-        starts = Starts(pool, plans, self.runs, evaluate, self._on_commit)
+        starts = Starts(pool, plans, self.runs, evaluate, self._on_commit, contexts)
         self._events: Batcher[Item, Answer] = Batcher(apply, items_max=EVENTS_PER_BATCH_MAX)
         self._starts: Batcher[StartRun, Started] = Batcher(
             starts, items_max=STARTS_PER_BATCH_MAX, key=lambda request: request.project
@@ -81,7 +86,7 @@ class RunEngine:
     async def run(self) -> None:
         """Work until cancelled."""
         await self.capacity.refresh()  # before the first claim is granted
-        parts = (self._events, self._starts, self._relay, self.effects)
+        parts = (self._events, self._starts, self._relay, self.effects, self.traces)
         loops = [asyncio.create_task(part.run()) for part in parts]
         try:
             ended, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
@@ -144,6 +149,7 @@ class RunEngine:
     def _on_commit(self, commits: Sequence[Committed]) -> None:
         self._relay.send(commits)
         self.effects.take(commits)
+        self.traces.take(commits)
         for commit in commits:
             run = commit.run
             self._watch.tell(run.id, Progress(version=run.version, ended=run.state in RUN_ENDED))

@@ -19,6 +19,7 @@ from orchestrator.domain.decision import StopAttempt
 from orchestrator.domain.run import Run
 from orchestrator.engine.committed import Committed
 from orchestrator.engine.dispatch import Dispatcher, Offer
+from orchestrator.engine.span_contexts import HANDED_ON, SpanContexts
 from orchestrator.store.outbox import mark_published
 from penstock.bus.connection import Bus
 from penstock.bus.publisher import Message, NotAcknowledged, Publisher, Sent
@@ -57,6 +58,7 @@ class Relay:
     bus: Bus
     publisher: Publisher
     pool: asyncpg.Pool
+    contexts: SpanContexts = HANDED_ON
     _queue: deque[Committed] = field(default_factory=deque)
     _untold: list[Committed] = field(default_factory=list)  # their offers are out, their events not yet
     _offered: list[Sent] = field(default_factory=list)
@@ -100,7 +102,7 @@ class Relay:
         offers = await self._dispatcher.offers(commits)
         if offers:
             try:
-                sent = await self.publisher.send([offer_message(offer) for offer in offers])
+                sent = await self.publisher.send([offer_message(offer, self.contexts) for offer in offers])
                 if commits:  # else no events will wait for its acknowledgement
                     self._offered.append(sent)
             except (nats.errors.Error, OSError) as error:
@@ -129,7 +131,7 @@ class Relay:
         offered, self._offered = self._offered, []
         flight = _Flight({commit.run.id: commit.reached for commit in commits})
         self._flights.append(flight)
-        events = [event_message(commit.run, event) for commit in commits for event in commit.events]
+        events = [message for commit in commits for message in self._told(commit)]
         try:
             sent = await self.publisher.send(events)
         except (nats.errors.Error, OSError) as error:
@@ -195,11 +197,15 @@ class Relay:
             return None
         return (info.num_pending or 0) + (info.num_ack_pending or 0)
 
+    def _told(self, commit: Committed) -> list[Message]:
+        traceparent = self.contexts.of_run(commit.run)
+        return [event_message(commit.run, event, traceparent) for event in commit.events]
+
     async def repeat(self, commit: Committed) -> None:
         """Publish again what a run has not on the bus; raises NotAcknowledged."""
         offers = await self._dispatcher.offers([commit])
-        events = [event_message(commit.run, event) for event in commit.events]
-        await self.publisher.publish([*map(offer_message, offers), *events])
+        repeated = [offer_message(offer, self.contexts) for offer in offers]
+        await self.publisher.publish([*repeated, *self._told(commit)])
         self._broken.discard(commit.run.id)
         self._published[commit.run.id] = max(commit.reached, self._published.get(commit.run.id, 0))
 
@@ -229,7 +235,7 @@ class Relay:
                 del self._published[run]
 
 
-def offer_message(offer: Offer) -> Message:
+def offer_message(offer: Offer, contexts: SpanContexts) -> Message:
     """The message that offers an attempt to the runners of its pool."""
     run, node = offer.run, offer.run.nodes[offer.node]
     work = run.plan.work(offer.node)
@@ -244,12 +250,12 @@ def offer_message(offer: Offer) -> Message:
         input=raw(node.input or b"null"),
         timeout_s=work.timeout.total_seconds(),
         publication=node.publication,
-        traceparent=run.traceparent,
+        traceparent=contexts.of_attempt(run, offer.node, node.attempt),
     )
     return subjects.ready(work.pool, work.agent), encode(order)
 
 
-def event_message(run: Run, event: TimelineEvent) -> Message:
+def event_message(run: Run, event: TimelineEvent, traceparent: str | None) -> Message:
     """The event as other systems see it."""
     workflow = run.plan.definition.name
     cloud = CloudEvent(
@@ -260,6 +266,6 @@ def event_message(run: Run, event: TimelineEvent) -> Message:
         data=event.data,
         subject=event.node or UNSET,
         attempt=event.attempt or UNSET,
-        traceparent=run.traceparent or UNSET,
+        traceparent=traceparent or UNSET,
     )
     return subjects.event(run.project, workflow, event.kind), encode(cloud)

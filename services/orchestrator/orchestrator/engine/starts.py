@@ -17,6 +17,7 @@ from orchestrator.engine.port import Started, StartRun, Superseded
 from orchestrator.engine.rows import event_writes, first_writes, run_detail
 from orchestrator.engine.runs import Runs
 from orchestrator.engine.slots import Line, key_of
+from orchestrator.engine.span_contexts import SpanContexts
 from orchestrator.store.slots import SlotKey, locked_keys, queue_of
 from orchestrator.store.start import Birth, Holder, RunStart, Written, holders, latest_versions, start
 from penstock.contracts.errors import Conflict, NotFound, PenstockError, Unavailable
@@ -53,12 +54,14 @@ class Starts:
         runs: Runs,
         evaluate: Evaluate,
         on_commit: Callable[[Sequence[Committed]], None],
+        contexts: SpanContexts,
     ) -> None:
         self._pool = pool
         self._plans = plans
         self._runs = runs
         self._evaluate = evaluate
         self._on_commit = on_commit
+        self._contexts = contexts
 
     async def __call__(self, requests: list[StartRun]) -> list[Started | Exception]:
         try:
@@ -122,7 +125,7 @@ class Starts:
                 input=request.input,
                 evaluate=self._evaluate,
                 labels=request.labels,
-                traceparent=request.traceparent,
+                traceparent=self._contexts.of_new_run(id_, request.traceparent),
                 by=request.by or None,
                 priority=request.priority,
                 parent=request.parent,
@@ -190,7 +193,7 @@ def _row(birth: _Newborn) -> RunStart:
         failure=encode(run.failure.cut()).decode() if run.failure else None,
         labels=encode(request.labels).decode(),
         priority=request.priority,
-        traceparent=request.traceparent,
+        traceparent=run.traceparent,
         started_by=run.started_by,
         parent_run=run.parent.run if run.parent else None,
         source_run=run.source,

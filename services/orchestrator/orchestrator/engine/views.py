@@ -155,12 +155,16 @@ class NodeView(msgspec.Struct, frozen=True):
 
 
 class RunView(RunSummary, frozen=True, kw_only=True):
-    """A whole run, with its nodes in the author's order, and the first runs that they have started."""
+    """A whole run, with its nodes in the author's order, and the first runs that they have started.
+
+    `trace_id`: where to look for it, if somebody collects its trace.
+    """
 
     input: msgspec.Raw
     output: msgspec.Raw | None
     nodes: tuple[NodeView, ...]
     children: tuple[ChildView, ...] = ()
+    trace_id: str | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True):

@@ -29,6 +29,7 @@ from orchestrator.http.workflows import WorkflowDoor
 from penstock.contracts.limits import ARTIFACT_BYTES_MAX
 from penstock.http.app import build_app
 from penstock.http.readiness import HealthDoor, Readiness
+from penstock.telemetry.tracing import OFF, Tracing
 
 
 class HttpSettings(msgspec.Struct, frozen=True):
@@ -52,6 +53,7 @@ def create_app(
     limits: Limits,
     start_rate: StartRate,
     settings: HttpSettings,
+    tracing: Tracing = OFF,
 ) -> FastAPI:
     """The application; `readiness` answers every dependency with its state."""
     endpoints = endpoints_of(
@@ -73,4 +75,4 @@ def create_app(
             retention=RetentionDoor(keeping),
         )
     )
-    return build_app(endpoints, PAGE)
+    return build_app(endpoints, PAGE, tracing)

@@ -21,7 +21,6 @@ from orchestrator.http.starting import (
     json_of,
     keep_rate,
     refuse_reserved,
-    traceparent_of,
 )
 from penstock.contracts.errors import InvalidInput, Problem
 from penstock.definition.diff import Change
@@ -35,6 +34,7 @@ from penstock.http.reading import (
     query_of,
     run_id_of,
 )
+from penstock.http.tracing import traceparent_of
 
 _NOT_GIVEN = msgspec.Raw(b"")
 

@@ -16,6 +16,7 @@ from penstock.contracts.wire import Undecodable
 from penstock.http.endpoint import Answer, Body, Endpoint, json_answer
 from penstock.http.problems import Malformed, UnknownMediaType
 from penstock.http.reading import Cursor, NoQuery, PageLimit, project_of, query_of, read_body
+from penstock.http.tracing import traceparent_of
 
 _EXAMPLE = {
     "specversion": "1.0",
@@ -100,6 +101,12 @@ def inbox_endpoints(door: InboxDoor) -> tuple[Endpoint, ...]:
 
 
 async def _events_of(request: Request, project: str) -> tuple[InboundEvent, ...]:
+    """What an event sets going belongs to its trace."""
+    events, traceparent = await _sent_events(request, project), traceparent_of(request)
+    return events if traceparent is None else tuple([event.in_trace(traceparent) for event in events])
+
+
+async def _sent_events(request: Request, project: str) -> tuple[InboundEvent, ...]:
     content_type = request.headers.get("content-type")
     kind = (content_type or "").partition(";")[0].strip().lower()
     if kind not in (STRUCTURED, BATCH) and not _is_binary(request, kind):

@@ -1,7 +1,6 @@
 """POST /runs: the hot path of this door. Checked from memory, decided by the engine, answered without a read."""
 
 import hashlib
-import re
 from datetime import datetime
 from typing import Annotated
 
@@ -36,6 +35,7 @@ from penstock.http.reading import (
     query_of,
     read_body,
 )
+from penstock.http.tracing import traceparent_of
 
 LABELS_MAX = 50  # they are searched and shown, not a place for data
 SUPERSEDED_TRIES_MAX = (
@@ -52,8 +52,6 @@ Priority = Annotated[
 ]
 VersionNumber = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Labels = Annotated[dict[LabelKey, LabelValue], msgspec.Meta(max_length=LABELS_MAX)]
-
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class StartRunBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -190,12 +188,6 @@ def json_of(input: msgspec.Raw) -> Json:
         return msgspec.json.decode(input)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput.at("input", f"not JSON: {error}") from error
-
-
-def traceparent_of(request: Request) -> str | None:
-    """A trace that is not well formed is not ours to refuse: it is left out."""
-    given = request.headers.get("traceparent", "")
-    return given if _TRACEPARENT.fullmatch(given) else None
 
 
 def _summary(wish: StartRun, started: Started, created_at: datetime) -> RunSummary:

@@ -19,12 +19,15 @@ from penstock.contracts.errors import Conflict, NotFound
 from penstock.contracts.failure import Failure
 from penstock.contracts.limits import MIB
 from penstock.contracts.names import SUBJECT_LABEL
+from penstock.telemetry.traceparent import is_sampled, trace_id_of
 
 VIEW_OUTPUT_BYTES_MAX = 4 * MIB  # all node outputs of one view together; a larger one has a page of its own
 
 VIEW_CHILDREN_MAX = 200  # the list of runs has the rest: `parent=`
 
-_SUMMARY = tuple(column for column in run.c if column.name not in ("input", "output", "cancel_reason"))
+_SUMMARY = tuple(
+    column for column in run.c if column.name not in ("input", "output", "cancel_reason", "traceparent")
+)
 _child = run.alias("child")
 
 
@@ -131,6 +134,7 @@ def run_view(row: Row[Any], workflow: Resolved) -> RunView:
         output=row.output,
         nodes=nodes,
         children=_children.decode(row.children),
+        trace_id=trace_id_of(row.traceparent) if is_sampled(row.traceparent) else None,
     )
 
 

@@ -60,6 +60,7 @@ run = _table(
     failure=RawJson,
     cancel_reason=Text,
     labels=JSONB,
+    traceparent=Text,
     priority=Integer,
     created_at=_moment,
     changed_at=_moment,
