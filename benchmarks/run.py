@@ -1,7 +1,7 @@
 """`make bench`: the workloads through the public API, one JSON line each, and the profile of W3 by component.
 
-Two take a stack of their own: R8, the fairness between projects
-(`python -m benchmarks.run R8`), and webhooks, from event to arrival (`python -m benchmarks.run webhooks`).
+R8, the fairness between projects, the flood of events, and webhooks from event to arrival take a stack of their own:
+`python -m benchmarks.run R8 flood webhooks`.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.client import Connection
 from benchmarks.fairness import measure_fairness
+from benchmarks.flood import measure_flood
 from benchmarks.profile import Profile
 from benchmarks.webhooks import EXTRA, measure_webhooks
 from benchmarks.workloads import DEFINITIONS, WORKLOADS, Figures
@@ -25,15 +26,14 @@ AGENTS = Path(__file__).resolve().parent / "agents"
 SLOTS = 256
 # In R8. More would only wait for the processor, in the runner, where nobody takes turns.
 SLOTS_FAIRNESS = 8
-WEBHOOKS = "webhooks"
-ALONE = ("R8", WEBHOOKS)
+ALONE = ("R8", "flood", "webhooks")
 REPEATS = {"W1": 5, "W2": 5, "W3": 3, "W4": 1, "W5": 3, "W6": 3, "W7": 3}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "workloads", nargs="*", metavar="W1 … W7, R8, webhooks", help="all, when none is named"
+        "workloads", nargs="*", metavar="W1 … W7, R8, flood, webhooks", help="all, when none is named"
     )
     parser.add_argument("--runners", type=int, default=1)
     parser.add_argument("--slots", type=int, default=SLOTS_FAIRNESS, help="of each runner, in R8")
@@ -42,11 +42,12 @@ def main() -> None:
     names = chosen.workloads or [*WORKLOADS, *ALONE]
     unknown = set(names) - {*WORKLOADS, *ALONE}
     if unknown:
-        parser.error(f"no workload {', '.join(sorted(unknown))}; there are {', '.join([*WORKLOADS, *ALONE])}")
+        known = ", ".join([*WORKLOADS, *ALONE])
+        parser.error(f"no workload {', '.join(sorted(unknown))}; there are {known}")
     if through_the_core := [name for name in names if name not in ALONE]:
         with stack_of(chosen, slots=SLOTS) as stack:
             asyncio.run(measure(stack, through_the_core))
-    if WEBHOOKS in names:
+    if "webhooks" in names:
         with (
             tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder,
             Stack(folder=Path(folder), agents=(), runners=0, notifiers=1, extra=EXTRA) as stack,
@@ -55,6 +56,9 @@ def main() -> None:
     if "R8" in names:
         with stack_of(chosen, slots=chosen.slots) as stack:
             print(asyncio.run(measure_fairness(stack.url)).line(), flush=True)
+    if "flood" in names:
+        with stack_of(chosen, slots=SLOTS) as stack:
+            print(asyncio.run(measure_flood(stack)).line(), flush=True)
 
 
 @contextmanager

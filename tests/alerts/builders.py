@@ -1,9 +1,16 @@
 """Webhooks as Alertmanager sends them, and a configuration with two sources."""
 
+from hashlib import sha256
+from importlib.util import find_spec
 from typing import Any
+
+import pytest
 
 TOKEN = "a-token-of-production"
 OTHER_TOKEN = "a-token-of-staging-x"
+WITH_TRIGGERS = pytest.mark.skipif(
+    not find_spec("orchestrator.http.pausing"), reason="no triggers and pauses yet"
+)
 NO_END = "0001-01-01T00:00:00Z"
 
 CONFIG: dict[str, Any] = {
@@ -25,6 +32,7 @@ CONFIG: dict[str, Any] = {
                     "hold": {"firing": "30s"},
                 },
                 {"match": {"alertname": "Flood"}, "pause_workflow": "import"},
+                {"match": {"alertname": "Calm"}, "resume_workflow": "import"},
             ],
         },
         {"name": "staging", "token": OTHER_TOKEN},
@@ -45,7 +53,7 @@ def alert(name: str = "LlmDown", **changes: Any) -> dict[str, Any]:
         "startsAt": "2026-11-21T09:30:00.123456789Z",
         "endsAt": NO_END,
         "generatorURL": "http://prometheus:9090/graph?g0.expr=up",
-        "fingerprint": f"{abs(hash(name)):016x}"[:16],
+        "fingerprint": sha256(name.encode()).hexdigest()[:16],
         **changes,
     }
 

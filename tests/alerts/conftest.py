@@ -1,5 +1,6 @@
 """A notifier on real servers, its HTTP application called in the process, and a real orchestrator beside it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,9 +14,11 @@ from fastapi import FastAPI
 from notifier.main import Parts, compose, configured
 from notifier.settings import Settings
 from notifier.store.database import open_pool
+from orchestrator.main import compose as compose_orchestrator
+from orchestrator.settings import Settings as OrchestratorSettings
+from penstock.service import end
 from penstock_cli.embedded.nats import Nats
 from tests.alerts.builders import CONFIG, bearer
-from tests.http.conftest import app as orchestrator_app  # noqa: F401 - a fixture
 
 
 @pytest.fixture
@@ -61,7 +64,20 @@ async def pool(parts: Parts, database: str) -> AsyncIterator[asyncpg.Pool]:
 
 
 @pytest.fixture
-async def orchestrator(orchestrator_app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:  # noqa: F811
-    transport = httpx.ASGITransport(app=orchestrator_app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://orchestrator") as client:
-        yield client
+async def orchestrator(database: str, nats_server: Nats, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a real orchestrator on the same servers."""
+    login = nats_server.login("orchestrator")
+    settings = OrchestratorSettings(
+        database_url=database,
+        nats_url=nats_server.url,
+        nats_user=login.user,
+        nats_password=login.password,
+        artifacts_folder=tmp_path / "artifacts",
+    )
+    async with AsyncExitStack() as stack:
+        parts = await compose_orchestrator(settings, stack)
+        engine = asyncio.create_task(parts.engine.run())
+        transport = httpx.ASGITransport(app=parts.server.config.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://orchestrator") as client:
+            yield client
+        await end(engine)

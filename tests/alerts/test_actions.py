@@ -15,7 +15,7 @@ from notifier.alerts.retention import Retention
 from notifier.alerts.source import Verb
 from notifier.store.actions import Actions
 from notifier.store.alerts import Alerts
-from tests.alerts.builders import alert, bearer, payload, resolved
+from tests.alerts.builders import WITH_TRIGGERS, alert, bearer, payload, resolved
 
 BREAKER = "/api/v1/breakers/dependency%2Fllm-provider"
 SHOP = {"x-penstock-project": "shop"}
@@ -348,6 +348,81 @@ async def test_a_workflow_that_does_not_exist_is_told(api: httpx.AsyncClient, ac
     (action,) = (await api.get("/alert-actions", params={"state": "done"})).json()["items"]
     assert (action["outcome"], action["action"]) == ("refused", "pause_workflow")
     assert "no workflow named 'import'" in action["detail"]
+
+
+WORKFLOW = "/api/v1/workflows/import"
+
+
+async def import_exists(orchestrator: httpx.AsyncClient) -> None:
+    document = {"name": "import", "nodes": {"fetch": {"agent": "fetcher"}}}
+    assert (await orchestrator.post("/api/v1/workflows", json=document, headers=SHOP)).status_code == 201
+
+
+async def paused_by(orchestrator: httpx.AsyncClient) -> str | None:
+    paused = (await orchestrator.get(WORKFLOW, headers=SHOP)).json()["paused"]
+    return paused and str(paused["by"])
+
+
+@WITH_TRIGGERS
+async def test_an_alert_pauses_a_workflow_and_its_end_resumes_it(
+    api: httpx.AsyncClient, acting: Acting, orchestrator: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
+    await import_exists(orchestrator)
+    await tell(api, alert("Flood"))
+    await acting()
+    while_firing = await paused_by(orchestrator)
+    await tell(api, resolved("Flood"))
+    await acting()
+    within_hold = await paused_by(orchestrator)
+    await hold_is_over(pool)
+    await acting()
+
+    assert while_firing == within_hold == "alertmanager production"
+    assert await paused_by(orchestrator) is None
+    events = (await orchestrator.get(WORKFLOW, headers=SHOP)).json()["events"]
+    told = [(event["action"], event["by"], event["reason"]) for event in events]
+    assert told == [
+        ("resumed", "alertmanager production", "alert Flood is resolved"),
+        ("paused", "alertmanager production", "alert Flood is firing"),
+    ]
+    assert await audit(api) == [("ended", "undone")]
+
+
+@WITH_TRIGGERS
+@pytest.mark.parametrize("when", ["before", "since"])
+async def test_a_workflow_that_a_person_paused_stays_so(
+    api: httpx.AsyncClient, acting: Acting, orchestrator: httpx.AsyncClient, pool: asyncpg.Pool, when: str
+) -> None:
+    await import_exists(orchestrator)
+    await tell(api, alert("Flood"))
+    if when == "since":
+        await acting()
+        await orchestrator.post(f"{WORKFLOW}/resume", json={"by": "ada"}, headers=SHOP)
+    await orchestrator.post(f"{WORKFLOW}/pause", json={"by": "ada", "reason": "mine"}, headers=SHOP)
+    await acting()
+    await tell(api, resolved("Flood"))
+    await hold_is_over(pool)
+    await acting()
+
+    assert await paused_by(orchestrator) == "ada"
+    assert await audit(api) == [("ended", "left")]
+
+
+@WITH_TRIGGERS
+async def test_an_alert_resumes_a_workflow_and_its_end_pauses_it(
+    api: httpx.AsyncClient, acting: Acting, orchestrator: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
+    await import_exists(orchestrator)
+    await orchestrator.post(f"{WORKFLOW}/pause", json={"by": "ada"}, headers=SHOP)
+    await tell(api, alert("Calm"))
+    await acting()
+    while_firing = await paused_by(orchestrator)
+    await tell(api, resolved("Calm"))
+    await hold_is_over(pool)
+    await acting()
+
+    assert while_firing is None
+    assert await paused_by(orchestrator) == "alertmanager production"
 
 
 async def test_a_rule_may_be_newer_than_its_alert(

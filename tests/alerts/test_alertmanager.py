@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from penstock_cli.embedded.child import Child
 from penstock_cli.embedded.ports import free_port
 from penstock_cli.main import app
-from tests.alerts.builders import TOKEN, alert, bearer, payload
+from tests.alerts.builders import TOKEN, WITH_TRIGGERS, alert, bearer, payload
 from tests.stack import ROOT, Stack, answers
 
 BREAKER = "/api/v1/breakers/dependency%2Fllm-provider"
@@ -116,7 +116,34 @@ async def test_an_alert_fires_and_resolves_through_everything(stack: Stack, aler
     assert [(each["state"], each["outcome"]) for each in actions] == [("ended", "undone")]
     assert 'penstock_alert_payloads_total{answer="accepted",source="production"}' in metrics
     events = await inbound(stack)
-    assert [event["type"] for event in events] == ["penstock.alert.resolved", "penstock.alert.firing"]
+    assert {event["type"] for event in events} == {"penstock.alert.resolved", "penstock.alert.firing"}
+
+
+WATCH = {
+    "name": "watch",
+    "inputs": {"type": "object", "properties": {"model": {"type": "string"}}},
+    "nodes": {"look": {"wait": {"duration": "1h"}}},
+    "triggers": [
+        {"alert": {"match": {"alertname": "LlmSlow"}, "input": {"model": "${{ alert.labels.model }}"}}}
+    ],
+}
+
+
+@WITH_TRIGGERS
+async def test_an_alert_starts_a_workflow_once(stack: Stack, alertmanager: str) -> None:
+    headers = {"x-penstock-project": "shop"}
+    async with httpx.AsyncClient(base_url=f"{stack.url}/api/v1", headers=headers) as client:
+        assert (await client.post("/workflows", json=WATCH)).status_code == 201
+        await post_alert(alertmanager, alertname="LlmSlow", model="gpt")
+        await post_alert(alertmanager, alertname="LlmSlow", model="claude")
+        async with asyncio.timeout(30):
+            while len(runs := (await client.get("/runs?workflow=watch")).json()["items"]) < 2:
+                await asyncio.sleep(0.05)
+        inputs = [(await client.get(f"/runs/{run['id']}")).json()["input"] for run in runs]
+        events = (await client.get("/events?type=penstock.alert.firing")).json()["items"]
+
+    assert sorted(each["model"] for each in inputs) == ["claude", "gpt"]
+    assert len([event for event in events if event["subject"] == "LlmSlow"]) == 2
 
 
 async def inbound(stack: Stack) -> list[dict[str, Any]]:

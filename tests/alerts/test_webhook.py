@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -9,9 +10,11 @@ import httpx
 import pytest
 
 from notifier.alerts.intake import IN_FLIGHT_MAX
-from notifier.alerts.payload import PAYLOAD_BYTES_MAX
+from notifier.alerts.payload import PAYLOAD_BYTES_MAX, read_group
+from notifier.alerts.sources import read_sources
 from notifier.main import Parts
-from tests.alerts.builders import OTHER_TOKEN, alert, bearer, payload, resolved
+from notifier.store.alerts import Alerts
+from tests.alerts.builders import CONFIG, OTHER_TOKEN, alert, bearer, payload, resolved
 
 
 async def listed(api: httpx.AsyncClient, **query: Any) -> list[dict[str, Any]]:
@@ -74,6 +77,16 @@ async def test_notifications_at_the_same_instant_are_stored_once(
 
     assert sorted(answer.json()["stored"] for answer in answers) == [0] * 7 + [1]
     assert await pool.fetchval("select times from alert") == 8
+
+
+async def test_two_notifiers_store_an_alert_once(pool: asyncpg.Pool) -> None:
+    (source, _) = read_sources(CONFIG["alertmanagers"], folder=Path())
+    notifiers = Alerts(pool), Alerts(pool)
+
+    for number in range(20):
+        group = read_group(json.dumps(payload(alert(fingerprint=f"{number}"))).encode())
+        taken = await asyncio.gather(*(each.take(source, group) for each in notifiers))
+        assert [sum(each.stored.get("firing", 0) for each in taken)] == [1]
 
 
 GROUPS = {

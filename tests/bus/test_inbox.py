@@ -14,6 +14,7 @@ from orchestrator.engine.registry import RunnerRegistry
 from penstock.bus import permissions
 from penstock.bus.connection import connect
 from penstock.contracts import subjects
+from penstock.contracts.inbound import alert_type
 from penstock.contracts.wire import encode
 from penstock.service import end
 from penstock_cli.embedded.nats import Nats
@@ -111,6 +112,16 @@ async def test_what_is_no_event_is_buried_once_and_its_neighbours_are_kept(
     assert [row["id"] for row in await world.pool.fetch("select id from inbound_event")] == ["4"]
 
 
+async def test_an_alert_that_the_notifier_sends_is_kept(world: World, own_nats: Nats) -> None:
+    login = own_nats.login(permissions.NOTIFIER)
+    sent = {"specversion": "1.0", "id": "1", "source": "/alertmanagers/main", "type": alert_type("firing")}
+    async with connect(url=own_nats.url, user=login.user, password=login.password, name="notifier") as bus:
+        await bus.client.jetstream().publish(subjects.inbound("default", sent["type"]), encode(sent))
+    await until_settled(world)
+
+    assert await world.pool.fetchval("select type from inbound_event") == "penstock.alert.firing"
+
+
 async def test_events_that_came_while_no_orchestrator_was_there_are_kept_by_the_next(
     database: str, own_nats: Nats, publisher: Client
 ) -> None:
@@ -139,10 +150,12 @@ async def test_a_publisher_sends_events_and_nothing_else(world: World, own_nats:
         inbox_prefix=b"_INBOX_publisher",
     )
     await client.publish("penstock.node.ready.default.echo", b"{}")
+    await client.publish(subjects.inbound("default", "penstock.alert.firing"), b"{}")
     await client.subscribe("penstock.in.>")
 
     async with asyncio.timeout(10):
-        reasons = [await refused.get(), await refused.get()]
+        reasons = [await refused.get() for _ in range(3)]
     assert any("publish" in reason and "penstock.node.ready" in reason for reason in reasons)
+    assert any("publish" in reason and "penstock.alert.firing" in reason for reason in reasons)
     assert any("subscription" in reason and "penstock.in" in reason for reason in reasons)
     await client.close()

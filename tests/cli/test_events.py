@@ -2,7 +2,7 @@
 
 import time
 
-from tests.cli.conftest import Shell
+from tests.cli.conftest import PRESS, Shell
 
 
 def test_an_event_is_sent_once_and_listed(penstock: Shell) -> None:
@@ -48,3 +48,26 @@ def test_what_the_orchestrator_finds_wrong_is_told_with_its_attribute(penstock: 
     assert refused.code == 1
     assert "source" in refused.err
     assert "URI reference" in refused.err
+
+
+def test_an_event_tells_which_run_it_started(penstock: Shell) -> None:
+    type_ = f"shop.page.wanted.{time.time_ns()}"
+    triggers = f"triggers:\n  - event: {{type: {type_}, input: {{text: '${{{{ event.data }}}}'}}}}\n"
+    name = f"press-{time.time_ns()}"
+    definition = penstock.write("triggered.yaml", PRESS.replace("press-pages", name) + triggers)
+    assert penstock("apply", definition).code == 0
+
+    penstock("events", "send", type_, "--data", '"hello"')
+    penstock("events", "send", type_, "--data", "17", "--id", "wrong")
+
+    deadline = time.monotonic() + 10
+    outcomes = []
+    while len(outcomes) < 2 and time.monotonic() < deadline:
+        items = penstock("events", "ls", "--type", type_, "-o", "json").document["items"]
+        outcomes = [each for item in items for each in item["reactions"] if each["outcome"] != "due"]
+    shown = penstock("events", "ls", "--type", type_)
+    refused, started = outcomes
+    assert (refused["outcome"], started["outcome"]) == ("refused", "started")
+    assert f"{name} started {started['run']}" in shown.out
+    assert f"{name} refused: " in shown.out
+    assert f"starts for an event: {type_}" in penstock("workflows", "get", name).out

@@ -19,6 +19,7 @@ def press(penstock: Shell) -> Iterator[Shell]:
         assert penstock("apply", penstock.write("press.yaml", text)).code == 0
     yield penstock
     penstock("workflows", "activate", NAME)
+    penstock("workflows", "resume", NAME)
 
 
 def latest(press: Shell) -> int:
@@ -139,3 +140,24 @@ def test_a_file_that_is_no_workflow_is_told_with_its_lines(press: Shell) -> None
 
     assert done.code == 1
     assert "bad.yaml:2: error: nodes.a.agnet" in done.err
+
+
+def test_a_workflow_is_paused_and_resumed_with_who_and_why(press: Shell) -> None:
+    paused = press("workflows", "pause", NAME, "--by", "ada", "--reason", "the paper is out")
+    listed = press("workflows", "ls")
+    run = press("run", NAME, "-i", "text=later", "-o", "json").document
+    shown = press("workflows", "get", NAME)
+    waiting = press("runs", "get", run["id"])
+    resumed = press("workflows", "resume", NAME, "--by", "bob", "-o", "json")
+
+    assert f"{NAME}: paused by ada since " in paused.err
+    assert paused.err.rstrip().endswith(": the paper is out")
+    assert "paused" in next(line for line in listed.out.splitlines() if line.startswith(NAME))
+    assert "paused by ada since " in shown.out
+    assert run["state"] == "paused"
+    assert (
+        f"paused by ada (the paper is out): penstock workflows resume {NAME} | " in waiting.out + waiting.err
+    )
+    assert resumed.document["paused"] is None
+    assert [event["by"] for event in resumed.document["events"]][:2] == ["bob", "ada"]
+    assert press("runs", "get", run["id"], "--wait").code == 0

@@ -12,6 +12,7 @@ from penstock.contracts.errors import Problem
 from penstock.contracts.limits import FOREACH_PARALLEL_DEFAULT, NODE_TIMEOUT_DEFAULT, RUN_TIMEOUT_MAX
 from penstock.contracts.workflow import (
     RETRY_PROFILES,
+    AlertStatus,
     AlertTrigger,
     ApprovalDefinition,
     BreakerPolicy,
@@ -92,7 +93,11 @@ triggers:
       type: com.github.push
       if: "${{ event.data.ref == 'main' }}"
       input: {repository: "${{ event.data.clone }}"}
-  - alert: {match: {severity: critical}, input: {repository: "${{ alert.labels.repository }}"}}
+  - alert:
+      match: {severity: critical}
+      if: "${{ alert.labels.a == 'b' }}"
+      status: resolved
+      input: {repository: "${{ alert.labels.repository }}"}
 """
 
 
@@ -174,7 +179,12 @@ def test_every_trigger_arrives_with_what_was_written() -> None:
         EventTrigger(
             "com.github.push", "${{ event.data.ref == 'main' }}", {"repository": "${{ event.data.clone }}"}
         ),
-        AlertTrigger({"severity": "critical"}, {"repository": "${{ alert.labels.repository }}"}),
+        AlertTrigger(
+            {"severity": "critical"},
+            "${{ alert.labels.a == 'b' }}",
+            AlertStatus.RESOLVED,
+            {"repository": "${{ alert.labels.repository }}"},
+        ),
     )
 
 
@@ -326,6 +336,7 @@ def test_a_wrong_key_of_a_node_is_told_with_what_to_do(fields: str, path: str, m
         ("triggers: [{event: {if: '${{ true }}'}}]", "triggers[0].event", "'type' is missing"),
         ("triggers: [{event: {type: 'a b'}}]", "triggers[0].event.type", "an event's whole type"),
         ("triggers: [{alert: {}}]", "triggers[0].alert", "'match' is missing"),
+        ("triggers: [{alert: {match: {a: b}, status: fired}}]", "triggers[0].alert.status", "firing, resolved"),
         ("triggers: [{alert: {match: {}}}]", "triggers[0].alert.match", "every alert would match"),
         ("triggers: [{alert: {match: {severity: 1}}}]", "triggers[0].alert.match.severity", "expected text"),
         ("inputs: {required: [x]}\ntriggers: [{event: {type: a}}]", "triggers[0].event.input",

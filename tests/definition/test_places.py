@@ -69,6 +69,7 @@ def test_a_place_speaks_of_its_variables_and_of_no_others(place: str) -> None:
         ("triggers: [{event: {type: t, if: '${{ dyn(%s) == 1 }}'}}]", ("event",)),
         ("triggers: [{event: {type: t, input: {x: '${{ %s }}'}}}]", ("event",)),
         ("triggers: [{alert: {match: {a: b}, input: '${{ %s }}'}}]", ("alert",)),
+        ("triggers: [{alert: {match: {a: b}, if: '${{ %s }}'}}]", ("alert",)),
         ("triggers: [{schedule: {cron: 0 0 * * *, input: {x: '${{ %s }}'}}}]", ("schedule",)),
     ],
 )

@@ -1,6 +1,7 @@
 """Migrations: each once, forward only, and nobody edits the past."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -70,6 +71,48 @@ async def test_a_timeline_with_events_is_moved_into_its_months(database: str) ->
         await connection.execute(_EVENT, ids[0], 3)
     await connection.close()
     await former.close()
+
+
+async def test_triggers_that_were_saved_before_they_started_anything_are_known(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    await _migrate_to(connection, before="0008")
+    triggers = [
+        {"schedule": {"cron": "0 6 * * *"}},
+        {"event": {"type": "paid", "if": "${{ true }}", "input": {"a": "${{ event.id }}"}}},
+        {"alert": {"match": {"alertname": "Down"}}},
+        {"event": {"type": "sent"}},
+    ]
+    for version, own in ((1, triggers[:1]), (2, triggers)):
+        await connection.execute(
+            "insert into workflow (project, name, latest_version) values ('default', 'greet', $1)"
+            " on conflict (project, name) do update set latest_version = $1",
+            version,
+        )
+        await connection.execute(
+            "insert into workflow_version (project, name, version, digest, source)"
+            " values ('default', 'greet', $1, 'd', $2)",
+            version,
+            json.dumps({"name": "greet", "triggers": own}),
+        )
+    await connection.execute(
+        "insert into workflow (project, name, latest_version) values ('default', 'bare', 1)"
+    )
+    await connection.execute(
+        "insert into workflow_version (project, name, version, digest, source)"
+        " values ('default', 'bare', 1, 'd', '{\"name\": \"bare\"}')"
+    )
+
+    await migrate(connection, MIGRATIONS)
+
+    rows = await connection.fetch(
+        "select name, type, match::text, condition, input::text from event_trigger order by name"
+    )
+    assert [tuple(row) for row in rows] == [
+        ("alert-1", "penstock.alert.firing", '{"alertname": "Down"}', None, None),
+        ("event-1", "paid", None, "${{ true }}", '{"a": "${{ event.id }}"}'),
+        ("event-2", "sent", None, None, None),
+    ]
+    await connection.close()
 
 
 _RUN = """

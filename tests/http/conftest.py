@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -10,35 +10,53 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from orchestrator.main import compose
+from orchestrator.main import Parts, compose
 from orchestrator.settings import Settings
 from penstock.service import end
 from penstock_cli.embedded.nats import Nats
 from tests.http.builders import Rows, save
 
 
-@pytest.fixture
-async def app(database: str, nats_server: Nats, tmp_path: Path) -> AsyncIterator[FastAPI]:
-    """The application with everything behind it: registry, reads, and an engine that is running."""
+@asynccontextmanager
+async def orchestrator(database: str, nats_server: Nats, folder: Path) -> AsyncIterator[Parts]:
+    """The parts of one orchestrator, without the doors of the bus and the clock: engine and inbox are running."""
     login = nats_server.login("orchestrator")
     settings = Settings(
         database_url=database,
         nats_url=nats_server.url,
         nats_user=login.user,
         nats_password=login.password,
-        artifacts_folder=tmp_path / "artifacts",
+        artifacts_folder=folder / "artifacts",
     )
     async with AsyncExitStack() as stack:
         parts = await compose(settings, stack)
-        loops = [asyncio.create_task(part.run()) for part in (parts.engine, parts.inbox)]
-        application = parts.server.config.app
-        assert isinstance(application, FastAPI)
-        yield application
+        loops = [asyncio.create_task(part.run()) for part in (parts.engine, parts.events_in.inbox)]
+        yield parts
         await end(*loops)
 
 
 @pytest.fixture
+async def parts(database: str, nats_server: Nats, tmp_path: Path) -> AsyncIterator[Parts]:
+    async with orchestrator(database, nats_server, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def app(parts: Parts) -> FastAPI:
+    """The application with everything behind it: registry, reads, and an engine that is running."""
+    application = parts.server.config.app
+    assert isinstance(application, FastAPI)
+    return application
+
+
+@pytest.fixture
 async def api(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app) as client:
+        yield client
+
+
+@asynccontextmanager
+async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """A client whose answers are what a socket would carry, also after an internal error."""
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://penstock/api/v1") as client:

@@ -54,7 +54,7 @@ def _any_wish(run: Run, random: Random, by: str, *, cancels: bool) -> RunEvent:
     unit = random.choice(list(run.nodes))
     wishes: list[RunEvent] = [
         PauseRequested(by),
-        PauseRequested(by),
+        PauseRequested(by, of_workflow=True),
         ResumeRequested(by),
         RetryRequested(by),
         SkipRequested(by, random.choice([None, unit])),
@@ -73,6 +73,10 @@ def _needed(run: Run, random: Random) -> list[RunEvent]:
         assert run.pause is not None, "a paused run knows who paused it"
         if run.pause.cause is PauseCause.COMPENSATION:
             return [random.choice([RetryRequested("ada"), SkipRequested("ada"), SkipRequested("ada")])]
+        if run.pause.cause is PauseCause.WORKFLOW:
+            return [
+                random.choice([ResumeRequested("ada", of_workflow=True), CancelRequested("ada", "enough")])
+            ]
         return [
             random.choice([ResumeRequested("ada"), RetryRequested("ada"), CancelRequested("ada", "enough")])
         ]

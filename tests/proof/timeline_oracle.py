@@ -79,6 +79,7 @@ class Timeline:
         self._cached: set[str] = set()
         self._lists: list[str] = []  # `foreach` nodes that have succeeded since the last judgement
         self._has_failed = False
+        self._pause_cause: str | None = None
 
     def read(self, facts: Sequence[Fact]) -> None:
         for fact in facts:
@@ -113,13 +114,20 @@ class Timeline:
             self.run_state = "compensating" if self.undo.begun else "running"
             return
         allowed, after = RUN_STEPS[kind]
-        assert self.run_state in allowed, f"{kind} while {self.run_state}"
+        taken_over = kind == "run.paused" and self._may_be_taken_over(fact)
+        assert self.run_state in allowed or taken_over, f"{kind} while {self.run_state}"
+        self._pause_cause = fact.data["cause"] if kind == "run.paused" else None
         if kind in ("run.succeeded", "run.failed", "run.cancelled", "run.compensating", "run.compensated"):
             open_units = [name for name, state in self.states.items() if state not in ENDED]
             assert not open_units, f"{kind}, but {open_units} have not ended"
         assert kind != "run.succeeded" or not self._has_failed, "succeeded with a failed node"
         self.undo.read_run(kind)
         self.run_state = after
+
+    def _may_be_taken_over(self, fact: Fact) -> bool:
+        """A run that is paused with its workflow gets a cause of its own, which outlives that of the workflow."""
+        with_workflow = self.run_state == "paused" and self._pause_cause == "workflow"
+        return with_workflow and fact.data["cause"] in ("person", "failure")
 
     def _read_retry(self, fact: Fact) -> None:
         assert self.run_state in ("failed", "cancelled", "paused"), f"retried while {self.run_state}"

@@ -43,6 +43,12 @@ class Api(ServiceApi):
         verb = "activate" if active else "deactivate"
         return self._document("POST", f"/workflows/{segment(name)}/{verb}", json={})
 
+    def steer_workflow(self, name: str, verb: str, *, by: str, reason: str) -> Document:
+        """`verb`: pause or resume. Returns the workflow."""
+        return self._document(
+            "POST", f"/workflows/{segment(name)}/{verb}", json={"by": by, "reason": reason}
+        )
+
     def start_run(self, body: Document) -> Document:
         return self._document("POST", "/runs", json=body)
 

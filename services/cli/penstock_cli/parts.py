@@ -17,13 +17,19 @@ def what_waits_for_people(run: dict[str, Any]) -> Iterator[str]:
     pause = run.get("pause")
     if run["state"] == "paused" and pause:
         why = f" ({pause['reason']})" if pause["reason"] else ""
-        commands = " | ".join(f"penstock runs {verb} {run['id']}" for verb in _CHOICES[pause["cause"]])
+        commands = " | ".join(_commands(run, pause["cause"]))
         yield f"paused by {pause['by']}{why}: {commands}"
     for node in run["nodes"]:
         waiting = node.get("waiting_for") or {}
         if waiting.get("is") == "question":
             place = f"{run['id']} {node['name']}"
             yield f"{node['name']} {waits_for(node)}: penstock approve {place} | penstock reject {place}"
+
+
+def _commands(run: dict[str, Any], cause: str) -> list[str]:
+    if cause == "workflow":
+        return [f"penstock workflows resume {run['workflow']}", f"penstock runs cancel {run['id']}"]
+    return [f"penstock runs {verb} {run['id']}" for verb in _CHOICES[cause]]
 
 
 def waits_for(node: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +21,7 @@ from orchestrator.bus.results import ResultsDoor
 from orchestrator.bus.rpc import RpcDoor
 from orchestrator.clock import FORGET_EVERY_S, RETENTION_EVERY_S, run_clock
 from orchestrator.engine.engine import RunEngine
-from orchestrator.engine.inbox import Inbox
+from orchestrator.engine.inbox import Inbox, Offers
 from orchestrator.engine.matching import Looks, Matching
 from orchestrator.engine.registry import RunnerRegistry
 from orchestrator.engine.relay import Relay
@@ -32,6 +33,7 @@ from orchestrator.engine.span_contexts import SpanContexts
 from orchestrator.engine.start_rate import StartRate
 from orchestrator.engine.sweep import Sweep
 from orchestrator.engine.ticks import TickRuns
+from orchestrator.engine.triggering import Triggering
 from orchestrator.http.app import HttpSettings, create_app
 from orchestrator.readiness import Readiness
 from orchestrator.settings import PREFIX, Settings
@@ -63,7 +65,21 @@ from penstock.telemetry.tracing import OFF, Tracing
 
 DRAIN_S = 5.0  # how long a stopping orchestrator finishes what it has begun
 
+Task = Callable[[], Awaitable[None]]  # of a clock
+
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class EventsIn:
+    """What takes events from outside, and what they trigger."""
+
+    inbox: Inbox
+    triggering: Triggering
+
+    @property
+    def sweeps(self) -> tuple[Task, ...]:
+        return self.inbox.repeat, self.triggering.start_due
 
 
 @dataclass(frozen=True)
@@ -76,7 +92,7 @@ class Parts:
     sweep: Sweep
     retention: Retention
     schedules: ScheduleSweep
-    inbox: Inbox
+    events_in: EventsIn
     requests: Requests
     control: ControlDoor
     registry: RunnerRegistry
@@ -98,7 +114,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
         stack.callback(tracing.close)
         parts = await compose(settings, stack, tracing)
         engine = asyncio.create_task(parts.engine.run())
-        inbox = asyncio.create_task(parts.inbox.run())
+        inbox = asyncio.create_task(parts.events_in.inbox.run())
         doors = await _open_doors(parts, settings, listener)
         calm_garbage_collection()
         stop = asyncio.create_task(until_told_to_stop())
@@ -120,15 +136,7 @@ async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = 
         applied = await migrate(connection, MIGRATIONS)
     if applied:
         log.info("orchestrator.migrated", migrations=applied)
-    bus = await stack.enter_async_context(
-        connect(
-            url=settings.nats_url,
-            user=settings.nats_user,
-            password=settings.nats_password,
-            name="penstock-orchestrator",
-        )
-    )
-    await declare_streams(bus.client.jetstream())
+    bus = await _reach_bus(settings, stack)
     publisher = Publisher(bus)
     await publisher.start()
     relay = Relay(bus, publisher, pool, SpanContexts(tracing))
@@ -152,16 +160,32 @@ async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = 
     await retention.make_room()
     ticks = TickRuns(pool, engine, workflows, expressions.evaluate)
     schedules = ScheduleControl(database, pool, workflows, ticks)
-    inbox = Inbox(pool, Matching(pool, engine.handle))
-    readiness = Readiness(bus, pool)
     rate = StartRate(engine.capacity, per_second=settings.starts_per_second)
+    triggering = Triggering(pool, engine, workflows, expressions.evaluate, rate)
+    inbox = Inbox(pool, Offers(Matching(pool, engine.handle), triggering))
+    readiness = Readiness(bus, pool)
     server = _http_server(
         database, workflows, engine, schedules, inbox, artifacts, retention, readiness, rate, tracing
     )
     requests = Requests(bus, registry)
     control = ControlDoor(bus, requests, registry)
     firing = ScheduleSweep(pool, engine, ticks)
-    return Parts(bus, engine, relay, sweep, retention, firing, inbox, requests, control, registry, server)
+    events_in = EventsIn(inbox, triggering)
+    return Parts(bus, engine, relay, sweep, retention, firing, events_in, requests, control, registry, server)
+
+
+async def _reach_bus(settings: Settings, stack: AsyncExitStack) -> Bus:
+    """The bus, with every stream declared."""
+    bus = await stack.enter_async_context(
+        connect(
+            url=settings.nats_url,
+            user=settings.nats_user,
+            password=settings.nats_password,
+            name="penstock-orchestrator",
+        )
+    )
+    await declare_streams(bus.client.jetstream())
+    return bus
 
 
 def _http_server(
@@ -184,6 +208,7 @@ def _http_server(
         artifacts=artifacts,
         keeping=retention,
         breakers=engine.breakers,
+        pauses=engine.pauses,
         inbox=inbox,
         inbound=InboundReads(database),
         readiness=readiness,
@@ -199,17 +224,17 @@ async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket)
     results = ResultsDoor(parts.bus, parts.engine, parts.registry)
     logs = LogsDoor(parts.bus, parts.registry)
     await results.declare()
-    inbox = InboxDoor(parts.bus, parts.inbox, parts.registry)
+    inbox = InboxDoor(parts.bus, parts.events_in.inbox, parts.registry)
     await logs.declare()
     await inbox.declare()
     for_notifier = NotifierConsumer(parts.bus, Replay(parts.relay.pool, parts.relay.publisher))
     await for_notifier.declare()
     await RpcDoor(parts.requests, parts.engine).open()
     await parts.control.open()
-    sweeps = (parts.sweep, parts.schedules, parts.inbox.repeat)
+    sweeps: tuple[Task, ...] = (parts.sweep, parts.schedules, *parts.events_in.sweeps)
     clocks = [run_clock(sweep, every_s=settings.sweep_every_s) for sweep in sweeps]
     clocks.append(run_clock(for_notifier, every_s=LOOK_EVERY_S))
-    clocks.append(run_clock(parts.inbox.forget, every_s=FORGET_EVERY_S))
+    clocks.append(run_clock(parts.events_in.inbox.forget, every_s=FORGET_EVERY_S))
     clocks.append(run_clock(parts.retention, every_s=RETENTION_EVERY_S))
     http = parts.server.serve(sockets=[listener])
     return [asyncio.create_task(door) for door in (results.run(), logs.run(), inbox.run(), *clocks, http)]

@@ -7,14 +7,14 @@
     publisher      any other system: sends events of its own, and reads nothing
 
 Everybody may subscribe below `_INBOX_<user>` only, so that nobody hears another's answers.
-Lists allow; what is not listed is refused. A denied publish shows as a timeout at the client, and its
-reason in the client's error callback and in the server's log.
+Lists allow, and `deny` takes away; what is not listed is refused. A denied publish shows as a timeout at the
+client, and its reason in the client's error callback and in the server's log.
 """
 
 from dataclasses import dataclass
 
 from penstock.contracts import subjects
-from penstock.contracts.names import POOL_DEFAULT
+from penstock.contracts.names import POOL_DEFAULT, RESERVED_TYPE_PREFIX
 
 ORCHESTRATOR = "orchestrator"
 RUNNER = "runner"
@@ -30,11 +30,15 @@ _CONSUMER_CALLS = ("INFO", "CREATE", "DURABLE.CREATE", "DELETE")
 
 @dataclass(frozen=True)
 class Permissions:
-    """Subjects that a user may publish to and subscribe to. `answers`: it may reply to a request, once."""
+    """Subjects that a user may publish to and subscribe to. `answers`: it may reply to a request, once.
+
+    `deny`: what it may not publish all the same.
+    """
 
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
     answers: bool = False
+    deny: tuple[str, ...] = ()
 
 
 def inbox(user: str) -> str:
@@ -123,8 +127,15 @@ def observer(*, user: str = OBSERVER) -> Permissions:
 
 
 def publisher(*, user: str = PUBLISHER, project: str = "*") -> Permissions:
-    """Another system that sends events into `project`, or into any. Its inbox is for acknowledgements."""
-    return Permissions(publish=(f"{subjects.INBOUND}.{project}.>",), subscribe=(f"{inbox(user)}.>",))
+    """Another system that sends events into `project`, or into any. Its inbox is for acknowledgements.
+
+    It sends no event of a reserved type: it cannot make an alert up.
+    """
+    return Permissions(
+        publish=(f"{subjects.INBOUND}.{project}.>",),
+        subscribe=(f"{inbox(user)}.>",),
+        deny=(subjects.inbound(project, f"{RESERVED_TYPE_PREFIX}>"),),
+    )
 
 
 def _pull(stream: str, consumer: str) -> tuple[str, ...]:

@@ -62,6 +62,8 @@ def _user(name: str, password: str, allowed: Permissions) -> dict[str, Any]:
         "publish": {"allow": list(allowed.publish)},
         "subscribe": {"allow": list(allowed.subscribe)},
     }
+    if allowed.deny:
+        rights["publish"]["deny"] = list(allowed.deny)
     if allowed.answers:
         rights["allow_responses"] = {"max": 1, "expires": ANSWER_TTL}
     return {"user": name, "password": password, "permissions": rights}

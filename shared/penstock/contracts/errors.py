@@ -44,6 +44,13 @@ class LimitExceeded(InvalidInput):
     """The input is larger than a limit."""
 
 
+def in_full(error: PenstockError) -> str:
+    """Its sentence, with what is wrong in which field where it is about an input."""
+    problems = error.problems if isinstance(error, InvalidInput) else ()
+    told = [f"{problem.path}: {problem.message}" for problem in problems]
+    return "; ".join([str(error), *(each for each in told if each not in str(error))])
+
+
 class NotFound(PenstockError):
     """No such thing; `kind` says what was looked for. `known` is a clause that tells what there is."""
 

@@ -5,9 +5,27 @@ from typing import Literal
 
 import msgspec
 
+from penstock.contracts.names import RESERVED_TYPE_PREFIX
 from penstock.contracts.value import Value, replace
 from penstock.contracts.wire import decode, encode, raw
 from penstock.contracts.workflow import Json
+
+ALERT_MEMBERS = (
+    "status",
+    "labels",
+    "annotations",
+    "startsAt",
+    "endsAt",
+    "generatorURL",
+    "fingerprint",
+    "groupKey",
+    "receiver",
+    "externalURL",
+    "groupLabels",
+    "commonLabels",
+    "commonAnnotations",
+)
+"""The data of an alert's event: what Alertmanager's webhook says of the alert and of its group."""
 
 
 class SentEvent(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -71,6 +89,11 @@ class InboundEvent(Value, frozen=True, kw_only=True):
             "data": raw(self.data),
         }
         return decode(encode(known | others), dict[str, Json])
+
+
+def alert_type(status: str) -> str:
+    """The type of the event that an alert becomes; its data are the alert's fields, as Alertmanager names them."""
+    return f"{RESERVED_TYPE_PREFIX}alert.{status}"
 
 
 def topic_of(project: str, type_: str) -> str:

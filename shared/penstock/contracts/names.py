@@ -10,6 +10,8 @@ POOL_DEFAULT = "default"
 SUBJECT_LABEL = "subject"  # runs are numbered within it
 RESERVED_KEY_PREFIX = "penstock:"
 """Idempotency keys that begin so are Penstock's own: a client's key must not take a schedule's tick."""
+RESERVED_TYPE_PREFIX = "penstock."
+"""Types of events that begin so are Penstock's own: nobody else may say that an alert fires."""
 
 _NAME = re.compile(NAME_PATTERN)
 

@@ -75,6 +75,13 @@ class CatchUp(StrEnum):
     ALL = "all"  # at most CATCH_UP_TICKS_MAX, the latest ones
 
 
+class AlertStatus(StrEnum):
+    """What an Alertmanager says of an alert."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
 class RunIf(StrEnum):
     """What a node wants of the nodes that it needs, once all of them have ended."""
 
@@ -257,9 +264,11 @@ class EventTrigger(msgspec.Struct, frozen=True):
 
 
 class AlertTrigger(msgspec.Struct, frozen=True):
-    """Starts a run when an alert fires whose labels are among others `match`."""
+    """Starts a run when an alert fires (or is resolved) whose labels are among others `match`."""
 
     match: dict[str, str]
+    if_: str | None = None  # "${{ … }}" over `alert`, must give a bool
+    status: AlertStatus = AlertStatus.FIRING
     input: Json = None  # may hold ${{ expressions }} over `alert`
 
 

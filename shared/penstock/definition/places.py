@@ -1,6 +1,7 @@
 """The places of expressions: what each may speak of, and what it must give."""
 
 from penstock.contracts.expression import VARIABLES
+from penstock.contracts.inbound import ALERT_MEMBERS
 from penstock.contracts.value import Value
 from penstock.contracts.workflow import NodeDefinition
 from penstock.definition.document import Path
@@ -10,6 +11,7 @@ MEMBERS = {
     "run": ("id", "project", "workflow", "version"),
     "event": ("id", "source", "type", "subject", "time", "data"),  # as CloudEvents names them
     "schedule": ("name", "at"),
+    "alert": ALERT_MEMBERS,
 }
 """The members of the variables that have no others."""
 

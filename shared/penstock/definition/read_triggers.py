@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from penstock.contracts.limits import TRIGGERS_MAX
 from penstock.contracts.workflow import (
+    AlertStatus,
     AlertTrigger,
     CatchUp,
     EventTrigger,
@@ -19,7 +20,7 @@ from penstock.definition.read_waiting import EVENT_TYPE_EXPECTED, read_event_typ
 TRIGGER_KEYS = ("schedule", "event", "alert")
 SCHEDULE_KEYS = ("cron", "timezone", "overlap", "catch_up", "input", "name")
 EVENT_TRIGGER_KEYS = ("type", "if", "input")
-ALERT_KEYS = ("match", "input")
+ALERT_KEYS = ("match", "if", "status", "input")
 
 _BROKEN = AlertTrigger(match={})  # keeps the place of one that can't be read
 _LABELS_EXPECTED = "a mapping from label names to their values"
@@ -96,7 +97,12 @@ def _read_alert(own: Fields) -> AlertTrigger:
     labels = {} if match is None else {name: match.text(name) for name in match.value}
     if "match" in own and match is not None and not labels:
         own.report.error(own.at("match"), "every alert would match; name at least one label")
-    return AlertTrigger(match=labels, input=own.value.get("input"))
+    return AlertTrigger(
+        match=labels,
+        if_=own.optional_text("if"),
+        status=own.choice("status", AlertStatus, AlertStatus.FIRING),
+        input=own.value.get("input"),
+    )
 
 
 _EXPECTED = {

@@ -1,7 +1,7 @@
 """The parts of the published schema that describe triggers and the concurrency of runs."""
 
 from penstock.contracts.limits import CONCURRENCY_MAX, TRIGGERS_MAX
-from penstock.contracts.workflow import CatchUp, Json, OnLimit, Overlap
+from penstock.contracts.workflow import AlertStatus, CatchUp, Json, OnLimit, Overlap
 from penstock.definition.schema_node import EVENT_TYPE
 from penstock.definition.schema_parts import CONDITION, NAME, TEXT, WITH_EXPRESSIONS, mapping, one_of, whole
 
@@ -60,4 +60,10 @@ def _alert() -> dict[str, Json]:
         "additionalProperties": {"type": "string"},
         "description": "Labels that the alert has, among others",
     }
-    return mapping({"match": labels, "input": _INPUT}, required=("match",))
+    own = {
+        "match": labels,
+        "if": CONDITION,
+        "status": one_of(AlertStatus, "What the Alertmanager says of it"),
+        "input": _INPUT,
+    }
+    return mapping(own, required=("match",))

@@ -22,17 +22,22 @@ def validate_trigger(
         _check_ticks(("triggers", index, kind), trigger, report)
     elif isinstance(trigger, EventTrigger):
         kind = "event"
-        if trigger.if_ is not None:
-            place = Place(path=("triggers", index, kind, "if"), variables=(kind,))
-            check.single(place, trigger.if_, places.IF)
+        _check_condition(index, kind, trigger.if_, check)
     elif isinstance(trigger, AlertTrigger):
         kind = "alert"
+        _check_condition(index, kind, trigger.if_, check)
     else:
         assert_never(trigger)
     path: Path = ("triggers", index, kind, "input")
     check.value(Place(path=path, variables=(kind,)), trigger.input)
     if not any(OPENING in text for _, text in strings(trigger.input)):
         _check_constant_input(path, trigger.input, inputs, report)
+
+
+def _check_condition(index: int, kind: str, condition: str | None, check: ExpressionCheck) -> None:
+    if condition is not None:
+        place = Place(path=("triggers", index, kind, "if"), variables=(kind,))
+        check.single(place, condition, places.IF)
 
 
 def _check_ticks(path: Path, trigger: ScheduleTrigger, report: Report) -> None:

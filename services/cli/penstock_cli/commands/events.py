@@ -20,7 +20,9 @@ DATA_CHARS_MAX = 80  # of an event's data in the table
 
 
 def register(app: typer.Typer) -> None:
-    events = typer.Typer(no_args_is_help=True, help="Events from other systems, which nodes may wait for.")
+    events = typer.Typer(
+        no_args_is_help=True, help="Events from other systems, which start workflows and wake nodes."
+    )
     command(events, "send")(send)
     command(events, "ls")(ls)
     app.add_typer(events, name="events")
@@ -65,17 +67,18 @@ def ls(
     cursor: Annotated[str | None, typer.Option(help="Continue a former page.")] = None,
     output: Output = Format.TEXT,
 ) -> None:
-    """List the events of the last 7 days, newest first."""
+    """List the events of the last 7 days, newest first, with what each did."""
     page = Api().inbound_events({"type": type, "source": source, "limit": limit, "cursor": cursor})
     if output is Format.JSON:
         print_json(page)
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("received", "type", "source", "id", "subject", "data"):
+    for heading in ("received", "type", "source", "id", "subject", "did", "data"):
         table.add_column(heading, no_wrap=True)
     for event in page["items"]:
         named = [Text(event[key] or "") for key in ("type", "source", "id", "subject")]
-        table.add_row(formats.date_and_time(event["received_at"]), *named, Text(_shown(event)))
+        moment = formats.date_and_time(event["received_at"])
+        table.add_row(moment, *named, Text(_did(event)), Text(_shown(event)))
     data.print(table)
     if page["next"]:
         say(f"there are more: --cursor {page['next']}")
@@ -94,6 +97,16 @@ def _read_data(given: str) -> Any:
     except ValueError as error:
         advice = "a text needs quotes of its own: --data '\"text\"'"
         raise CommandError(f"--data {given[:80]}: not JSON ({error}); {advice}") from error
+
+
+def _did(event: dict[str, Any]) -> str:
+    """One line for each run that it started or could not start, and for each node that took it."""
+    lines = []
+    for reaction in event["reactions"]:
+        what = " ".join(filter(None, (reaction["workflow"], reaction["outcome"], reaction["run"])))
+        lines.append(f"{what}: {reaction['reason']}" if reaction["reason"] else what)
+    lines += [f"woke '{taker['node']}' of {taker['run']}" for taker in event["taken_by"]]
+    return "\n".join(lines)
 
 
 def _shown(event: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from penstock.definition.diff import diff as changes_between
 from penstock_cli import formats
 from penstock_cli.api import Api
 from penstock_cli.changes import change_lines
+from penstock_cli.commands import pausing
 from penstock_cli.errors import CommandError
 from penstock_cli.output import Format, Output, command, data, print_json, say
 from penstock_cli.saving import invalid_file, is_file, read_file
@@ -24,11 +25,14 @@ Cursor = Annotated[str | None, typer.Option(help="Continue a former page.")]
 
 
 def register(app: typer.Typer) -> None:
-    workflows = typer.Typer(no_args_is_help=True, help="Look at saved workflows, and switch them on and off.")
+    workflows = typer.Typer(
+        no_args_is_help=True, help="Look at saved workflows, switch them on and off, pause them."
+    )
     command(workflows, "ls")(ls)
     command(workflows, "versions")(versions)
     command(workflows, "activate")(activate)
     command(workflows, "deactivate")(deactivate)
+    pausing.register(workflows)
     app.add_typer(workflows, name="workflows")
     command(app, "diff")(diff)
 
@@ -168,6 +172,8 @@ def _show(
 
 
 def _active(item: dict[str, Any]) -> Text:
+    if item.get("paused"):
+        return Text("paused", "yellow")
     return Text("yes", "green") if item["active"] else Text("no", "yellow")
 
 

@@ -55,9 +55,11 @@ def grant_slot(draft: Draft) -> None:
 
 def pause(draft: Draft, event: PauseRequested) -> None:
     """What runs goes on to its end, nothing new starts, no runner is held."""
-    draft.move(RunState.PAUSED)
-    draft.pause = Pause(PauseCause.PERSON, by=event.by, reason=event.reason)
-    draft.tell(Kind.RUN_PAUSED, cause=PauseCause.PERSON, by=event.by, reason=event.reason)
+    if draft.state is not RunState.PAUSED:
+        draft.move(RunState.PAUSED)
+    cause = PauseCause.WORKFLOW if event.of_workflow else PauseCause.PERSON
+    draft.pause = Pause(cause, by=event.by, reason=event.reason)
+    draft.tell(Kind.RUN_PAUSED, cause=cause, by=event.by, reason=event.reason)
     hold_offers(draft)
 
 

@@ -78,8 +78,10 @@ def begin(
     concurrency_key: str | None = None,
     queued: bool = False,
     fork: Fork | None = None,
+    paused: PauseRequested | None = None,
 ) -> Decision:
-    """A new run, its roots ready; `queued`: its `concurrency_key` has no slot, and `SlotGranted` begins it.
+    """A new run, its roots ready; `queued`: its `concurrency_key` has no slot, and `SlotGranted` begins it;
+    `paused`: its workflow is, and `ResumeRequested` begins it.
 
     `input` is JSON that the workflow's schema accepts.
     """
@@ -103,10 +105,10 @@ def begin(
         concurrency_key=concurrency_key,
         source=fork.source.id if fork else None,
     )
-    return _begun(run, fork, evaluate)
+    return _begun(run, fork, evaluate, paused)
 
 
-def _begun(run: Run, fork: Fork | None, evaluate: Evaluate) -> Decision:
+def _begun(run: Run, fork: Fork | None, evaluate: Evaluate, paused: PauseRequested | None) -> Decision:
     draft, plan = Draft(run, evaluate), run.plan
     draft.tell(Kind.RUN_STARTED, workflow=plan.definition.name, version=plan.version, **_origin(run, fork))
     if fork is not None:
@@ -114,6 +116,9 @@ def _begun(run: Run, fork: Fork | None, evaluate: Evaluate) -> Decision:
     if run.state is RunState.QUEUED:
         draft.tell(Kind.RUN_QUEUED, key=run.concurrency_key)
         draft.order(GrantSlots(run.concurrency_key or ""))  # where the oldest gives way, it is told so then
+        return draft.decision()
+    if paused is not None:
+        control.pause(draft, paused)
         return draft.decision()
     control.begin_nodes(draft)
     return _settled(draft, run)

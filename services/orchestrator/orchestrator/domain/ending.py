@@ -97,10 +97,12 @@ def _ended(node: Node, state: NodeState) -> Node:
 
 
 def _pause(draft: Draft, *, reason: str) -> None:
-    """`on_failure: pause`: nothing new starts until a person has looked at it."""
-    if draft.state is not RunState.RUNNING:
+    """`on_failure: pause`: nothing new starts until a person has looked at it, also when its workflow goes on."""
+    with_workflow = draft.pause is not None and draft.pause.cause is PauseCause.WORKFLOW
+    if draft.state is RunState.RUNNING:
+        draft.move(RunState.PAUSED)
+    elif not with_workflow:
         return
-    draft.move(RunState.PAUSED)
     draft.pause = Pause(cause=PauseCause.FAILURE, by="on_failure", reason=reason[:500])
     draft.tell(Kind.RUN_PAUSED, cause=PauseCause.FAILURE, by="on_failure", reason=reason)
     hold_offers(draft)

@@ -148,14 +148,18 @@ class CancelRequested(Value, frozen=True):
 
 
 class PauseRequested(Value, frozen=True):
+    """`of_workflow`: not this run alone is paused, but its workflow."""
+
     by: str
     reason: str = ""
+    of_workflow: bool = False
 
 
 class ResumeRequested(Value, frozen=True):
-    """Go on; after a failure: without the node that failed."""
+    """Go on; after a failure: without the node that failed. `of_workflow`: if it is paused with its workflow."""
 
     by: str
+    of_workflow: bool = False
 
 
 class RetryRequested(Value, frozen=True):

@@ -15,7 +15,7 @@ from orchestrator.domain.events import (
 )
 from orchestrator.domain.node import NodeState
 from orchestrator.domain.run import Run, RunState
-from orchestrator.domain.timely import is_parked
+from orchestrator.domain.timely import is_parked, is_paused_with_workflow
 from orchestrator.domain.undo import can_be_undone
 from orchestrator.domain.unit import is_undo
 from penstock.contracts.names import did_you_mean
@@ -36,7 +36,7 @@ def why_refused(run: Run, event: RunEvent) -> str | None:
         case CancelRequested():
             return "it is being undone: retry or skip the steps that failed" if is_parked(run) else None
         case ResumeRequested():
-            return f"{run.pause.reason}" if run.pause and is_parked(run) else None
+            return _why_no_resume(run, event)
         case RetryRequested():
             return _why_no_retry(run)
         case SkipRequested():
@@ -59,7 +59,25 @@ def _why_no_answer(run: Run, event: Answered) -> str | None:
     return None
 
 
+def _why_no_resume(run: Run, event: ResumeRequested) -> str | None:
+    if run.pause is not None and is_parked(run):
+        return run.pause.reason
+    if event.of_workflow:
+        return None if is_paused_with_workflow(run) else "it is not paused with its workflow"
+    return _with_workflow(run)
+
+
+def _with_workflow(run: Run) -> str | None:
+    """What is asked of one run when all of its workflow is paused."""
+    if run.pause is None or not is_paused_with_workflow(run):
+        return None
+    name = run.plan.definition.name
+    return f"workflow '{name}' is paused by {run.pause.by}: resume the workflow, and the run goes on with it"
+
+
 def _why_no_retry(run: Run) -> str | None:
+    if is_paused_with_workflow(run):
+        return _with_workflow(run)
     if run.state is not RunState.PAUSED or is_parked(run) or run.failed_nodes > 0:
         return None
     return "none of its nodes has failed: resume it instead"

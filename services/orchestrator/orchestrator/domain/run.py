@@ -58,6 +58,7 @@ class PauseCause(StrEnum):
     """Why a run is paused: what a person may do about it depends on it."""
 
     PERSON = "person"
+    WORKFLOW = "workflow"  # all of its workflow is; it goes on when the workflow is resumed
     FAILURE = "failure"  # `on_failure: pause`
     COMPENSATION = "compensation"  # a step of the undoing has failed for good
 

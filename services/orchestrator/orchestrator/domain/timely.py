@@ -76,8 +76,17 @@ def is_timely(run: Run, node: Node | None, event: RunEvent) -> bool:
     """Whether run and node are in a state in which the event takes effect."""
     timely = TIMELY[type(event)]
     if run.state not in timely.run_states:
-        return False
+        return isinstance(event, PauseRequested) and _takes_over(run, event)
     return node is None or timely.node_states is None or node.state in timely.node_states
+
+
+def _takes_over(run: Run, event: PauseRequested) -> bool:
+    """Of a run that is paused with its workflow, a person's pause stays when the workflow goes on."""
+    return not event.of_workflow and is_paused_with_workflow(run)
+
+
+def is_paused_with_workflow(run: Run) -> bool:
+    return run.pause is not None and run.pause.cause is PauseCause.WORKFLOW
 
 
 def speaks_of_current(node: Node, event: NodeEvent) -> bool:

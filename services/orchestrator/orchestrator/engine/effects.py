@@ -46,7 +46,8 @@ from orchestrator.engine.span_contexts import SpanContexts
 from orchestrator.store.cache import cached_output, keep_output
 from orchestrator.store.heads import EndedRun, ended_run
 from orchestrator.store.slots import SlotKey
-from penstock.contracts.errors import Conflict, InvalidInput, LimitExceeded, PenstockError, Unavailable
+from orchestrator.store.triggers import Taker, note_taken
+from penstock.contracts.errors import Conflict, LimitExceeded, PenstockError, Unavailable, in_full
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.limits import SUB_WORKFLOW_DEPTH_MAX
 from penstock.contracts.value import replace
@@ -188,7 +189,7 @@ class Effects:
         except Unavailable:
             raise
         except PenstockError as error:
-            message = f"workflow '{order.workflow}': {_in_full(error)}"
+            message = f"workflow '{order.workflow}': {in_full(error)}"
             failure = Failure(type(error).__name__, message, ErrorClass.VALIDATION)
             await self._tell(
                 run.id, ChildEnded(order.node, order.attempt, None, "failed", failure=failure.cut())
@@ -221,7 +222,11 @@ class Effects:
     async def _look_back(self, run: Run, order: LookBack) -> None:
         async for events in self._find_events(run.id, order):
             shown = [(run.id, EventArrived(order.node, order.attempt, event)) for event in events]
-            if Outcome.APPLIED in await self._engine.handle(shown):
+            answers = await self._engine.handle(shown)
+            if Outcome.APPLIED in answers:
+                event = events[answers.index(Outcome.APPLIED)]
+                taker = Taker(event["source"], event["id"], run.id, order.node)
+                await note_taken(self._pool, run.project, [taker])
                 return
 
 
@@ -245,13 +250,6 @@ def _request(run: Run, order: StartChild, parent: Parent, contexts: SpanContexts
         traceparent=contexts.of_attempt(run, order.node, order.attempt),
         parent=parent,
     )
-
-
-def _in_full(error: PenstockError) -> str:
-    """With what is wrong in which field, where it is about the input."""
-    problems = error.problems if isinstance(error, InvalidInput) else ()
-    told = [f"{problem.path}: {problem.message}" for problem in problems]
-    return "; ".join([str(error), *(each for each in told if each not in str(error))])
 
 
 def _child_ended(parent: Parent, child: UUID, ended: EndedRun) -> ChildEnded:

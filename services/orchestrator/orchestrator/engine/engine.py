@@ -23,6 +23,7 @@ from orchestrator.engine.claim_limits import LimitGate
 from orchestrator.engine.committed import Committed
 from orchestrator.engine.dispatch import Dispatcher
 from orchestrator.engine.effects import CheckInput, Effects, FindEvents, any_input, no_events
+from orchestrator.engine.pauses import Pauses
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.port import ForkPoint, ForkPreview, Started, StartRun
 from orchestrator.engine.relay import Relay
@@ -31,10 +32,11 @@ from orchestrator.engine.slots import Slots
 from orchestrator.engine.starts import Starts
 from orchestrator.engine.traces import Traces
 from orchestrator.engine.watch import Progress, Watch
-from orchestrator.engine.wishes import RunWish
+from orchestrator.engine.wishes import ResumeRequested, RetryRequested, RunWish
 from orchestrator.store.heads import run_head
 from orchestrator.store.leases import Renewed, renew
-from penstock.contracts.errors import NotFound
+from orchestrator.store.pauses import pause_over
+from penstock.contracts.errors import Conflict, NotFound
 from penstock.contracts.limits import EVENTS_PER_BATCH_MAX
 from penstock.contracts.template import Evaluate
 from penstock.service import end
@@ -77,7 +79,8 @@ class RunEngine:
         apply = Apply(
             pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease, admission=admission
         )
-        starts = Starts(pool, plans, self.runs, evaluate, self._on_commit, contexts)
+        self.pauses = Pauses(pool, self.handle)
+        starts = Starts(pool, plans, self.runs, evaluate, self._on_commit, contexts, self.pauses)
         self._events: Batcher[Item, Answer] = Batcher(apply, items_max=EVENTS_PER_BATCH_MAX)
         self._starts: Batcher[StartRun, Started] = Batcher(
             starts, items_max=STARTS_PER_BATCH_MAX, key=lambda request: request.project
@@ -86,6 +89,7 @@ class RunEngine:
     async def run(self) -> None:
         """Work until cancelled."""
         await self.capacity.refresh()  # before the first claim is granted
+        await self.pauses.refresh()
         parts = (self._events, self._starts, self._relay, self.effects, self.traces)
         loops = [asyncio.create_task(part.run()) for part in parts]
         try:
@@ -109,6 +113,12 @@ class RunEngine:
         head = await run_head(self._pool, run_id)
         if head is None or head.project != project:
             raise NotFound("run", str(run_id))
+        if isinstance(wish, (ResumeRequested, RetryRequested)):
+            pausing = await pause_over(self._pool, run_id)
+            if pausing is not None:
+                raise Conflict(
+                    f"workflow '{pausing.workflow}' is paused by {pausing.by}: resume the workflow first"
+                )
         return await self._ask(run_id, wish)
 
     async def answer(self, project: str, run_id: UUID, answer: Answered) -> Outcome:

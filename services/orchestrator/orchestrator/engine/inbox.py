@@ -40,6 +40,17 @@ async def to_nobody(events: Sequence[InboundEvent]) -> None:
     """The offer of an orchestrator in which nothing waits for events."""
 
 
+class Offers:
+    """Several that are offered the same events, one after the other. Who repeats the offer repeats it to all."""
+
+    def __init__(self, *offers: Offer) -> None:
+        self._offers = offers
+
+    async def __call__(self, events: Sequence[InboundEvent]) -> None:
+        for offer in self._offers:
+            await offer(events)
+
+
 class Inbox:
     """Takes events and hands new ones to `offer`, in order. `run` must be running for anything to be answered."""
 

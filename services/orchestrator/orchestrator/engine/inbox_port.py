@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
+from uuid import UUID
 
 import msgspec
 
@@ -29,6 +30,30 @@ class Inbox(Protocol):
         ...
 
 
+class ReactionView(msgspec.Struct, frozen=True):
+    """What an event did to a workflow whose trigger means it.
+
+    `due`: its run waits, until `due_at` at least; `started`; `repeated`: the alert had started this run before;
+    `refused`: no run can be started, and `reason` says why; `failed`: an expression of the trigger did.
+    """
+
+    workflow: str
+    trigger: str
+    outcome: str
+    run: UUID | None
+    reason: str | None
+    at: datetime
+    due_at: datetime | None
+
+
+class TakenByView(msgspec.Struct, frozen=True):
+    """A node that waited for the event, and went on with it."""
+
+    run: UUID
+    node: str
+    at: datetime
+
+
 class InboundEventView(msgspec.Struct, frozen=True):
     """An event as it was received. `data` is None, with its size in `data_bytes`, when it is too large for a list.
 
@@ -44,6 +69,8 @@ class InboundEventView(msgspec.Struct, frozen=True):
     data: msgspec.Raw | None
     data_bytes: int
     attributes: msgspec.Raw
+    reactions: tuple[ReactionView, ...] = ()
+    taken_by: tuple[TakenByView, ...] = ()
 
 
 class InboundQueries(Protocol):

@@ -16,10 +16,11 @@ from uuid import UUID
 
 import asyncpg
 
-from orchestrator.domain.decision import LookBack
+from orchestrator.domain.decision import LookBack, Outcome
 from orchestrator.domain.events import EventArrived
 from orchestrator.engine.apply import Answer, Item
 from orchestrator.store.inbound import events_since
+from orchestrator.store.triggers import Taker, note_taken
 from orchestrator.store.waiting import WaitingNode, nodes_waiting, wait_of
 from penstock.contracts.inbound import InboundEvent, topic_of
 from penstock.contracts.limits import EVENTS_PER_BATCH_MAX
@@ -43,16 +44,26 @@ class Matching:
         waiting: dict[str, list[WaitingNode]] = defaultdict(list)
         for node in await nodes_waiting(self._pool, {topic_of(each.project, each.type) for each in events}):
             waiting[node.topic].append(node)
-        items: list[Item] = []
+        shown: list[tuple[InboundEvent, Item]] = []
         for event in events:
             nodes = waiting.get(topic_of(event.project, event.type), ())
             document = event.document() if nodes else {}
             for node in nodes:
-                items.append((node.run_id, EventArrived(node.name, node.attempt, document)))
-                if len(items) == EVENTS_PER_BATCH_MAX:
-                    await self._handle(items)
-                    items = []
-        await self._handle(items)
+                shown.append((event, (node.run_id, EventArrived(node.name, node.attempt, document))))
+                if len(shown) == EVENTS_PER_BATCH_MAX:
+                    await self._show(shown)
+                    shown = []
+        await self._show(shown)
+
+    async def _show(self, shown: Sequence[tuple[InboundEvent, Item]]) -> None:
+        """Hand the events over; who has taken one is noted for people."""
+        answers = await self._handle([item for _, item in shown])
+        takers: dict[str, list[Taker]] = defaultdict(list)
+        for (event, (run, arrived)), answer in zip(shown, answers, strict=True):
+            if answer is Outcome.APPLIED and isinstance(arrived, EventArrived):
+                takers[event.project].append(Taker(event.source, event.id, run, arrived.node))
+        for project, of_project in takers.items():
+            await note_taken(self._pool, project, of_project)
 
 
 class Looks:

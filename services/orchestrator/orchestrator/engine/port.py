@@ -255,6 +255,14 @@ class Registry(Versions, Protocol):
     async def set_active(self, project: str, name: str, active: bool) -> WorkflowView: ...
 
 
+class WorkflowPauses(Protocol):
+    """Workflows that start no attempts for a while. Both are idempotent; raise Unavailable."""
+
+    async def pause(self, project: str, workflow: str, *, by: str, reason: str) -> None: ...
+
+    async def resume(self, project: str, workflow: str, *, by: str, reason: str) -> None: ...
+
+
 class Schedules(Protocol):
     """The schedules of the latest versions. Unknown ones raise NotFound with the nearest name."""
 

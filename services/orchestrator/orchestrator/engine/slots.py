@@ -11,7 +11,7 @@ from orchestrator.domain.plan import Plan
 from orchestrator.engine.apply import Answer, Item
 from orchestrator.engine.port import StartRun
 from orchestrator.store.load import load_run_version
-from orchestrator.store.slots import Queue, SlotKey, locked_keys, queue_of, waited_for
+from orchestrator.store.slots import Queue, SlotKey, is_paused, locked_keys, queue_of, waited_for
 from penstock.contracts.errors import Conflict, InvalidInput
 from penstock.contracts.limits import CONCURRENCY_KEY_CHARS_MAX
 from penstock.contracts.template import Evaluate, ExpressionFailed
@@ -83,7 +83,7 @@ class Slots:
         """Begin as many queued runs of the key as have a slot; returns how many began."""
         async with self._one_at_a_time, locked_keys(self._pool, [key]) as connection:
             queue = await queue_of(connection, key)
-            if not queue.waiting:
+            if not queue.waiting or await is_paused(connection, key):
                 return 0
             limit = await self._limit(connection, key, queue.waiting[0])
             free = max(0, limit.limit - len(queue.holders))

@@ -12,6 +12,7 @@ from orchestrator.domain.decision import Decision
 from orchestrator.domain.plan import Plan, sub_workflows
 from orchestrator.domain.run import RUN_ENDED, RunState
 from orchestrator.engine.committed import Committed, NumberedFact, dated, number_facts
+from orchestrator.engine.pauses import Pauses
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.port import Started, StartRun, Superseded
 from orchestrator.engine.rows import event_writes, first_writes, run_detail
@@ -55,7 +56,9 @@ class Starts:
         evaluate: Evaluate,
         on_commit: Callable[[Sequence[Committed]], None],
         contexts: SpanContexts,
+        pauses: Pauses,
     ) -> None:
+        self._pauses = pauses
         self._pool = pool
         self._plans = plans
         self._runs = runs
@@ -79,7 +82,7 @@ class Starts:
         else:
             births, written = await self._write(self._pool, requests, keys, Line({}))
         good = [birth for birth in births if isinstance(birth, _Newborn)]
-        self._commit([birth for birth in good if birth.id in written], written)
+        await self._commit([birth for birth in good if birth.id in written], written)
         refused = [birth.key for birth in good if birth.id not in written and birth.request.idempotency_key]
         taken = await holders(self._pool, refused) if refused else {}
         return [b if isinstance(b, Exception) else _answer(b, written.get(b.id), taken) for b in births]
@@ -133,6 +136,7 @@ class Starts:
                 concurrency_key=key.key if key else None,
                 fork=await self._fork(request),
                 queued=key is not None and not repeated and line.join(id_, key, plan),
+                paused=self._pauses.of(request.project, request.workflow),
             )
         except DATABASE_AWAY:
             raise
@@ -155,8 +159,11 @@ class Starts:
         names = sub_workflows(plan.definition)
         return await latest_versions(self._pool, request.project, names) if names else {}
 
-    def _commit(self, births: list[_Newborn], written: dict[UUID, Written]) -> None:
+    async def _commit(self, births: list[_Newborn], written: dict[UUID, Written]) -> None:
+        """Tells of the new runs. Memory may have been wrong about their workflow's pause: then that is mended
+        first, and until then nobody is offered anything."""
         commits = []
+        mistaken = []
         for birth in births:
             run = birth.decision.run
             metrics.RUNS_STARTED.labels(run.project, run.plan.definition.name).inc()
@@ -164,8 +171,15 @@ class Starts:
                 metrics.RUNS_ENDED.labels(run.project, run.plan.definition.name, run.state).inc()
             self._runs.keep(run, changed=birth.decision.changed)
             events = dated(run, birth.facts, written[run.id].at)
-            commits.append(Committed(run, events, birth.decision.commands))
+            paused = run.state is RunState.PAUSED
+            if run.state in (RunState.RUNNING, RunState.PAUSED) and paused != written[run.id].workflow_paused:
+                mistaken.append(run)
+                commits.append(Committed(run, events, ()))
+            else:
+                commits.append(Committed(run, events, birth.decision.commands))
         self._on_commit(commits)
+        if mistaken:
+            await self._pauses.mend(mistaken)
 
 
 def _written(birth: _Newborn) -> Birth:

@@ -66,6 +66,7 @@ class Sweep:
             metrics.SWEEP_REPAIRED.labels(type(event).__name__).inc()
         await self._engine.handle(events + deadlines)
         await self._repeat_unpublished()
+        await self._engine.pauses.sweep()
         await self._engine.slots.grant_all()
         self._swept_at = time.monotonic()
         metrics.SWEEP_SECONDS.observe(time.perf_counter() - began)

@@ -11,7 +11,7 @@ from orchestrator.domain.run import RUN_ENDED
 from orchestrator.engine.port import Engine, Registry, StartRun, Superseded
 from orchestrator.store.schedules import Key, note
 from orchestrator.store.start import holders
-from penstock.contracts.errors import Conflict, InvalidInput, NotFound, PenstockError
+from penstock.contracts.errors import Conflict, InvalidInput, NotFound, in_full
 from penstock.contracts.names import RESERVED_KEY_PREFIX
 from penstock.contracts.template import Evaluate, ExpressionFailed, TemplateError, compile_template
 from penstock.contracts.value import Value
@@ -54,7 +54,7 @@ class TickRuns:
         except Superseded:
             raise
         except REFUSALS as error:
-            await self._note(tick, "refused", reason=_reason(error))
+            await self._note(tick, "refused", reason=in_full(error))
             raise
         run = TickRun(started.run_id, is_open=started.state not in RUN_ENDED)
         await self._note(tick, "started", run=run)
@@ -103,9 +103,3 @@ def idempotency_key(key: Key, moment: datetime) -> str:
 
 def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _reason(error: PenstockError) -> str:
-    problems = error.problems if isinstance(error, InvalidInput) else ()
-    told = "; ".join(f"{problem.path}: {problem.message}" for problem in problems)
-    return f"{error}: {told}" if told and told not in str(error) else str(error)

@@ -35,8 +35,26 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next: str | None = None
 
 
+class WorkflowPauseView(msgspec.Struct, frozen=True):
+    """By whom and why a workflow is paused."""
+
+    by: str
+    reason: str
+    since: datetime
+
+
+class WorkflowEventView(msgspec.Struct, frozen=True):
+    """What somebody did to a workflow: paused or resumed it."""
+
+    at: datetime
+    action: str
+    by: str
+    reason: str
+
+
 class WorkflowSummary(msgspec.Struct, frozen=True):
-    """One version of a workflow without its definition; `created_at` is the version's."""
+    """One version of a workflow without its definition; `created_at` is the version's, `active` and `paused`
+    are the workflow's."""
 
     project: str
     name: str
@@ -45,13 +63,15 @@ class WorkflowSummary(msgspec.Struct, frozen=True):
     description: str
     digest: str
     created_at: datetime
+    paused: WorkflowPauseView | None = None
 
 
 class WorkflowView(WorkflowSummary, frozen=True, kw_only=True):
-    """One version with its canonical document, and what is doubtful in it."""
+    """One version with its canonical document, what is doubtful in it, and who has lately paused the workflow."""
 
     definition: msgspec.Raw
     warnings: tuple[Problem, ...] = ()
+    events: tuple[WorkflowEventView, ...] = ()
 
 
 class VersionSummary(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from orchestrator.engine.breaker_port import Breakers
 from orchestrator.engine.inbox_port import InboundQueries, Inbox
 from orchestrator.engine.keeping import Keeping
 from orchestrator.engine.limits import Limits
-from orchestrator.engine.port import Engine, Queries, Registry, Schedules
+from orchestrator.engine.port import Engine, Queries, Registry, Schedules, WorkflowPauses
 from orchestrator.engine.start_rate import StartRate
 from orchestrator.http.artifacts import ArtifactDoor
 from orchestrator.http.breakers import BreakerDoor
@@ -19,6 +19,7 @@ from orchestrator.http.inbox import InboxDoor
 from orchestrator.http.limits import LimitDoor
 from orchestrator.http.operations import OperationsDoor
 from orchestrator.http.page import PAGE
+from orchestrator.http.pausing import PausingDoor
 from orchestrator.http.retention import RetentionDoor
 from orchestrator.http.runs import RunDoor
 from orchestrator.http.schedules import ScheduleDoor
@@ -46,6 +47,7 @@ def create_app(
     schedules: Schedules,
     artifacts: Artifacts,
     breakers: Breakers,
+    pauses: WorkflowPauses,
     inbox: Inbox,
     inbound: InboundQueries,
     keeping: Keeping,
@@ -72,6 +74,7 @@ def create_app(
             health=HealthDoor(readiness),
             limits=LimitDoor(limits),
             breakers=BreakerDoor(breakers, queries),
+            pausing=PausingDoor(pauses, registry),
             retention=RetentionDoor(keeping),
         )
     )

@@ -24,6 +24,7 @@ from orchestrator.http.forking import ForkDoor, fork_endpoints
 from orchestrator.http.inbox import InboxDoor, inbox_endpoints
 from orchestrator.http.limits import LimitDoor, limit_endpoints
 from orchestrator.http.operations import OperationsDoor, StatisticsQuery
+from orchestrator.http.pausing import PausingDoor, pausing_endpoints
 from orchestrator.http.retention import RetentionDoor, retention_endpoints
 from orchestrator.http.runs import RunDoor, RunQuery, RunsQuery
 from orchestrator.http.schedules import ScheduleDoor, schedule_endpoints
@@ -72,6 +73,7 @@ class Doors:
     health: HealthDoor
     limits: LimitDoor
     breakers: BreakerDoor
+    pausing: PausingDoor
     retention: RetentionDoor
 
 
@@ -79,6 +81,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
     return (
         *_workflow_endpoints(doors.workflows),
         *version_endpoints(doors.versions),
+        *pausing_endpoints(doors.pausing),
         *_run_endpoints(doors.starting, doors.runs),
         *control_endpoints(doors.control),
         *fork_endpoints(doors.forking),

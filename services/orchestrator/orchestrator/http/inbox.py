@@ -1,6 +1,7 @@
 """Events from other systems: CloudEvents in (structured, binary, batch), and a list of what came."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -10,8 +11,10 @@ from starlette.responses import Response
 from orchestrator.engine.cloud_events import BATCH, HEADER, STRUCTURED, read_batch, read_binary, read_event
 from orchestrator.engine.inbox_port import InboundEventView, InboundQueries, Inbox, Receipt
 from orchestrator.engine.views import Page
+from penstock.contracts.errors import InvalidInput, Problem
 from penstock.contracts.inbound import InboundEvent, SentEvent
 from penstock.contracts.limits import REQUEST_BODY_BYTES_MAX
+from penstock.contracts.names import RESERVED_TYPE_PREFIX
 from penstock.contracts.wire import Undecodable
 from penstock.http.endpoint import Answer, Body, Endpoint, json_answer
 from penstock.http.problems import Malformed, UnknownMediaType
@@ -55,7 +58,9 @@ class InboxDoor:
     async def send(self, request: Request) -> Response:
         query_of(request, NoQuery)
         receipts = Counter[Receipt]()
-        for answer in await self._inbox.take(await _events_of(request, project_of(request))):
+        events = await _events_of(request, project_of(request))
+        refuse_reserved(events)
+        for answer in await self._inbox.take(events):
             if isinstance(answer, Exception):
                 raise answer
             receipts[answer] += 1
@@ -82,7 +87,7 @@ def inbox_endpoints(door: InboxDoor) -> tuple[Endpoint, ...]:
             door.send,
             "send_events",
             "Tell of something that happened elsewhere",
-            {202: Answer("They are committed; nodes that wait for them are told", TakenView)},
+            {202: Answer("They are committed; workflows and nodes that wait for them are told", TakenView)},
             f"CloudEvents 1.0: one event as `{STRUCTURED}`, several as `{BATCH}`, or one with its"
             f" attributes in `{HEADER}*` headers and its data as the body. The same `source` and `id` count"
             " once, so that a request can be repeated safely. One that is wrong refuses the whole batch.",
@@ -94,7 +99,7 @@ def inbox_endpoints(door: InboxDoor) -> tuple[Endpoint, ...]:
             door.list,
             "list_inbound_events",
             "List events from other systems, newest first",
-            {200: Answer("Events of the last 7 days", Page[InboundEventView])},
+            {200: Answer("Events of the last 7 days, with what each did", Page[InboundEventView])},
             query=InboundQuery,
         ),
     )
@@ -124,6 +129,21 @@ async def _sent_events(request: Request, project: str) -> tuple[InboundEvent, ..
         return (read_binary(project, headers, content_type=content_type, body=body),)
     except Undecodable as error:
         raise Malformed(f"the body is {error}") from error
+
+
+def refuse_reserved(events: Sequence[InboundEvent]) -> None:
+    """Whoever could say that an alert fires could start what is meant for alerts only."""
+    problems = tuple(
+        Problem(
+            path=f"[{place}].type" if len(events) > 1 else "type",
+            message=f"'{event.type}' begins with '{RESERVED_TYPE_PREFIX}', as only Penstock's own types do;"
+            " expected a type of your own, like com.example.paid",
+        )
+        for place, event in enumerate(events)
+        if event.type.startswith(RESERVED_TYPE_PREFIX)
+    )
+    if problems:
+        raise InvalidInput(f"{problems[0].path}: {problems[0].message}", problems)
 
 
 def _is_binary(request: Request, kind: str) -> bool:

@@ -24,6 +24,7 @@ NAMING = {
     "workflow_version": ("source",),
     "schedule": ("input",),
     "inbound_event": ("data",),
+    "event_reaction": ("input",),
 }
 _PER_RUN = {"run": "id", "node": "run_id", "node_checkpoint": "run_id"}
 

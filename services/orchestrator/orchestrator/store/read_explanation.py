@@ -27,6 +27,7 @@ from orchestrator.store.node_rows import IS_UNDOING
 from orchestrator.store.read_agents import ALIVE, RUNNERS_MAX, offers_of
 from orchestrator.store.read_breakers import read_held
 from orchestrator.store.read_nodes import read_units
+from orchestrator.store.read_workflows import read_workflow_pause
 from orchestrator.store.tables import node, run, runner
 from penstock.contracts.value import replace
 
@@ -57,6 +58,7 @@ async def explain_run(database: Database, row: Row[Any], view: RunView, workflow
             undo=view.undo,
             queue=await _queue(database, row, workflow),
             limits=await _limits(database, view),
+            workflow_pause=await read_workflow_pause(database, view.project, view.workflow),
         ),
         nodes=[replace(node, held=held.get(node.name)) for node in facts],
         runners=runners,

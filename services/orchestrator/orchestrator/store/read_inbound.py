@@ -1,13 +1,17 @@
-"""Reads of events from other systems, as a person lists them."""
+"""Reads of events from other systems, as a person lists them, with what each did."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Integer, Text, case, cast, func, null, select
 
-from orchestrator.engine.inbox_port import InboundEventView
+from orchestrator.engine.inbox_port import InboundEventView, ReactionView, TakenByView
 from orchestrator.engine.views import Page
 from orchestrator.store.composed import Database
 from orchestrator.store.cursor import read_cursor, write_cursor
-from orchestrator.store.tables import RawJson, inbound_event
+from orchestrator.store.tables import RawJson, event_reaction, event_taken, inbound_event
 from penstock.contracts.errors import InvalidInput
 from penstock.contracts.limits import KIB
 
@@ -34,6 +38,10 @@ _LISTED = select(
 ).order_by(inbound_event.c.seq.desc())
 
 
+_REACTIONS = select(event_reaction).order_by(event_reaction.c.workflow, event_reaction.c.trigger)
+_TAKEN = select(event_taken).order_by(event_taken.c.at, event_taken.c.run_id, event_taken.c.node)
+
+
 class InboundReads:
     """`InboundQueries` over PostgreSQL."""
 
@@ -52,11 +60,34 @@ class InboundReads:
             statement = statement.where(inbound_event.c.seq < _seq(cursor))
         rows = await self._database.rows(statement)
         shown = rows[:limit]
+        did = await self._did([row.seq for row in shown])
         items = tuple(
-            InboundEventView(**{name: value for name, value in row._mapping.items() if name != "seq"})
+            InboundEventView(
+                **{name: value for name, value in row._mapping.items() if name != "seq"},
+                reactions=tuple(did.reactions[row.seq]),
+                taken_by=tuple(did.taken_by[row.seq]),
+            )
             for row in shown
         )
         return Page(items, write_cursor(SeqKey(shown[-1].seq)) if len(rows) > limit else None)
+
+    async def _did(self, events: Sequence[int]) -> "_Did":
+        did = _Did(defaultdict(list), defaultdict(list))
+        for row in await self._database.rows(_REACTIONS.where(event_reaction.c.event_seq.in_(events))):
+            view = ReactionView(
+                row.workflow, row.trigger, row.outcome, row.run_id, row.reason, row.at, row.due_at
+            )
+            did.reactions[row.event_seq].append(view)
+        for row in await self._database.rows(_TAKEN.where(event_taken.c.event_seq.in_(events))):
+            did.taken_by[row.event_seq].append(TakenByView(row.run_id, row.node, row.at))
+        return did
+
+
+class _Did(NamedTuple):
+    """What events did, by their numbers."""
+
+    reactions: defaultdict[int, list[ReactionView]]
+    taken_by: defaultdict[int, list[TakenByView]]
 
 
 def _seq(cursor: str) -> int:

@@ -17,8 +17,10 @@ from orchestrator.store.composed import Database
 from orchestrator.store.cursor import NameKey, VersionKey, read_cursor, write_cursor
 from orchestrator.store.nesting import sub_workflows_below
 from orchestrator.store.read_versions import DESCRIPTION, read_versions
-from orchestrator.store.schedule_rows import replace_schedules, restart_schedules
+from orchestrator.store.read_workflows import PAUSE, decoded_text, read_workflow_events, summary_of
+from orchestrator.store.schedule_rows import restart_schedules
 from orchestrator.store.tables import workflow, workflow_version
+from orchestrator.store.trigger_rows import replace_triggers
 from penstock.contracts.errors import Conflict, InvalidInput, NotFound, Problem
 from penstock.contracts.names import is_name
 from penstock.definition import LoadedDefinition, check, load
@@ -43,6 +45,7 @@ _SUMMARY = (
     DESCRIPTION.label("description"),
     workflow_version.c.digest,
     workflow_version.c.created_at,
+    *PAUSE,
 )
 
 
@@ -129,7 +132,7 @@ class WorkflowRegistry:
         if cursor is not None:
             found = found.where(workflow.c.name > read_cursor(cursor, NameKey).name)
         rows = await self._database.rows(found.order_by(workflow.c.name).limit(limit + 1))
-        items = tuple(_summary_of(row) for row in rows[:limit])
+        items = tuple(summary_of(row) for row in rows[:limit])
         more = len(rows) > limit
         return Page(items=items, next=write_cursor(NameKey(items[-1].name)) if more else None)
 
@@ -176,8 +179,9 @@ class WorkflowRegistry:
         )
         if row is None:
             raise await self._not_found(project, name, version)
-        summary = msgspec.structs.asdict(_summary_of(row))
-        return WorkflowView(**summary, definition=row.source, warnings=tuple(warnings))
+        summary = msgspec.structs.asdict(summary_of(row))
+        events = await read_workflow_events(self._database, project, name)
+        return WorkflowView(**summary, definition=row.source, warnings=tuple(warnings), events=events)
 
     async def _source(self, project: str, name: str, version: int) -> bytes:
         row = None
@@ -224,7 +228,7 @@ async def _save(connection: AsyncConnection, project: str, loaded: LoadedDefinit
     first = insert(workflow).values(project=project, name=name, latest_version=1).on_conflict_do_nothing()
     if (await connection.execute(first.returning(workflow.c.name))).first() is not None:
         await _add_version(connection, project, loaded, 1)
-        await replace_schedules(connection, project, loaded.definition, 1)
+        await replace_triggers(connection, project, loaded.definition, 1)
         return 1, True
     lock = select(workflow.c.latest_version).where(*_is(project, name)).with_for_update()
     latest: int = (await connection.execute(lock)).scalar_one()
@@ -232,7 +236,7 @@ async def _save(connection: AsyncConnection, project: str, loaded: LoadedDefinit
         return latest, False
     await _add_version(connection, project, loaded, latest + 1)
     await connection.execute(update(workflow).where(*_is(project, name)).values(latest_version=latest + 1))
-    await replace_schedules(connection, project, loaded.definition, latest + 1)
+    await replace_triggers(connection, project, loaded.definition, latest + 1)
     return latest + 1, True
 
 
@@ -263,32 +267,16 @@ def _is(project: str, name: str) -> tuple[ColumnElement[bool], ...]:
     return workflow.c.project == project, workflow.c.name == name
 
 
-def _summary_of(row: Row[Any]) -> WorkflowSummary:
-    return WorkflowSummary(
-        row.project,
-        row.name,
-        row.version,
-        row.active,
-        _decoded(row.description),
-        row.digest,
-        row.created_at,
-    )
-
-
 def _version_of(row: Row[Any], latest: _Latest) -> VersionSummary:
     return VersionSummary(
         version=row.version,
         latest=row.version == latest.version,
         active=latest.active,
-        description=_decoded(row.description),
+        description=decoded_text(row.description),
         digest=row.digest,
         created_at=row.created_at,
         runs_open=row.runs_open or 0,
     )
-
-
-def _decoded(description: bytes | None) -> str:
-    return "" if description is None else msgspec.json.decode(description, type=str)
 
 
 def _changes(old: bytes, new: bytes) -> tuple[Change, ...]:

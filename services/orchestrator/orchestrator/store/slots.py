@@ -22,10 +22,16 @@ order by r.state = 'queued', case when r.state = 'queued' then r.priority end, r
 """
 
 _WAITED_FOR = """
-select distinct project, workflow, concurrency_key as key
-from run where state = 'queued' and concurrency_key is not null and ended_at is null
+select distinct r.project, r.workflow, r.concurrency_key as key
+from run r
+where r.state = 'queued' and r.concurrency_key is not null and r.ended_at is null
+  and not exists (
+    select from workflow w where w.project = r.project and w.name = r.workflow and w.paused_at is not null
+  )
 limit $1
 """
+
+_IS_PAUSED = "select paused_at is not null from workflow where project = $1 and name = $2"
 
 
 class SlotKey(Value, frozen=True, order=True):
@@ -63,6 +69,11 @@ async def queue_of(connection: asyncpg.Connection, key: SlotKey) -> Queue:
     )
 
 
+async def is_paused(connection: asyncpg.Connection, key: SlotKey) -> bool:
+    """Whether the runs of the key's workflow are not to begin."""
+    return bool(await connection.fetchval(_IS_PAUSED, key.project, key.workflow))
+
+
 async def waited_for(pool: asyncpg.Pool, *, keys_max: int) -> list[SlotKey]:
-    """Keys for which runs are queued."""
+    """Keys for which runs are queued that may begin."""
     return [SlotKey(**dict(row)) for row in await pool.fetch(_WAITED_FOR, keys_max)]

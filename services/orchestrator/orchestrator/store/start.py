@@ -66,10 +66,12 @@ class Holder(Value, frozen=True):
 
 
 class Written(Value, frozen=True):
-    """When a new run was written, and its number within its subject, if it has one."""
+    """When a new run was written, its number within its subject, if it has one, and whether its workflow is
+    paused."""
 
     at: datetime
     number: int | None
+    workflow_paused: bool
 
 
 async def start(pool: asyncpg.Pool | asyncpg.Connection, births: Sequence[Birth]) -> dict[UUID, Written]:
@@ -78,7 +80,7 @@ async def start(pool: asyncpg.Pool | asyncpg.Connection, births: Sequence[Birth]
     nodes = rows_of([node for birth in births for node in birth.nodes])
     events = rows_of([event for birth in births for event in birth.events])
     rows = await pool.fetch(_START, runs, nodes, events)
-    return {row["id"]: Written(row["at"], row["number"]) for row in rows}
+    return {row["id"]: Written(row["at"], row["number"], row["workflow_paused"]) for row in rows}
 
 
 async def latest_versions(pool: asyncpg.Pool, project: str, workflows: Sequence[str]) -> dict[str, int]:

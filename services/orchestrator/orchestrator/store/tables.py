@@ -33,7 +33,25 @@ def _table(table: str, /, **columns: Any) -> Table:
 
 
 workflow = _table(
-    "workflow", project=Text, name=Text, active=Boolean, latest_version=Integer, created_at=_moment
+    "workflow",
+    project=Text,
+    name=Text,
+    active=Boolean,
+    latest_version=Integer,
+    created_at=_moment,
+    paused_at=_moment,
+    paused_by=Text,
+    pause_reason=Text,
+)
+workflow_event = _table(
+    "workflow_event",
+    id=BigInteger,
+    project=Text,
+    workflow=Text,
+    at=_moment,
+    action=Text,
+    by=Text,
+    reason=Text,
 )
 workflow_version = _table(
     "workflow_version",
@@ -196,6 +214,28 @@ breaker_event = _table(
     by=Text,
     reason=Text,
 )
+event_trigger = _table(
+    "event_trigger",
+    project=Text,
+    workflow=Text,
+    name=Text,
+    type=Text,
+    match=RawJson,
+    condition=Text,
+    input=RawJson,
+)
+event_reaction = _table(
+    "event_reaction",
+    event_seq=BigInteger,
+    workflow=Text,
+    trigger=Text,
+    outcome=Text,
+    reason=Text,
+    run_id=UUID(as_uuid=True),
+    due_at=_moment,
+    at=_moment,
+)
+event_taken = _table("event_taken", event_seq=BigInteger, run_id=UUID(as_uuid=True), node=Text, at=_moment)
 inbound_event = _table(
     "inbound_event",
     seq=BigInteger,

@@ -49,6 +49,15 @@ class LimitFacts(Value, frozen=True):
     holders: tuple[tuple[UUID, str], ...]
 
 
+class WorkflowPause(Value, frozen=True):
+    """The workflow that is paused."""
+
+    workflow: str
+    by: str
+    reason: str
+    since: datetime
+
+
 class RunFacts(Value, frozen=True):
     id: UUID
     state: RunState
@@ -59,6 +68,7 @@ class RunFacts(Value, frozen=True):
     undo: Undo | None = None
     queue: QueueFacts | None = None
     limits: tuple[LimitFacts, ...] = ()  # those that its attempts may count for
+    workflow_pause: WorkflowPause | None = None
 
 
 class NodeFacts(Value, frozen=True):

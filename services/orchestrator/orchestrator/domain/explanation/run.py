@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import assert_never
 
-from orchestrator.domain.explanation.facts import QueueFacts, Reason, RunFacts
+from orchestrator.domain.explanation.facts import QueueFacts, Reason, RunFacts, WorkflowPause
 from orchestrator.domain.node import NODE_ENDED, NodeState
 from orchestrator.domain.run import Pause, PauseCause, RunState
 
@@ -16,10 +16,14 @@ def why_run(run: RunFacts, states: Mapping[str, NodeState]) -> Reason:
         case RunState.SUCCEEDED | RunState.FAILED | RunState.CANCELLED | RunState.COMPENSATED:
             return _ended(run), {"code": run.state.value}
         case RunState.QUEUED:
-            return _queued(run.queue)
+            sentence, reason = _queued(run.queue)
+            return _also_paused(sentence, run.workflow_pause), reason
+        case RunState.PAUSED if run.pause is not None and run.pause.cause is PauseCause.WORKFLOW:
+            sentence, reason = _paused_with_workflow(run.workflow_pause)
+            return f"{sentence}: {progress}", reason
         case RunState.PAUSED:
             sentence, reason = _paused(run.pause)
-            return f"{sentence}: {progress}", reason
+            return f"{_also_paused(sentence, run.workflow_pause)}: {progress}", reason
         case RunState.CANCELLING:
             why = run.cancel_reason or (run.failure.message if run.failure else "its deadline passed")
             sentence = f"cancelling ({why}), waits for what still runs: {progress}"
@@ -76,8 +80,30 @@ def _paused(pause: Pause | None) -> Reason:
         case PauseCause.COMPENSATION:
             sentence = f"paused in its undoing ({pause.reason})"
             return sentence, {"code": "parked", **data, "choices": ["retry", "skip"]}
+        case PauseCause.WORKFLOW:
+            raise AssertionError(
+                "a run that is paused with its workflow is explained by the workflow's pause"
+            )
         case _:
             assert_never(pause.cause)
+
+
+def _paused_with_workflow(pause: WorkflowPause | None) -> Reason:
+    if pause is None:
+        return "goes on in a moment: its workflow was resumed", {"code": "workflow_resumed"}
+    data = {"workflow": pause.workflow, "by": pause.by, "reason": pause.reason, "since": pause.since}
+    sentence = f"{_told(pause)}; the run goes on when the workflow is resumed"
+    return sentence, {"code": "workflow_paused", **data, "choices": ["resume the workflow", "cancel"]}
+
+
+def _also_paused(sentence: str, pause: WorkflowPause | None) -> str:
+    return sentence if pause is None else f"{sentence}; besides, {_told(pause)}"
+
+
+def _told(pause: WorkflowPause) -> str:
+    why = f": {pause.reason}" if pause.reason else ""
+    moment = pause.since.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"workflow '{pause.workflow}' is paused by {pause.by} since {moment}{why}"
 
 
 def _compensating(run: RunFacts, states: Mapping[str, NodeState]) -> Reason:

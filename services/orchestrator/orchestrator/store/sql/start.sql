@@ -1,7 +1,7 @@
 -- New runs with their first units and events. Left out: a run whose idempotency key is taken, and one whose
 -- workflow is inactive or, if the caller took its version for the latest, has a newer one.
 with asked as materialized (
-  select a.*, nullif(a.labels::jsonb ->> 'subject', '') as subject
+  select a.*, nullif(a.labels::jsonb ->> 'subject', '') as subject, w.paused_at is not null as workflow_paused
   from unnest($1::run_start_2[]) as a
   join workflow w on w.project = a.project and w.name = a.workflow
   where w.active and (not a.latest or w.latest_version = a.workflow_version)
@@ -66,4 +66,7 @@ events as (
   from unnest($3::event_write[]) as e
   where e.run_id in (select id from runs)
 )
-select r.id, now() as at, n.number from runs r left join numbered n on n.id = r.id
+select r.id, now() as at, n.number, a.workflow_paused
+from runs r
+join accepted a on a.id = r.id
+left join numbered n on n.id = r.id
