@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help setup demo up test check bench test-chaos docs lock clean
+.PHONY: help setup demo up test check bench test-chaos docs dashboards lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ docs: setup ## Write again what is generated from the code; the tests check that
 	@$(PY) -m orchestrator.domain.diagram > docs/states.md
 	@$(PY) -m penstock.definition.schema > docs/definition.schema.json
 	@$(PY) -m penstock.bus.server_configuration > deploy/nats/nats.conf
+
+dashboards: setup ## Write Grafana's dashboards again from grafana/dashboards_as_code
+	@PYTHONPATH=grafana $(PY) -m dashboards_as_code grafana/dashboards
 
 clean: ## Remove what running and testing left behind; keeps .venv
 	@rm -rf .penstock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

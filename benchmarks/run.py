@@ -1,7 +1,7 @@
 """`make bench`: the workloads through the public API, one JSON line each, and the profile of W3 by component.
 
-R8, the fairness between projects, the flood of events, and webhooks from event to arrival take a stack of their own:
-`python -m benchmarks.run R8 flood webhooks`.
+Each on a stack of its own: R8, the fairness between projects; the flood of events; `live`, the delay of 1,000 live views;
+and webhooks, from event to arrival: `python -m benchmarks.run R8 flood live webhooks`.
 """
 
 import argparse
@@ -14,9 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import uvloop
+
 from benchmarks.client import Connection
 from benchmarks.fairness import measure_fairness
 from benchmarks.flood import measure_flood
+from benchmarks.live import measure_live
 from benchmarks.profile import Profile
 from benchmarks.webhooks import EXTRA, measure_webhooks
 from benchmarks.workloads import DEFINITIONS, WORKLOADS, Figures
@@ -26,15 +29,14 @@ AGENTS = Path(__file__).resolve().parent / "agents"
 SLOTS = 256
 # In R8. More would only wait for the processor, in the runner, where nobody takes turns.
 SLOTS_FAIRNESS = 8
-ALONE = ("R8", "flood", "webhooks")
+ALONE = ("R8", "flood", "live", "webhooks")
 REPEATS = {"W1": 5, "W2": 5, "W3": 3, "W4": 1, "W5": 3, "W6": 3, "W7": 3}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "workloads", nargs="*", metavar="W1 … W7, R8, flood, webhooks", help="all, when none is named"
-    )
+    known = "W1 … W7, R8, flood, live, webhooks"
+    parser.add_argument("workloads", nargs="*", metavar=known, help="all, when none is named")
     parser.add_argument("--runners", type=int, default=1)
     parser.add_argument("--slots", type=int, default=SLOTS_FAIRNESS, help="of each runner, in R8")
     parser.add_argument("--orchestrators", type=int, default=1)
@@ -56,6 +58,9 @@ def main() -> None:
     if "R8" in names:
         with stack_of(chosen, slots=chosen.slots) as stack:
             print(asyncio.run(measure_fairness(stack.url)).line(), flush=True)
+    if "live" in names:
+        with stack_of(chosen, slots=chosen.slots) as stack:
+            uvloop.run(measure_live(stack.url))
     if "flood" in names:
         with stack_of(chosen, slots=SLOTS) as stack:
             print(asyncio.run(measure_flood(stack)).line(), flush=True)

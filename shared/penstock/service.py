@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -17,6 +18,7 @@ from pydantic_settings import BaseSettings
 from structlog.tracebacks import ExceptionDictTransformer
 
 from penstock.contracts.names import did_you_mean
+from penstock.telemetry.logs import Forwarding, LineSink, open_logs
 from penstock.telemetry.tracing import Tracing, WrongTracing, open_tracing
 
 S = TypeVar("S", bound=BaseSettings)
@@ -26,8 +28,12 @@ FROM_FILE = "_FILE"  # PENSTOCK_ORCHESTRATOR_NATS_PASSWORD_FILE: what NATS_PASSW
 CANCEL_AGAIN_S = 0.5
 
 
-def set_up_logging(service: str, *, level: int = logging.INFO) -> None:
-    """JSON lines on stderr: a constant event name with fields, errors with type, message and stack."""
+def set_up_logging(service: str, *, level: int = logging.INFO) -> LineSink | None:
+    """JSON lines on stderr: a constant event name with fields, errors with type, message and stack.
+
+    Returns where they go besides, if OpenTelemetry's variables name a collector.
+    """
+    sink = open_logs(service, instance=f"{socket.gethostname()}-{os.getpid()}", environment=os.environ)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -36,6 +42,7 @@ def set_up_logging(service: str, *, level: int = logging.INFO) -> None:
             structlog.processors.StackInfoRenderer(),
             # Without local variables: they hold payloads and secrets.
             structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+            *([] if sink is None else [Forwarding(sink)]),
             structlog.processors.JSONRenderer(default=str),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -44,6 +51,7 @@ def set_up_logging(service: str, *, level: int = logging.INFO) -> None:
     )
     structlog.contextvars.bind_contextvars(service=service)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    return sink
 
 
 def calm_garbage_collection() -> None:
@@ -51,6 +59,13 @@ def calm_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+def allow_many_connections() -> None:
+    """As many open files as the system lets this process have: its default of 1,024 is less than 1,000 live views
+    and what a service has open besides."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def read_settings(kind: type[S]) -> S:
@@ -113,7 +128,7 @@ def _refuse_setting(name: str, reason: str) -> None:
     raise SystemExit(EXIT_WRONG_SETTING)
 
 
-async def end(*tasks: "asyncio.Task[None]") -> None:
+async def end(*tasks: "asyncio.Task[Any]") -> None:
     """Cancel tasks until they have ended: on Python 3.11 `wait_for`, which libraries use, may swallow one."""
     pending = {task for task in tasks if not task.done()}
     while pending:

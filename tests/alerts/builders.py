@@ -1,16 +1,10 @@
 """Webhooks as Alertmanager sends them, and a configuration with two sources."""
 
 from hashlib import sha256
-from importlib.util import find_spec
 from typing import Any
-
-import pytest
 
 TOKEN = "a-token-of-production"
 OTHER_TOKEN = "a-token-of-staging-x"
-WITH_TRIGGERS = pytest.mark.skipif(
-    not find_spec("orchestrator.http.pausing"), reason="no triggers and pauses yet"
-)
 NO_END = "0001-01-01T00:00:00Z"
 
 CONFIG: dict[str, Any] = {

@@ -15,7 +15,7 @@ from notifier.alerts.retention import Retention
 from notifier.alerts.source import Verb
 from notifier.store.actions import Actions
 from notifier.store.alerts import Alerts
-from tests.alerts.builders import WITH_TRIGGERS, alert, bearer, payload, resolved
+from tests.alerts.builders import alert, bearer, payload, resolved
 
 BREAKER = "/api/v1/breakers/dependency%2Fllm-provider"
 SHOP = {"x-penstock-project": "shop"}
@@ -363,7 +363,6 @@ async def paused_by(orchestrator: httpx.AsyncClient) -> str | None:
     return paused and str(paused["by"])
 
 
-@WITH_TRIGGERS
 async def test_an_alert_pauses_a_workflow_and_its_end_resumes_it(
     api: httpx.AsyncClient, acting: Acting, orchestrator: httpx.AsyncClient, pool: asyncpg.Pool
 ) -> None:
@@ -388,7 +387,6 @@ async def test_an_alert_pauses_a_workflow_and_its_end_resumes_it(
     assert await audit(api) == [("ended", "undone")]
 
 
-@WITH_TRIGGERS
 @pytest.mark.parametrize("when", ["before", "since"])
 async def test_a_workflow_that_a_person_paused_stays_so(
     api: httpx.AsyncClient, acting: Acting, orchestrator: httpx.AsyncClient, pool: asyncpg.Pool, when: str
@@ -408,7 +406,6 @@ async def test_a_workflow_that_a_person_paused_stays_so(
     assert await audit(api) == [("ended", "left")]
 
 
-@WITH_TRIGGERS
 async def test_an_alert_resumes_a_workflow_and_its_end_pauses_it(
     api: httpx.AsyncClient, acting: Acting, orchestrator: httpx.AsyncClient, pool: asyncpg.Pool
 ) -> None:

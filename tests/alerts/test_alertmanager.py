@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from penstock_cli.embedded.child import Child
 from penstock_cli.embedded.ports import free_port
 from penstock_cli.main import app
-from tests.alerts.builders import TOKEN, WITH_TRIGGERS, alert, bearer, payload
+from tests.alerts.builders import TOKEN, alert, bearer, payload
 from tests.stack import ROOT, Stack, answers
 
 BREAKER = "/api/v1/breakers/dependency%2Fllm-provider"
@@ -129,7 +129,6 @@ WATCH = {
 }
 
 
-@WITH_TRIGGERS
 async def test_an_alert_starts_a_workflow_once(stack: Stack, alertmanager: str) -> None:
     headers = {"x-penstock-project": "shop"}
     async with httpx.AsyncClient(base_url=f"{stack.url}/api/v1", headers=headers) as client:

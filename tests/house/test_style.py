@@ -30,7 +30,7 @@ def committed() -> list[Path]:
 
 def sources() -> list[Path]:
     """Python of the product: not tests, and not the samples that agents are shown."""
-    folders = [ROOT / name for name in ("shared", "services", "benchmarks")]
+    folders = [ROOT / name for name in ("shared", "services", "benchmarks", "grafana")]
     found = [path for path in committed() if path.suffix == ".py" and any(map(path.is_relative_to, folders))]
     return [path for path in found if "samples" not in path.parts]
 

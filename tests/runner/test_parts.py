@@ -1,13 +1,16 @@
 """The runner's pure parts: packing, redaction, secrets, what is given to a folder."""
 
 import base64
+import json
 import os
+import re
+import string
 import urllib.parse
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_runner.clocks import lease_clock, safe_until
@@ -18,6 +21,8 @@ from agent_runner.work_folder import UnusableFolder, claimed
 from penstock.contracts.limits import MESSAGE_BYTES_MAX, OUTPUT_BYTES_MAX, RESULTS_PER_MESSAGE_MAX
 from penstock.contracts.messages import Result, Results
 from penstock.contracts.wire import decode, encode, raw
+
+EXAMPLES = 30  # each compiles a pattern
 
 
 def _encoded(output: bytes = b"1") -> tuple[object, bytes]:
@@ -42,22 +47,73 @@ def test_nothing_packs_into_nothing() -> None:
     assert pack([], runner="r") == []
 
 
+@settings(max_examples=EXAMPLES)
 @given(
-    secret=st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=12, max_size=40),
+    secret=st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=4, max_size=40),
     before=st.text("abc:=", max_size=5),
     after=st.text("abc:=", max_size=5),
 )
 def test_secret_is_hidden_in_every_form(secret: str, before: str, after: str) -> None:
     redact = Redaction([secret])
-    stripped = secret.strip()
-    forms = [secret, urllib.parse.quote(secret, safe=""), urllib.parse.quote_plus(secret)]
 
-    for form in forms:
-        assert MARK in redact(f"{before}{form}{after}") or len(stripped) < 4
-    encoded = base64.b64encode(f"{before}{secret}{after}".encode()).decode()
-    hidden = redact(encoded)
-    assert MARK in hidden or len(secret.encode()) < 9
-    assert len(hidden) - len(MARK) <= len(encoded) - len(secret.encode()) * 8 // 6 + 4
+    for form in (secret, *url_forms(secret), json.dumps(secret)[1:-1]):
+        assert MARK in redact(f"{before}{form}{after}")
+    for form in base64_forms(f"{before}{secret}{after}"):
+        assert MARK in redact(form)
+
+
+def url_forms(secret: str) -> list[str]:
+    """As programs write it into addresses and forms, with hexadecimal digits in both cases."""
+    forms = [urllib.parse.quote(secret, safe=safe) for safe in ("", "/", "!'()*-._~")]
+    forms.append(urllib.parse.quote_plus(secret))
+    lower = [re.sub("%..", lambda found: found[0].lower(), form) for form in forms]
+    return forms + lower
+
+
+def base64_forms(text: str) -> list[str]:
+    """Standard and URL-safe, with and without padding, and in an address."""
+    forms = [encode(text.encode()).decode() for encode in (base64.b64encode, base64.urlsafe_b64encode)]
+    forms += [form.rstrip("=") for form in forms]
+    return forms + [urllib.parse.quote(form, safe="") for form in forms]
+
+
+@settings(max_examples=EXAMPLES)
+@given(
+    secret=st.text(string.ascii_letters + string.digits + "+/-_.~ %&=", min_size=8, max_size=60).map(
+        str.strip
+    ),
+    prefix=st.text("xyz", max_size=4),
+)
+def test_nothing_of_a_secret_is_left_in_base64(secret: str, prefix: str) -> None:
+    if len(secret) < 8:
+        return
+    redact = Redaction([secret])
+
+    for form in base64_forms(prefix + secret):
+        hidden = redact(form)
+        left, mark, right = hidden.partition(MARK)
+        assert (mark, right) == (MARK, "")
+        assert len(left) <= len(base64.b64encode(prefix.encode()).rstrip(b"="))
+
+
+def test_base64_is_hidden_as_tools_wrap_it() -> None:
+    key = (
+        "-----BEGIN KEY-----\n"
+        + "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7\n" * 4
+        + "-----END KEY-----\n"
+    )
+    redact = Redaction([key])
+
+    for text in (key, key.strip()):
+        assert set(map(redact, base64.encodebytes(text.encode()).decode().split())) == {MARK}
+
+
+def test_a_secret_that_a_cut_went_through_is_hidden() -> None:
+    redact = Redaction(["s3cr3t-t0ken"])
+
+    assert redact.of_cut("a long line s3cr3t-t") == f"a long line {MARK}"
+    assert redact.of_cut("a long line s3c") == "a long line s3c"
+    assert redact.of_cut("s3cr3t-t0ken, and a long line") == f"{MARK}, and a long line"
 
 
 def test_each_line_of_a_long_secret_is_hidden() -> None:

@@ -27,6 +27,7 @@ from penstock.contracts.limits import OUTPUT_BYTES_MAX
 from penstock.contracts.messages import Result
 from penstock.contracts.workflow import Json
 from penstock.telemetry import metrics
+from penstock.telemetry.log_fields import about_attempt
 
 _ARTIFACT = b"artifact:"  # without slashes: some writers escape them
 _ESCAPED_SLASH = b"\\/"
@@ -70,7 +71,7 @@ class Attempts:
             except AttemptError as error:
                 ended = Ended(failure=error.failure)
             except Exception as error:
-                log.exception("attempt.broke", run=str(held.order.run), node=held.order.node)
+                log.exception("attempt.broke", **about_attempt(held.order))
                 ended = Ended(failure=_unexpected(error))
             span.ended = ended
             self._report(held, ended)

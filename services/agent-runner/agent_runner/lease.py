@@ -16,6 +16,7 @@ from penstock.contracts.limits import LEASE
 from penstock.contracts.messages import CancelAttempt, RenewAnswer, RenewRequest
 from penstock.contracts.wire import Undecodable, decode, encode
 from penstock.telemetry import metrics
+from penstock.telemetry.log_fields import about_attempt
 
 # Shares of a lease, so that a short one (tests, a nervous operator) is kept as well as the default.
 RENEW_EVERY_SHARE = 1 / 3
@@ -123,8 +124,7 @@ class LeaseKeeper:
                     self._end(held, "lapsed")
 
     def _end(self, held: Held, reason: str) -> None:
-        order = held.order
-        log.warning("lease.lost", reason=reason, run=str(order.run), node=order.node, attempt=order.attempt)
+        log.warning("lease.lost", reason=reason, **about_attempt(held.order))
         metrics.RUNNER_LEASES_LOST.labels(reason).inc()
         self._lose(held)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from agent_runner.modes.logs import CUT_MARK
 from agent_runner.redaction import Redaction
 from penstock.bus.publisher import NotAcknowledged, Publisher
 from penstock.contracts import subjects
@@ -15,6 +16,9 @@ from penstock.contracts.limits import KIB, MIB
 from penstock.contracts.messages import LogLine, LogLines, StartNode
 from penstock.contracts.wire import encode
 from penstock.telemetry import metrics
+from penstock.telemetry.log_fields import about_attempt
+from penstock.telemetry.logs import Line, LineSink
+from penstock.telemetry.traceparent import parse_traceparent
 
 FLUSH_AFTER_S = 0.2  # a person who watches sees it as at once
 MESSAGE_LINES_MAX = 100
@@ -41,14 +45,18 @@ class AttemptLog:
         self.dropped = 0
 
     def __call__(self, stream: str, line: str) -> None:
-        self._logs.add(self, LogLine(datetime.now(UTC), self._redact(line), stream))
+        written = LogLine(datetime.now(UTC), _hidden(line, self._redact), stream)
+        self._logs.add(self, written)
+        self._logs.forward(self.order, written)
 
 
 class Logs:
     """Gathers and publishes the lines of all attempts."""
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, sink: LineSink | None = None) -> None:
+        """`sink`: where lines go besides, each once."""
         self._publisher = publisher
+        self._sink = sink
         self._dirty: dict[AttemptLog, None] = {}
         self._ready: list[tuple[str, bytes]] = []
         self._waiting_bytes = 0
@@ -69,6 +77,11 @@ class Logs:
             self._append(attempt, _mark(attempt.dropped))
             attempt.dropped = 0
         self._append(attempt, line)
+
+    def forward(self, order: StartNode, line: LogLine) -> None:
+        """Give the line to those who collect logs; they get it also when the bus is away."""
+        if self._sink is not None:
+            self._sink.put(_collected(order, line))
 
     async def flushed(self) -> None:
         """Send what there is now, and wait until the bus has it."""
@@ -129,6 +142,22 @@ class Logs:
                 log.exception("logs.not_published", messages=len(messages))
             await asyncio.sleep(_PAUSE_S)
         self._waiting_bytes -= sum(len(message) for _, message in messages)
+
+
+def _hidden(line: str, redact: Redaction) -> str:
+    if not line.endswith(CUT_MARK):
+        return redact(line)
+    return redact.of_cut(line.removesuffix(CUT_MARK)) + CUT_MARK
+
+
+def _collected(order: StartNode, line: LogLine) -> Line:
+    """The line of an agent, with all that is known of its attempt."""
+    above = parse_traceparent(order.traceparent)
+    fields = about_attempt(order)
+    trace_id = fields.pop("trace_id", "")
+    of = {"project": order.project, "workflow": order.workflow, "agent": order.agent, "stream": line.stream}
+    span_id = "" if above is None else above.span_id
+    return Line(line.at, "info", line.text, {**fields, **of}, str(trace_id), span_id)
 
 
 def _mark(dropped: int) -> LogLine:

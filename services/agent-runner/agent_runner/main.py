@@ -50,6 +50,7 @@ from penstock.service import (
     warn_of_unknown_settings,
 )
 from penstock.telemetry import metrics
+from penstock.telemetry.logs import LineSink
 from penstock.telemetry.tracing import OFF, Tracing
 
 _UMASK = 0o022  # sandboxes have users of their own, and must be able to read what they are given
@@ -60,13 +61,13 @@ log = structlog.get_logger(__name__)
 
 def main() -> int:
     """Run until SIGTERM or SIGINT. Exits 0 after a drain, 2 when a setting is wrong, 1 when a part broke."""
-    set_up_logging("agent-runner")
+    sink = set_up_logging("agent-runner")
     os.umask(_UMASK)
     settings = read_settings(Settings)
     warn_of_unknown_settings(Settings, dict(os.environ))
     try:
         # Not uvloop: its child processes inherit descriptors, which the attack on our own sandbox found.
-        return asyncio.run(serve(settings))
+        return asyncio.run(serve(settings, sink))
     except (UnusableFolder, UnsafeSecrets) as error:
         print(f"{error}", file=sys.stderr)
         return EXIT_WRONG_SETTING
@@ -100,7 +101,7 @@ class _Facts:
         )
 
 
-async def serve(settings: Settings) -> int:
+async def serve(settings: Settings, sink: LineSink | None = None) -> int:
     """The whole life of a runner."""
     stop = Stop()
     stop.listen()
@@ -124,6 +125,7 @@ async def serve(settings: Settings) -> int:
             secrets=secrets,
             work=work,
             stack=stack,
+            sink=sink,
             tracing=tracing,
         )
         log.info("runner.started", runner=settings.id, pool=settings.pool, slots=settings.slots)
@@ -141,6 +143,7 @@ async def compose(
     secrets: GrantedSecrets,
     work: WorkFolder,
     stack: AsyncExitStack,
+    sink: LineSink | None = None,
     tracing: Tracing = OFF,
 ) -> Runner:
     """Put the parts together; `stack` closes what was opened, the sandboxes first."""
@@ -160,7 +163,7 @@ async def compose(
     )
     sockets = Sockets(Serving(gateway.app()), work.sockets)
     stack.callback(sockets.close)
-    logs = Logs(publisher)
+    logs = Logs(publisher, sink)
     results = ResultPublisher(publisher, runner=runner, pool=pool, on_published=held.drop)
     attempts = Attempts(
         mode=await _modes(settings, report, work, stack),

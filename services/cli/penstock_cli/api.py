@@ -45,9 +45,7 @@ class Api(ServiceApi):
 
     def steer_workflow(self, name: str, verb: str, *, by: str, reason: str) -> Document:
         """`verb`: pause or resume. Returns the workflow."""
-        return self._document(
-            "POST", f"/workflows/{segment(name)}/{verb}", json={"by": by, "reason": reason}
-        )
+        return self._document("POST", f"/workflows/{segment(name)}/{verb}", json={"by": by, "reason": reason})
 
     def start_run(self, body: Document) -> Document:
         return self._document("POST", "/runs", json=body)

@@ -21,8 +21,11 @@ from orchestrator.bus.results import ResultsDoor
 from orchestrator.bus.rpc import RpcDoor
 from orchestrator.clock import FORGET_EVERY_S, RETENTION_EVERY_S, run_clock
 from orchestrator.engine.engine import RunEngine
+from orchestrator.engine.feed import Feed
 from orchestrator.engine.inbox import Inbox, Offers
+from orchestrator.engine.live import LOOK_EVERY_S, LiveViews
 from orchestrator.engine.matching import Looks, Matching
+from orchestrator.engine.places import Places
 from orchestrator.engine.registry import RunnerRegistry
 from orchestrator.engine.relay import Relay
 from orchestrator.engine.replay import Replay
@@ -45,14 +48,18 @@ from orchestrator.store.read_inbound import InboundReads
 from orchestrator.store.reads import Reads
 from orchestrator.store.registry import WorkflowRegistry
 from penstock.bus.connection import Bus, connect
+from penstock.bus.history import History
 from penstock.bus.publisher import Publisher
 from penstock.bus.streams import declare_streams
+from penstock.contracts.limits import LIVE_MESSAGE_BYTES_MAX
+from penstock.contracts.subjects import STREAM_EVENTS
 from penstock.definition.expressions import Expressions
 from penstock.http.listening import listen
 from penstock.http.server import http_server
 from penstock.postgres.migrate import migrate
 from penstock.postgres.pool import close_pool, reach_database
 from penstock.service import (
+    allow_many_connections,
     calm_garbage_collection,
     end,
     read_settings,
@@ -96,12 +103,14 @@ class Parts:
     requests: Requests
     control: ControlDoor
     registry: RunnerRegistry
+    live: LiveViews
     server: uvicorn.Server
 
 
 def main() -> None:
     """Run until SIGTERM or SIGINT; exits 2 when a setting is wrong."""
     set_up_logging("orchestrator")
+    allow_many_connections()
     warn_of_unknown_settings(Settings, dict(os.environ))
     settings = read_settings(Settings)
     with listen(host=settings.http_host, port=settings.http_port, prefix=PREFIX) as listener:
@@ -139,7 +148,8 @@ async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = 
     bus = await _reach_bus(settings, stack)
     publisher = Publisher(bus)
     await publisher.start()
-    relay = Relay(bus, publisher, pool, SpanContexts(tracing))
+    contexts = SpanContexts(tracing)
+    relay = Relay(bus, publisher, pool, contexts)
     expressions = Expressions()
     stack.callback(expressions.close)
     database = open_database(settings.database_url)
@@ -161,29 +171,31 @@ async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = 
     ticks = TickRuns(pool, engine, workflows, expressions.evaluate)
     schedules = ScheduleControl(database, pool, workflows, ticks)
     rate = StartRate(engine.capacity, per_second=settings.starts_per_second)
+    live = LiveViews(pool, Feed(bus), History(bus, stream=STREAM_EVENTS), Places(), contexts)
     triggering = Triggering(pool, engine, workflows, expressions.evaluate, rate)
     inbox = Inbox(pool, Offers(Matching(pool, engine.handle), triggering))
     readiness = Readiness(bus, pool)
     server = _http_server(
-        database, workflows, engine, schedules, inbox, artifacts, retention, readiness, rate, tracing
+        database, workflows, engine, schedules, inbox, artifacts, retention, readiness, rate, live, tracing
     )
     requests = Requests(bus, registry)
     control = ControlDoor(bus, requests, registry)
     firing = ScheduleSweep(pool, engine, ticks)
     events_in = EventsIn(inbox, triggering)
-    return Parts(bus, engine, relay, sweep, retention, firing, events_in, requests, control, registry, server)
+    return Parts(
+        bus, engine, relay, sweep, retention, firing, events_in, requests, control, registry, live, server
+    )
 
 
 async def _reach_bus(settings: Settings, stack: AsyncExitStack) -> Bus:
     """The bus, with every stream declared."""
-    bus = await stack.enter_async_context(
-        connect(
-            url=settings.nats_url,
-            user=settings.nats_user,
-            password=settings.nats_password,
-            name="penstock-orchestrator",
-        )
+    connecting = connect(
+        url=settings.nats_url,
+        user=settings.nats_user,
+        password=settings.nats_password,
+        name="penstock-orchestrator",
     )
+    bus = await stack.enter_async_context(connecting)
     await declare_streams(bus.client.jetstream())
     return bus
 
@@ -198,6 +210,7 @@ def _http_server(
     retention: Retention,
     readiness: Readiness,
     rate: StartRate,
+    live: LiveViews,
     tracing: Tracing,
 ) -> uvicorn.Server:
     app = create_app(
@@ -214,10 +227,11 @@ def _http_server(
         readiness=readiness,
         limits=LimitTable(database, on_change=engine.dispatcher.look_again),
         start_rate=rate,
+        live=live,
         settings=HttpSettings(),
         tracing=tracing,
     )
-    return http_server(app, drain_s=DRAIN_S)
+    return http_server(app, drain_s=DRAIN_S, message_bytes_max=LIVE_MESSAGE_BYTES_MAX)
 
 
 async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket) -> list[asyncio.Task[None]]:
@@ -236,6 +250,7 @@ async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket)
     clocks.append(run_clock(for_notifier, every_s=LOOK_EVERY_S))
     clocks.append(run_clock(parts.events_in.inbox.forget, every_s=FORGET_EVERY_S))
     clocks.append(run_clock(parts.retention, every_s=RETENTION_EVERY_S))
+    clocks.append(run_clock(parts.live.look_for_laggards, every_s=LOOK_EVERY_S))
     http = parts.server.serve(sockets=[listener])
     return [asyncio.create_task(door) for door in (results.run(), logs.run(), inbox.run(), *clocks, http)]
 

@@ -56,6 +56,7 @@ def orchestrator(*, user: str = ORCHESTRATOR) -> Permissions:
             f"{subjects.EVENT}.>",
             f"{subjects.RUNNER}.*.cancel",
             f"{_API}.INFO",
+            f"{_API}.DIRECT.GET.{subjects.STREAM_EVENTS}",  # live views that come back
             *administer,
             *declare,
             *_pull(subjects.STREAM_RESULTS, subjects.CONSUMER_RESULTS),

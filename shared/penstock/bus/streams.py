@@ -22,6 +22,7 @@ def stream_config(stream: Stream) -> StreamConfig:
         discard=DiscardPolicy.OLD,
         max_age=stream.age_max.total_seconds() if stream.age_max else 0,
         max_bytes=stream.bytes_max or -1,
+        allow_direct=stream.direct,
     )
 
 

@@ -41,6 +41,11 @@ CONCURRENCY_KEY_CHARS_MAX = 200
 TRIGGERS_MAX = 20  # per workflow
 CATCH_UP_TICKS_MAX = 100  # an outage of a month must not start a month of runs at once
 
+# Requirement M1. Of one orchestrator: a view costs memory and processor where it is served, and nowhere else.
+LIVE_VIEWS_MAX = 1_000
+LIVE_VIEWS_PER_WORKFLOW_MAX = 100
+LIVE_MESSAGE_BYTES_MAX = 1 * KIB  # what a viewer may say; nobody listens
+
 RESULTS_PER_MESSAGE_MAX = 64  # packing results saves most of the bus's cost; design §6
 CLAIMS_PER_REQUEST_MAX = 200
 EVENTS_PER_BATCH_MAX = 500  # what one transaction of the engine takes

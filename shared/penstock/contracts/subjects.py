@@ -30,19 +30,30 @@ NO_AGENT = "_"  # not a name that an agent can have: for the consumer of a pool 
 
 @dataclass(frozen=True)
 class Stream:
-    """A JetStream stream. `work_queue`: a message leaves once acknowledged. All leave at `age_max`."""
+    """A JetStream stream. `work_queue`: a message leaves once acknowledged. All leave at `age_max`.
+
+    `direct`: messages may be read by their place, without a consumer.
+    """
 
     name: str
     subjects: tuple[str, ...]
     work_queue: bool
     age_max: timedelta | None = None
     bytes_max: int | None = None
+    direct: bool = False
 
 
 STREAMS = (
     Stream(STREAM_NODES, (f"{READY}.>",), work_queue=True, age_max=READY_AGE_MAX),
     Stream(STREAM_RESULTS, (f"{DONE}.>",), work_queue=True),
-    Stream(STREAM_EVENTS, (f"{EVENT}.>",), work_queue=False, age_max=timedelta(days=7), bytes_max=2 * GIB),
+    Stream(
+        STREAM_EVENTS,
+        (f"{EVENT}.>",),
+        work_queue=False,
+        age_max=timedelta(days=7),
+        bytes_max=2 * GIB,
+        direct=True,
+    ),
     Stream(STREAM_LOGS, (f"{LOG}.>",), work_queue=False, age_max=timedelta(days=1), bytes_max=GIB),
     # Shorter than the database remembers ids: what is delivered a second time is known.
     Stream(STREAM_INBOX, (f"{INBOUND}.>",), work_queue=False, age_max=timedelta(days=1), bytes_max=GIB),
@@ -84,6 +95,17 @@ def done(pool: str) -> str:
 
 def event(project: str, workflow: str, kind: str) -> str:
     return f"{EVENT}.{project}.{workflow}.{kind}"
+
+
+def events_of(project: str, workflow: str | None = None) -> str:
+    """All events of a project, or of one of its workflows."""
+    return f"{EVENT}.{project}.{workflow}.>" if workflow else f"{EVENT}.{project}.>"
+
+
+def project_workflow_and_kind(subject: str) -> tuple[str, str, str]:
+    """What the subject of an event says of it."""
+    project, workflow, kind = subject.removeprefix(f"{EVENT}.").split(".", 2)
+    return project, workflow, kind
 
 
 def rpc(pool: str, call: str) -> str:

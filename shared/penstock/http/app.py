@@ -8,6 +8,8 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
 
 from penstock.contracts.errors import PenstockError
 from penstock.http.endpoint import Endpoint
@@ -23,7 +25,14 @@ OPENAPI_PATH = "/api/v1/openapi.json"
 _OWN_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, auto_configure=False)
 
 
-def build_app(endpoints: Sequence[Endpoint], page: Page, tracing: Tracing = OFF) -> FastAPI:
+def build_app(
+    endpoints: Sequence[Endpoint],
+    page: Page,
+    tracing: Tracing = OFF,
+    *,
+    sockets: Sequence[WebSocketRoute] = (),
+) -> FastAPI:
+    """`sockets`: WebSockets, which the OpenAPI page has no words for."""
     # No interactive pages: they would load scripts from other people's servers.
     app = FastAPI(
         openapi_url=OPENAPI_PATH,
@@ -35,6 +44,7 @@ def build_app(endpoints: Sequence[Endpoint], page: Page, tracing: Tracing = OFF)
     app.openapi = partial(openapi_document, endpoints, page)  # type: ignore[method-assign]
     for endpoint in endpoints:
         app.add_route(endpoint.path, endpoint.handle, [endpoint.method], include_in_schema=False)
+    app.router.routes += [*sockets, WebSocketRoute("/{path:path}", _no_such_socket)]
     app.add_exception_handler(PenstockError, _refused)
     app.add_exception_handler(HTTPException, _unroutable)
     app.add_exception_handler(ClientDisconnect, _gone)
@@ -66,4 +76,12 @@ async def _unroutable(request: Request, error: Exception) -> Response:
         detail,
         request_id=request_id_of(request.scope),
         headers=dict(error.headers or {}),
+    )
+
+
+async def _no_such_socket(socket: WebSocket) -> None:
+    detail = f"no WebSocket at {socket.url.path}"
+    request_id = request_id_of(socket.scope)
+    await socket.send_denial_response(
+        problem(404, "no-such-path", "Not Found", detail, request_id=request_id)
     )

@@ -40,6 +40,9 @@ class RequestScope:
         self._templates = templates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._app(scope, receive, _refusals_named(scope, send))
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -57,17 +60,35 @@ class RequestScope:
             exchange.count(self._templates.get(scope.get("endpoint"), UNMATCHED))
 
 
+def _name(scope: Scope) -> str:
+    """The id of a request: what its client brought, or a new one."""
+    given = Headers(scope=scope).get("x-request-id", "")
+    request_id = given if _CLIENT_ID.fullmatch(given) else str(uuid_utils.uuid7())
+    scope.setdefault("state", {})["request_id"] = request_id
+    return request_id
+
+
+def _refusals_named(scope: Scope, send: Send) -> Send:
+    """A WebSocket has an id too: an answer instead of the upgrade carries it. It counts with the live views."""
+    request_id = _name(scope)
+
+    async def named(message: Message) -> None:
+        if message["type"] == "websocket.http.response.start":
+            MutableHeaders(scope=message)["x-request-id"] = request_id
+        await send(message)
+
+    return named
+
+
 class _Exchange:
     """One request and its answer, while it is being answered."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
-        given = Headers(scope=scope).get("x-request-id", "")
-        self.request_id = given if _CLIENT_ID.fullmatch(given) else str(uuid_utils.uuid7())
+        self.request_id = _name(scope)
         self._scope = scope
         self._send = send
         self._began = time.perf_counter()
         self._status = 0  # not answered yet
-        scope.setdefault("state", {})["request_id"] = self.request_id
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,12 +1,13 @@
 """What a request says, strictly: an unknown parameter or field is refused with the nearest valid name."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from penstock.contracts.errors import InvalidInput, LimitExceeded, NotFound, Problem
 from penstock.contracts.limits import PAGE_ROWS_MAX, REQUEST_BODY_BYTES_MAX
@@ -32,14 +33,14 @@ class NoQuery(msgspec.Struct, frozen=True):
     """No parameters."""
 
 
-def project_of(request: Request) -> str:
+def project_of(request: HTTPConnection) -> str:
     project = request.headers.get(PROJECT_HEADER, PROJECT_DEFAULT)
     if not is_name(project):
         raise InvalidInput.at(PROJECT_HEADER, f"expected a name like {NAME_PATTERN}")
     return project
 
 
-def run_id_of(request: Request) -> UUID:
+def run_id_of(request: HTTPConnection) -> UUID:
     text: str = request.path_params["run_id"]
     try:
         return UUID(text)
@@ -47,7 +48,7 @@ def run_id_of(request: Request) -> UUID:
         raise NotFound("run", text) from error
 
 
-def query_of(request: Request, kind: type[S]) -> S:
+def query_of(request: HTTPConnection, kind: type[S]) -> S:
     """The query string as a `kind`; raises InvalidInput with every problem in it."""
     query = request.query_params
     if not query:
@@ -168,10 +169,17 @@ def _invalid(what: str, problems: list[Problem]) -> InvalidInput:
 
 def _choices(kind: Any, value: Any) -> str:
     """What a parameter of few values takes, and the nearest of them to what was given."""
-    choices = next((get_args(each) for each in (kind, *get_args(kind)) if get_origin(each) is Literal), ())
+    choices = next((named for each in (kind, *get_args(kind)) if (named := _named(each))), ())
     given = value if isinstance(value, list) else [value]
     wrong = next((text for text in given if text not in choices), "")
     return f"; expected one of {', '.join(choices)}{did_you_mean(wrong, choices)}" if choices else ""
+
+
+def _named(kind: Any) -> tuple[str, ...]:
+    """The few texts that a parameter of this kind takes; none when there are not few."""
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return tuple(kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else ()
 
 
 def _sentence(error: Exception) -> str:

@@ -11,8 +11,9 @@ from agent_runner.gateway.requests import Refused
 from agent_runner.held import Held
 from penstock.bus.connection import Bus
 from penstock.contracts import subjects
-from penstock.contracts.messages import CheckpointAnswer, CheckpointLoad, CheckpointSave, Progress
+from penstock.contracts.messages import CheckpointAnswer, CheckpointLoad, CheckpointSave, Progress, StartNode
 from penstock.contracts.wire import Undecodable, decode, encode
+from penstock.telemetry.log_fields import about_attempt
 
 ANSWER_TIMEOUT_S = 10.0
 PROGRESS_EVERY_S = 0.2  # of one attempt; what comes faster replaces what waits
@@ -32,20 +33,24 @@ class Checkpoints:
         """Durable when this returns."""
         order = held.order
         message = CheckpointSave(order.run, order.node, order.attempt, held.token, msgspec.Raw(value))
-        await self._ask(self._save, message)
+        await self._ask(self._save, message, order)
 
     async def load(self, held: Held) -> bytes | None:
         """What was saved last by any attempt of this node, or None."""
         order = held.order
-        answer = await self._ask(self._load, CheckpointLoad(order.run, order.node, order.attempt, held.token))
+        message = CheckpointLoad(order.run, order.node, order.attempt, held.token)
+        answer = await self._ask(self._load, message, order)
         return None if answer.value is UNSET else bytes(answer.value)
 
-    async def _ask(self, subject: str, message: CheckpointSave | CheckpointLoad) -> CheckpointAnswer:
+    async def _ask(
+        self, subject: str, message: CheckpointSave | CheckpointLoad, order: StartNode
+    ) -> CheckpointAnswer:
         try:
             reply = await self._bus.client.request(subject, encode(message), timeout=ANSWER_TIMEOUT_S)
             answer = decode(reply.data, CheckpointAnswer)
         except (nats.errors.Error, TimeoutError, Undecodable) as error:
-            log.warning("checkpoint.unanswered", subject=subject, reason=str(error) or type(error).__name__)
+            reason = str(error) or type(error).__name__
+            log.warning("checkpoint.unanswered", subject=subject, **about_attempt(order), reason=reason)
             raise Refused(503, "the orchestrator does not answer; try again") from error
         if not answer.held:
             raise Refused(409, "this attempt has been superseded by another one")

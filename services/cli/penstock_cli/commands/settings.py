@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from penstock_cli.embedded.observers import ALERTMANAGER_PORT_SETTING, PROMETHEUS_PORT_SETTING
 from penstock_cli.embedded.stack import (
     HTTP_PORT_SETTING,
     NATS_PORT_SETTING,
@@ -15,6 +16,8 @@ from penstock_cli.embedded.stack import (
 HTTP_PORT_DEFAULT = 9002
 NOTIFIER_PORT_DEFAULT = 9003
 NATS_PORT_DEFAULT = 4222
+PROMETHEUS_PORT_DEFAULT = 9090
+ALERTMANAGER_PORT_DEFAULT = 9093
 FOLDER_DEFAULT = Path(".penstock")
 
 _PORT_MAX = 65_535
@@ -43,6 +46,22 @@ PostgresPort = Annotated[
     int,
     typer.Option(
         min=0, max=_PORT_MAX, envvar=POSTGRES_PORT_SETTING, help="PostgreSQL's port; 0: a unix socket only."
+    ),
+]
+Observe = Annotated[
+    bool,
+    typer.Option("--observe", envvar="PENSTOCK_UP_OBSERVE", help="Start Prometheus and Alertmanager too."),
+]
+PrometheusPort = Annotated[
+    int,
+    typer.Option(
+        min=1, max=_PORT_MAX, envvar=PROMETHEUS_PORT_SETTING, help="Prometheus's port, with --observe."
+    ),
+]
+AlertmanagerPort = Annotated[
+    int,
+    typer.Option(
+        min=1, max=_PORT_MAX, envvar=ALERTMANAGER_PORT_SETTING, help="Alertmanager's port, with --observe."
     ),
 ]
 Agents = Annotated[

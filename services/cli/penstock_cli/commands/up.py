@@ -14,14 +14,18 @@ from penstock_cli.api import Api
 from penstock_cli.commands import settings
 from penstock_cli.commands.settings import (
     Agents,
+    AlertmanagerPort,
     DataFolder,
     HttpPort,
     NatsPort,
     NotifierPort,
+    Observe,
     PostgresPort,
+    PrometheusPort,
     Runners,
     Slots,
 )
+from penstock_cli.embedded.observers import ObserverPorts
 from penstock_cli.embedded.stack import Plan, Stack, packs_folder
 from penstock_cli.output import Format, Output, command, people, print_json, say
 from penstock_cli.saving import save_file
@@ -46,13 +50,18 @@ def up(
     nats_port: NatsPort = settings.NATS_PORT_DEFAULT,
     postgres_port: PostgresPort = 0,
     agents: Agents = None,
+    observe: Observe = False,
+    prometheus_port: PrometheusPort = settings.PROMETHEUS_PORT_DEFAULT,
+    alertmanager_port: AlertmanagerPort = settings.ALERTMANAGER_PORT_DEFAULT,
     output: Output = Format.TEXT,
 ) -> None:
     """Start all of Penstock on this machine; Ctrl-C stops it.
 
     That is NATS, PostgreSQL, the orchestrator, the notifier and agent runners,
-    with everything that they keep in one folder.
+    with everything that they keep in one folder; with --observe also Prometheus and
+    Alertmanager, which watch them and tell the notifier.
     """
+    ports = ObserverPorts(prometheus=prometheus_port, alertmanager=alertmanager_port)
     plan = Plan(
         folder=data,
         http_port=port,
@@ -61,6 +70,7 @@ def up(
         postgres_port=postgres_port,
         runners=runners,
         slots=slots,
+        observe=ports if observe else None,
         agents=tuple(folder.absolute() for folder in agents or ()),
     )
     with running(plan) as stack:
@@ -111,7 +121,19 @@ def _places(stack: Stack) -> dict[str, Any]:
         "folder": str(stack.folder),
         "logs": str(stack.logs),
         "runners": [runner.name for runner in stack.runners],
+        **{name: url for name, url, _ in _observers(stack)},
     }
+
+
+def _observers(stack: Stack) -> list[tuple[str, str, str]]:
+    """Name, URL and what is to be seen there."""
+    if stack.observers is None:
+        return []
+    prometheus, alertmanager = stack.observers.prometheus.url, stack.observers.alertmanager.url
+    return [
+        ("prometheus", prometheus, f"targets: {prometheus}/targets, alerts: {prometheus}/alerts"),
+        ("alertmanager", alertmanager, "tells the notifier"),
+    ]
 
 
 def _show_places(stack: Stack) -> None:
@@ -123,6 +145,7 @@ def _show_places(stack: Stack) -> None:
             "PostgreSQL",
             f"{stack.postgres.sockets}   (password: {_short(stack.postgres.folder / 'password')})",
         ),
+        *((name.capitalize(), f"{url}   ({told})") for name, url, told in _observers(stack)),
         ("runners", ", ".join(runner.name for runner in stack.runners) or "none"),
         ("logs", _short(stack.logs)),
     )

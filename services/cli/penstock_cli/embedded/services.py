@@ -8,7 +8,7 @@ from pathlib import Path
 from penstock.contracts.names import POOL_DEFAULT
 from penstock_cli.embedded.child import Child
 from penstock_cli.embedded.nats import Login
-from penstock_cli.embedded.ports import HOST, free_port
+from penstock_cli.embedded.ports import HOST
 from penstock_cli.embedded.probe import ReadyPage
 from penstock_cli.embedded.processes import Service
 
@@ -68,10 +68,10 @@ def runner(
     login: Login,
     agents: tuple[Path, ...],
     slots: int,
+    port: int,
     settings: Mapping[str, str],
 ) -> Service:
     """A runner named `name`; a restarted one keeps the name, and with it its user on the bus."""
-    port = free_port()  # for its health page only: nobody needs to know it in advance
     own = {
         "ID": name,
         "POOL": POOL_DEFAULT,

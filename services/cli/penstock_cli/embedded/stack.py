@@ -10,7 +10,8 @@ import penstock
 from penstock.bus import permissions
 from penstock_cli.embedded import services
 from penstock_cli.embedded.nats import USERS_DEFAULT, Nats
-from penstock_cli.embedded.ports import HOST, require_free
+from penstock_cli.embedded.observers import ObserverPorts, Observers
+from penstock_cli.embedded.ports import HOST, free_port, require_free
 from penstock_cli.embedded.postgres import Postgres
 from penstock_cli.embedded.processes import Report, Service, Supervisor
 from penstock_cli.errors import AlreadyRunning
@@ -33,6 +34,7 @@ class Plan:
     runners: int = 1
     runners_max: int = 0  # how many users on the bus for runners there are, if more than `runners`
     slots: int = 4
+    observe: ObserverPorts | None = None  # with Prometheus and Alertmanager; they need the notifier
     agents: tuple[Path, ...] = ()  # folders of agents besides the shipped packs
     settings: Mapping[str, str] = field(default_factory=dict)  # more PENSTOCK_… for the services
 
@@ -58,7 +60,9 @@ class Stack:
         self.postgres = Postgres(
             folder=self.folder / "postgres", log=self.logs / "postgres.log", port=plan.postgres_port or None
         )
+        self.observers = self._observers()
         self.runners: list[Service] = []
+        self._runner_ports: list[int] = []
         self._report = report
         self._lock: int | None = None
 
@@ -70,22 +74,21 @@ class Stack:
             self._report(f"starting {server.name}")
             self.supervisor.start(server)
         # A runner first tries to break out of its own sandbox: time enough for the orchestrator to come up.
-        services = [
-            self._begin(self._orchestrator()),
-            *(
-                []
-                if self.plan.notifier_port is None
-                else [self._begin(self._notifier(self.plan.notifier_port))]
-            ),
-            *(self.start_runner() for _ in range(self.plan.runners)),
-        ]
+        services = [self._begin(self._orchestrator())]
+        if self.plan.notifier_port is not None:
+            services.append(self._begin(self._notifier(self.plan.notifier_port)))
+        services += [self.start_runner() for _ in range(self.plan.runners)]
+        self._start_observers()
         for service in services:
             service.wait()
 
     def start_runner(self) -> Service:
         """Start one more runner; it is ready after its `wait`."""
-        runner = self._runner(f"runner-{len(self.runners) + 1}")
+        port = free_port()
+        runner = self._runner(f"runner-{len(self.runners) + 1}", port)
         self.runners.append(runner)
+        self._runner_ports.append(port)
+        self._watch()
         return self._begin(runner)
 
     def stop(self) -> None:
@@ -93,6 +96,34 @@ class Stack:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def _observers(self) -> Observers | None:
+        if self.plan.observe is None or self.notifier_url is None:
+            return None
+        return Observers(
+            folder=self.folder,
+            logs=self.logs,
+            ports=self.plan.observe,
+            notifier_url=self.notifier_url,
+            root=packs_folder().parent.parent,
+        )
+
+    def _start_observers(self) -> None:
+        if self.observers is None:
+            return
+        self._watch()
+        for server in (self.observers.alertmanager, self.observers.prometheus):
+            self._report(f"starting {server.name}")
+            self.supervisor.start(server)
+
+    def _watch(self) -> None:
+        """Tell Prometheus who is there."""
+        if self.observers is not None and self.plan.notifier_port is not None:
+            self.observers.watch(
+                orchestrator=self.plan.http_port,
+                notifier=self.plan.notifier_port,
+                runners=self._runner_ports,
+            )
 
     def _begin(self, service: Service) -> Service:
         self._report(f"starting {service.name}")
@@ -116,6 +147,8 @@ class Stack:
         if self.plan.notifier_port is not None:
             require_free(self.plan.notifier_port, purpose="the notifier", setting=NOTIFIER_PORT_SETTING)
         require_free(self.plan.nats_port, purpose="NATS", setting=NATS_PORT_SETTING)
+        if self.observers is not None:
+            self.observers.require()
         if self.plan.postgres_port:
             require_free(self.plan.postgres_port, purpose="PostgreSQL", setting=POSTGRES_PORT_SETTING)
 
@@ -143,10 +176,10 @@ class Stack:
             nats_url=self.nats.url,
             login=self.nats.login(permissions.NOTIFIER),
             orchestrator_url=self.url,
-            settings=self.plan.settings,
+            settings={**self.plan.settings, **(self.observers.settings() if self.observers else {})},
         )
 
-    def _runner(self, name: str) -> Service:
+    def _runner(self, name: str, port: int) -> Service:
         return services.runner(
             name=name,
             folder=self.folder,
@@ -155,6 +188,7 @@ class Stack:
             login=self.nats.login(name),
             agents=self._agent_folders(),
             slots=self.plan.slots,
+            port=port,
             settings=self.plan.settings,
         )
 

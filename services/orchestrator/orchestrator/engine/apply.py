@@ -24,6 +24,7 @@ from penstock.contracts.errors import Conflict, Unavailable
 from penstock.contracts.template import Evaluate
 from penstock.postgres.errors import DATABASE_AWAY
 from penstock.telemetry import metrics
+from penstock.telemetry.log_fields import Fields, about
 
 Answer = Outcome | None  # None: there is no such run
 _TOOK_EFFECT = (Outcome.APPLIED, Outcome.HELD)
@@ -154,7 +155,7 @@ class Apply:
         except UnknownNode as error:
             return error  # perhaps an item that began after this memory: then it is doubted, and read again
         except Exception as error:
-            log.exception("engine.decide_failed", run=str(before.id), event_type=type(event).__name__)
+            log.exception("engine.decide_failed", **_about(before.id, event, traceparent=before.traceparent))
             return error
         metrics.ENGINE_OUTCOMES.labels(type(event).__name__, decision.outcome).inc()
         admitted.took(run, considered, decision.outcome)
@@ -206,15 +207,17 @@ class Apply:
         for run, _ in items:
             self._runs.forget(run)
         if len(items) == 1:
-            log.error(
-                "engine.refused",
-                run=str(items[0][0]),
-                event_type=type(items[0][1]).__name__,
-                error=repr(error),
-            )
+            log.error("engine.refused", **_about(*items[0]), error=repr(error))
             return [error]
         middle = len(items) // 2
         return await self._fresh(items[:middle]) + await self._fresh(items[middle:])
+
+
+def _about(run: UUID, event: RunEvent, *, traceparent: str | None = None) -> Fields:
+    """Fields of a log line about an event that could not be applied."""
+    node, attempt = getattr(event, "node", None), getattr(event, "attempt", None)
+    of_unit = about(run, node=node, attempt=attempt, traceparent=traceparent)
+    return {**of_unit, "event_type": type(event).__name__}
 
 
 def _is_about_data(error: asyncpg.PostgresError) -> bool:

@@ -53,6 +53,7 @@ from penstock.contracts.limits import SUB_WORKFLOW_DEPTH_MAX
 from penstock.contracts.value import replace
 from penstock.contracts.workflow import Json
 from penstock.service import end
+from penstock.telemetry.log_fields import Fields, about
 
 IN_HAND_MAX = 10_000  # beyond that the timers order again
 WORKERS = 16  # effects wait for the database most of the time
@@ -141,11 +142,9 @@ class Effects:
                 asyncpg.InterfaceError,
                 TimeoutError,
             ) as error:
-                log.warning(
-                    "effects.postponed", effect=type(effect).__name__, run=str(run.id), reason=repr(error)
-                )
+                log.warning("effects.postponed", **_about(run, effect), reason=repr(error))
             except Exception:
-                log.exception("effects.failed", effect=type(effect).__name__, run=str(run.id))
+                log.exception("effects.failed", **_about(run, effect))
             finally:
                 self._queue.task_done()
 
@@ -250,6 +249,13 @@ def _request(run: Run, order: StartChild, parent: Parent, contexts: SpanContexts
         traceparent=contexts.of_attempt(run, order.node, order.attempt),
         parent=parent,
     )
+
+
+def _about(run: Run, effect: Effect) -> Fields:
+    """Fields of a log line about something that could not be done."""
+    node, attempt = getattr(effect, "node", None), getattr(effect, "attempt", None)
+    of_unit = about(run.id, node=node, attempt=attempt, traceparent=run.traceparent)
+    return {**of_unit, "effect": type(effect).__name__}
 
 
 def _child_ended(parent: Parent, child: UUID, ended: EndedRun) -> ChildEnded:

@@ -13,20 +13,20 @@ from uuid import UUID
 import asyncpg
 import nats.errors
 import structlog
-from msgspec import UNSET
 
 from orchestrator.domain.decision import StopAttempt
 from orchestrator.domain.run import Run
 from orchestrator.engine.committed import Committed
 from orchestrator.engine.dispatch import Dispatcher, Offer
 from orchestrator.engine.span_contexts import HANDED_ON, SpanContexts
+from orchestrator.engine.telling import cloud_event
 from orchestrator.store.outbox import mark_published
 from penstock.bus.connection import Bus
 from penstock.bus.publisher import Message, NotAcknowledged, Publisher, Sent
 from penstock.bus.streams import declare_streams
 from penstock.contracts import subjects
 from penstock.contracts.messages import CancelAttempt, StartNode
-from penstock.contracts.timeline import CloudEvent, TimelineEvent
+from penstock.contracts.timeline import TimelineEvent
 from penstock.contracts.wire import encode, raw
 from penstock.service import end
 from penstock.telemetry import metrics
@@ -258,14 +258,5 @@ def offer_message(offer: Offer, contexts: SpanContexts) -> Message:
 def event_message(run: Run, event: TimelineEvent, traceparent: str | None) -> Message:
     """The event as other systems see it."""
     workflow = run.plan.definition.name
-    cloud = CloudEvent(
-        id=f"{run.id}/{event.seq}",
-        source=f"/projects/{run.project}/workflows/{workflow}",
-        type=f"penstock.{event.kind}",
-        time=event.at,
-        data=event.data,
-        subject=event.node or UNSET,
-        attempt=event.attempt or UNSET,
-        traceparent=traceparent or UNSET,
-    )
+    cloud = cloud_event(event, project=run.project, workflow=workflow, traceparent=traceparent)
     return subjects.event(run.project, workflow, event.kind), encode(cloud)

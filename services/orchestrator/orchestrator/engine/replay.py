@@ -8,12 +8,11 @@ from uuid import UUID
 
 import asyncpg
 import structlog
-from msgspec import UNSET
 
+from orchestrator.engine.telling import cloud_event
 from orchestrator.store.replay import Happened, published_events
 from penstock.bus.publisher import Message, Publisher
 from penstock.contracts import subjects
-from penstock.contracts.timeline import CloudEvent
 from penstock.contracts.wire import encode
 
 AGE_MAX = timedelta(
@@ -45,14 +44,7 @@ class Replay:
 
 def _message(happened: Happened) -> Message:
     event = happened.event
-    cloud = CloudEvent(
-        id=f"{event.run}/{event.seq}",
-        source=f"/projects/{happened.project}/workflows/{happened.workflow}",
-        type=f"penstock.{event.kind}",
-        time=event.at,
-        data=event.data,
-        subject=event.node or UNSET,
-        attempt=event.attempt or UNSET,
-        traceparent=happened.traceparent or UNSET,
+    cloud = cloud_event(
+        event, project=happened.project, workflow=happened.workflow, traceparent=happened.traceparent
     )
     return subjects.event(happened.project, happened.workflow, event.kind), encode(cloud)

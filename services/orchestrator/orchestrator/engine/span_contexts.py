@@ -38,7 +38,14 @@ class SpanContexts(Value, frozen=True):
     tracing: Tracing = OFF
 
     def of_run(self, run: Run) -> str | None:
-        return self._below(run, run_span_id(run.id)) if self._is_traced(run) else run.traceparent
+        return self.of_stored_run(run.id, run.traceparent)
+
+    def of_stored_run(self, run: UUID, traceparent: str | None) -> str | None:
+        """The same of a run that was only read."""
+        above = parse_traceparent(traceparent)
+        if above is None or not self.tracing.is_on or not above.is_sampled:
+            return traceparent
+        return str(above.child(run_span_id(run)))
 
     def of_attempt(self, run: Run, unit: str, attempt: int) -> str | None:
         if not self._is_traced(run):

@@ -27,6 +27,7 @@ from orchestrator.store.timers import DueNode, due_nodes, due_runs, postpone
 from penstock.bus.publisher import NotAcknowledged
 from penstock.contracts.timeline import Kind, TimelineEvent
 from penstock.telemetry import metrics
+from penstock.telemetry.log_fields import about
 
 POSTPONED_LISTS_MAX = 10  # of one sweep: 150,000 offers can wait, each looked at every 30 s
 OUTAGE_S = 5.0  # a pause of the sweeps longer than this was an outage
@@ -108,7 +109,8 @@ class Sweep:
             await self._relay.repeat(Committed(run, tuple(events), offers_of(run, events)))
             metrics.RELAY_REPEATED.inc()
         except NotAcknowledged as error:
-            log.warning("sweep.repeat_failed", run=str(run.id), reason=error.reason)
+            of_run = about(run.id, traceparent=run.traceparent)
+            log.warning("sweep.repeat_failed", **of_run, reason=error.reason)
 
 
 def offers_of(run: Run, events: list[TimelineEvent]) -> tuple[PublishReady, ...]:

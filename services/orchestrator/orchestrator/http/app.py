@@ -8,6 +8,7 @@ from orchestrator.engine.breaker_port import Breakers
 from orchestrator.engine.inbox_port import InboundQueries, Inbox
 from orchestrator.engine.keeping import Keeping
 from orchestrator.engine.limits import Limits
+from orchestrator.engine.live_port import Live
 from orchestrator.engine.port import Engine, Queries, Registry, Schedules, WorkflowPauses
 from orchestrator.engine.start_rate import StartRate
 from orchestrator.http.artifacts import ArtifactDoor
@@ -17,6 +18,7 @@ from orchestrator.http.endpoints import Doors, endpoints_of
 from orchestrator.http.forking import ForkDoor
 from orchestrator.http.inbox import InboxDoor
 from orchestrator.http.limits import LimitDoor
+from orchestrator.http.live import LiveDoor
 from orchestrator.http.operations import OperationsDoor
 from orchestrator.http.page import PAGE
 from orchestrator.http.pausing import PausingDoor
@@ -54,6 +56,7 @@ def create_app(
     readiness: Readiness,
     limits: Limits,
     start_rate: StartRate,
+    live: Live,
     settings: HttpSettings,
     tracing: Tracing = OFF,
 ) -> FastAPI:
@@ -78,4 +81,4 @@ def create_app(
             retention=RetentionDoor(keeping),
         )
     )
-    return build_app(endpoints, PAGE, tracing)
+    return build_app(endpoints, PAGE, tracing, sockets=LiveDoor(live).routes)
