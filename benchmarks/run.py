@@ -1,7 +1,7 @@
 """`make bench`: the workloads through the public API, one JSON line each, and the profile of W3 by component.
 
-Each on a stack of its own: R8, the fairness between projects; the flood of events; `live`, the delay of 1,000 live views;
-and webhooks, from event to arrival: `python -m benchmarks.run R8 flood live webhooks`.
+Each on a stack of its own: R8, the fairness between projects; the flood of events; `live`, the delay of 1,000 live
+views; and webhooks, from event to arrival: `python -m benchmarks.run R8 flood live webhooks`.
 """
 
 import argparse

@@ -13,7 +13,7 @@ import uvicorn
 import uvloop
 
 from orchestrator.bus.control import ControlDoor
-from orchestrator.bus.for_notifier import LOOK_EVERY_S, NotifierConsumer
+from orchestrator.bus.for_notifier import DECLARE_EVERY_S, NotifierConsumer
 from orchestrator.bus.inbox import InboxDoor
 from orchestrator.bus.logs import LogsDoor
 from orchestrator.bus.requests import Requests
@@ -247,7 +247,7 @@ async def _open_doors(parts: Parts, settings: Settings, listener: socket.socket)
     await parts.control.open()
     sweeps: tuple[Task, ...] = (parts.sweep, parts.schedules, *parts.events_in.sweeps)
     clocks = [run_clock(sweep, every_s=settings.sweep_every_s) for sweep in sweeps]
-    clocks.append(run_clock(for_notifier, every_s=LOOK_EVERY_S))
+    clocks.append(run_clock(for_notifier, every_s=DECLARE_EVERY_S))
     clocks.append(run_clock(parts.events_in.inbox.forget, every_s=FORGET_EVERY_S))
     clocks.append(run_clock(parts.retention, every_s=RETENTION_EVERY_S))
     clocks.append(run_clock(parts.live.look_for_laggards, every_s=LOOK_EVERY_S))

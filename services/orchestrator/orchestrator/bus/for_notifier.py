@@ -15,7 +15,7 @@ from penstock.bus.streams import declare_consumer, declare_streams, is_declared
 from penstock.contracts import subjects
 from penstock.contracts.errors import Unavailable
 
-LOOK_EVERY_S = 2.0  # events wait in their stream meanwhile
+DECLARE_EVERY_S = 2.0  # events wait in their stream meanwhile
 
 
 class NotifierConsumer:
