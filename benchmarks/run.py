@@ -1,7 +1,7 @@
 """`make bench`: the workloads through the public API, one JSON line each, and the profile of W3 by component.
 
-R8, the fairness between projects, the flood of events, and `live`, the delay of 1,000 live views, take a stack of their
-own: `python -m benchmarks.run R8 flood live`.
+Each on a stack of its own: R8, the fairness between projects; the flood of events; `live`, the delay of 1,000 live
+views; and webhooks, from event to arrival: `python -m benchmarks.run R8 flood live webhooks`.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from benchmarks.fairness import measure_fairness
 from benchmarks.flood import measure_flood
 from benchmarks.live import measure_live
 from benchmarks.profile import Profile
+from benchmarks.webhooks import EXTRA, measure_webhooks
 from benchmarks.workloads import DEFINITIONS, WORKLOADS, Figures
 from tests.stack import Stack
 
@@ -28,13 +29,13 @@ AGENTS = Path(__file__).resolve().parent / "agents"
 SLOTS = 256
 # In R8. More would only wait for the processor, in the runner, where nobody takes turns.
 SLOTS_FAIRNESS = 8
-ALONE = ("R8", "flood", "live")
+ALONE = ("R8", "flood", "live", "webhooks")
 REPEATS = {"W1": 5, "W2": 5, "W3": 3, "W4": 1, "W5": 3, "W6": 3, "W7": 3}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    known = "W1 … W7, R8, flood, live"
+    known = "W1 … W7, R8, flood, live, webhooks"
     parser.add_argument("workloads", nargs="*", metavar=known, help="all, when none is named")
     parser.add_argument("--runners", type=int, default=1)
     parser.add_argument("--slots", type=int, default=SLOTS_FAIRNESS, help="of each runner, in R8")
@@ -48,6 +49,12 @@ def main() -> None:
     if through_the_core := [name for name in names if name not in ALONE]:
         with stack_of(chosen, slots=SLOTS) as stack:
             asyncio.run(measure(stack, through_the_core))
+    if "webhooks" in names:
+        with (
+            tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder,
+            Stack(folder=Path(folder), agents=(), runners=0, notifiers=1, extra=EXTRA) as stack,
+        ):
+            print(asyncio.run(measure_webhooks(stack)), flush=True)
     if "R8" in names:
         with stack_of(chosen, slots=chosen.slots) as stack:
             print(asyncio.run(measure_fairness(stack.url)).line(), flush=True)

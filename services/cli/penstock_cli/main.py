@@ -11,6 +11,7 @@ from penstock_cli.commands import (
     answers,
     breakers,
     definitions,
+    deliveries,
     demo,
     doctor,
     events,
@@ -20,6 +21,7 @@ from penstock_cli.commands import (
     run,
     runs,
     schedules,
+    subscriptions,
     up,
     workflows,
 )
@@ -48,6 +50,8 @@ for group in (
     limits,
     keeping,
     doctor,
+    subscriptions,
+    deliveries,
 ):
     group.register(app)
 

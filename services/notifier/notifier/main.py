@@ -16,8 +16,10 @@ import uvloop
 from notifier.alerts.room import alert_room
 from notifier.alerts.source import Source
 from notifier.alerts.sources import read_sources
-from notifier.clock import Loop
-from notifier.config import ALERTMANAGERS, read_config
+from notifier.config import ALERTMANAGERS, SUBSCRIPTIONS, read_config
+from notifier.deliveries.document import DocumentReader
+from notifier.deliveries.file import FileSubscription, read_section
+from notifier.deliveries.room import Runs, delivery_room
 from notifier.http.alertmanager import AlertmanagerDoor
 from notifier.http.app import create_app
 from notifier.readiness import Readiness
@@ -29,6 +31,7 @@ from notifier.store.read_alerts import AlertReads
 from penstock.bus.connection import connect
 from penstock.bus.publisher import Publisher
 from penstock.contracts.errors import InvalidInput
+from penstock.definition.expressions import Expressions
 from penstock.http.listening import listen
 from penstock.http.server import http_server
 from penstock.postgres.migrate import migrate
@@ -58,7 +61,7 @@ class Parts:
     """The notifier, put together."""
 
     server: uvicorn.Server
-    loops: tuple[Loop, ...]
+    loops: tuple[Runs, ...]
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Configuration:
     """What the configuration file says, checked."""
 
     sources: tuple[Source, ...]
+    subscriptions: tuple[FileSubscription, ...]
+    folder: Path  # where relative files in it are looked for
 
 
 def main() -> None:
@@ -82,14 +87,20 @@ def main() -> None:
 def configured(settings: Settings) -> Configuration:
     """Of the configuration file; one that is wrong ends the process with all that is wrong with it."""
     file = settings.config_file
+    folder = file.parent if file is not None else Path()
+    expressions = Expressions()
     try:
         document = read_config(file)
-        folder = file.parent if file is not None else Path()
-        return Configuration(read_sources(document.get(ALERTMANAGERS), folder=folder))
+        sources = read_sources(document.get(ALERTMANAGERS), folder=folder)
+        reader = DocumentReader(expressions)
+        subscriptions = read_section(document.get(SUBSCRIPTIONS), reader, folder=folder)
     except InvalidInput as error:
         for problem in error.problems:
             print(f"{PREFIX}CONFIG_FILE: {file}: {problem.path}: {problem.message}", file=sys.stderr)
         raise SystemExit(EXIT_WRONG_SETTING) from None
+    finally:
+        expressions.close()
+    return Configuration(sources, subscriptions, folder)
 
 
 async def serve(settings: Settings, configuration: Configuration, listener: socket.socket) -> None:
@@ -98,7 +109,7 @@ async def serve(settings: Settings, configuration: Configuration, listener: sock
         stack.callback(tracing.close)
         parts = await compose(settings, configuration, stack, tracing)
         server = asyncio.create_task(parts.server.serve(sockets=[listener]))
-        loops = [asyncio.create_task(loop.run()) for loop in parts.loops]
+        loops = [asyncio.create_task(_run(loop)) for loop in parts.loops]
         calm_garbage_collection()
         stop = asyncio.create_task(until_told_to_stop())
         log.info("notifier.started", host=settings.http_host, port=listener.getsockname()[1])
@@ -109,6 +120,10 @@ async def serve(settings: Settings, configuration: Configuration, listener: sock
         await end(server, *loops)
         for task in ended - {stop}:
             task.result()  # a loop that ended by itself ended by an error
+
+
+async def _run(loop: Runs) -> None:
+    await loop.run()
 
 
 async def compose(
@@ -139,5 +154,20 @@ async def compose(
         alerts=Alerts(pool), actions=Actions(pool), publisher=publisher, orchestrator=orchestrator
     )
     alertmanager = AlertmanagerDoor(configuration.sources, alerts.intake, AlertReads(pool))
-    app = create_app(readiness=Readiness(bus, pool, orchestrator), alertmanager=alertmanager, tracing=tracing)
-    return Parts(http_server(app, drain_s=DRAIN_S), alerts.loops)
+    expressions = Expressions()
+    stack.callback(expressions.close)
+    deliveries = await delivery_room(
+        bus=bus,
+        pool=pool,
+        expressions=expressions,
+        networks=settings.networks,
+        subscriptions=configuration.subscriptions,
+        folder=configuration.folder,
+        stack=stack,
+        tracing=tracing,
+    )
+    readiness = Readiness(bus, pool, orchestrator)
+    app = create_app(
+        readiness=readiness, alertmanager=alertmanager, deliveries=deliveries.control, tracing=tracing
+    )
+    return Parts(http_server(app, drain_s=DRAIN_S), (*alerts.loops, *deliveries.loops))

@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 
 from orchestrator.bus.control import ControlDoor
+from orchestrator.bus.for_notifier import DECLARE_EVERY_S, NotifierConsumer
 from orchestrator.bus.requests import Requests
 from orchestrator.clock import FORGET_EVERY_S, RETENTION_EVERY_S
 from orchestrator.engine.bus_gauges import BusGauges
@@ -26,6 +27,7 @@ from orchestrator.engine.observer import Observer
 from orchestrator.engine.places import Places
 from orchestrator.engine.registry import RunnerRegistry
 from orchestrator.engine.relay import Relay
+from orchestrator.engine.replay import Replay
 from orchestrator.engine.retention import Retention
 from orchestrator.engine.schedule_control import ScheduleControl
 from orchestrator.engine.schedules import ScheduleSweep
@@ -131,6 +133,7 @@ async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = 
         Clock(
             DatabaseGauges(pool, engine.plans, relay, engine.observer), settings.gauges_every_s, at_once=True
         ),
+        Clock(NotifierConsumer(bus, Replay(pool, publisher)), DECLARE_EVERY_S, at_once=True),
         Clock(BusGauges(bus), settings.gauges_every_s, at_once=True),
     )
     schedules = ScheduleControl(ground.database, pool, workflows, ticks)

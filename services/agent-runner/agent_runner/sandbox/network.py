@@ -6,31 +6,22 @@ network), and connects to the very address it has checked: a name that changes i
 
 import asyncio
 import os
-import socket
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from penstock.contracts.errors import InvalidInput
 from penstock.contracts.limits import KIB
+from penstock.network import Address, Network, NotPermitted, is_permitted, permitted_addresses
 
 CONNECTIONS_MAX = 64  # of one sandbox at once
 HEAD_BYTES_MAX = 16 * KIB  # a request line and its headers
 _HEAD_DEADLINE_S = 10.0
 _CONNECT_DEADLINE_S = 10.0
 _CHUNK_BYTES = 64 * KIB
-
-Network = IPv4Network | IPv6Network
-Address = IPv4Address | IPv6Address
-
-# Addresses that stand for another one, mostly an IPv4 address of the host's own network.
-_TRANSLATED = tuple(
-    IPv6Network(text)
-    for text in ("::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
-)
 
 
 class Refused(Exception):
@@ -53,11 +44,7 @@ class Allowance:
         return cls(frozenset(map(parse_host, hosts)), tuple(map(ip_network, networks)))
 
     def permits(self, address: Address) -> bool:
-        if any(address in network for network in self.networks):
-            return True
-        if isinstance(address, IPv6Address) and any(address in network for network in _TRANSLATED):
-            return False
-        return address.is_global and not address.is_multicast
+        return is_permitted(address, self.networks)
 
 
 def parse_host(text: str) -> tuple[str, int]:
@@ -123,16 +110,12 @@ class Proxy:
     async def _connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if (host, port) not in self._allowance.hosts:
             raise Refused("403 Forbidden", f"{host}:{port} is not in the agent's sandbox.network")
-        loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            permitted = await permitted_addresses(host, port, allowed=self._allowance.networks)
         except OSError as error:
             raise Refused("502 Bad Gateway", f"cannot resolve {host}: {error.strerror}") from error
-        addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
-        permitted = [address for address in addresses if self._allowance.permits(ip_address(address))]
-        if not permitted:
-            refused = ", ".join(dict.fromkeys(addresses))
-            raise Refused("403 Forbidden", f"{host} is {refused}, which is not on the public internet")
+        except NotPermitted as error:
+            raise Refused("403 Forbidden", str(error)) from error
         return await _connect_first(permitted, port)
 
 

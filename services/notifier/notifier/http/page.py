@@ -2,6 +2,7 @@
 
 from importlib import metadata
 
+from penstock.contracts.names import NAME_PATTERN
 from penstock.http.openapi import Page
 
 _DESCRIPTION = """\
@@ -10,6 +11,8 @@ Takes alerts from Alertmanagers, and tells the outside world what happens in Pen
 Every answer carries `X-Request-Id`. Errors are RFC 9457 problem documents; an input error lists each field."""
 
 _TAGS = {
+    "subscriptions": "Who is told of which events, and how.",
+    "deliveries": "What was told to whom, and what became of it.",
     "alertmanager": "Webhooks of Alertmanagers, and what became of them.",
     "operations": "How the notifier is.",
 }
@@ -28,6 +31,9 @@ PAGE = Page(
     description=_DESCRIPTION,
     tags=_TAGS,
     tag_of=_tag,
-    path_parameters={},
+    path_parameters={
+        "name": ({"type": "string", "pattern": NAME_PATTERN}, "The subscription's name"),
+        "delivery_id": ({"type": "string", "format": "uuid"}, "The delivery's id, also as `msg_…`"),
+    },
     is_of_project=lambda path: path.startswith(("/api/v1/subscriptions", "/api/v1/deliveries")),
 )

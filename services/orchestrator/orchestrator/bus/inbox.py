@@ -2,11 +2,11 @@
 
 from nats.aio.msg import Msg
 
-from orchestrator.bus.taking import Taking
 from orchestrator.engine.cloud_events import HEADER, read_binary, read_event
 from orchestrator.engine.inbox_port import Inbox
 from orchestrator.engine.registry import RunnerRegistry
 from penstock.bus.connection import Bus
+from penstock.bus.taking import Taking
 from penstock.contracts import subjects
 from penstock.contracts.errors import InvalidInput
 from penstock.contracts.inbound import InboundEvent

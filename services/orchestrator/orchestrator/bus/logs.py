@@ -2,9 +2,9 @@
 
 from nats.aio.msg import Msg
 
-from orchestrator.bus.taking import Taking
 from orchestrator.engine.registry import RunnerRegistry
 from penstock.bus.connection import Bus
+from penstock.bus.taking import Taking
 from penstock.contracts import subjects
 from penstock.contracts.messages import LogLines
 from penstock.contracts.wire import Undecodable, decode

@@ -7,11 +7,11 @@ from uuid import UUID
 from msgspec import UNSET
 from nats.aio.msg import Msg
 
-from orchestrator.bus.taking import Taking
 from orchestrator.domain.events import AttemptFailed, AttemptReleased, AttemptSucceeded, RunEvent
 from orchestrator.engine.engine import RunEngine
 from orchestrator.engine.registry import RunnerRegistry
 from penstock.bus.connection import Bus
+from penstock.bus.taking import Taking
 from penstock.contracts import subjects
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.limits import OUTPUT_BYTES_MAX

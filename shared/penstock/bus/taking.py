@@ -23,6 +23,7 @@ class Taking:
     """Hands lists of messages to `serve`, at most `messages_max` at a time that are not yet answered for.
 
     A list that `serve` raises for comes again a second later; what is wrong with a message itself is its own affair.
+    Who may not declare the consumer gives a `declare` of its own, which raises until somebody else has done it.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Taking:
         messages_max: int,
         serve: Callable[[list[Msg]], Awaitable[None]],
         ack_wait: timedelta = ACK_WAIT,
+        declare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._bus = bus
         self._stream, self._consumer, self._subject = stream, consumer, subject
@@ -49,7 +51,7 @@ class Taking:
             consumer=consumer,
             credit=lambda: messages_max - self._in_hand,
             handle=self._on_messages,
-            declare=self.declare,
+            declare=declare or self.declare,
         )
 
     async def declare(self) -> None:

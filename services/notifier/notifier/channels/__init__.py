@@ -1,0 +1,1 @@
+"""Where the notifier sends: one file for each channel, all behind `port.py`."""
