@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from penstock.telemetry import metrics
+from penstock.telemetry.exporters import SERVICES, exporters_of
 from penstock.telemetry.traceparent import (
     derived_span_id,
     is_sampled,
@@ -176,6 +177,10 @@ def test_a_collector_that_is_away_holds_nobody_up_and_the_loss_is_counted(
 
     assert time.monotonic() - began < 8
     assert lost._value.get() == before + 1
+
+
+def test_every_service_shows_what_became_of_its_spans() -> None:
+    assert set(exporters_of("SPANS")) == set(SERVICES)
 
 
 def test_off_imports_nothing_that_makes_or_sends_spans() -> None:

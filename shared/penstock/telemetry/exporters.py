@@ -16,6 +16,7 @@ _BY_PREFIX = {  # of the name in metrics.py; the first that fits counts
     "TARGET": SERVICES,
     "HTTP_": SERVICES,
     "BUS_UP": SERVICES,
+    "SPANS": SERVICES,
     "RUNNER_": (RUNNER,),
     "ALERT": (NOTIFIER,),
     "DELIVER": (NOTIFIER,),
