@@ -16,9 +16,10 @@ import structlog
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict, Processor
 
 from penstock.contracts.names import did_you_mean
-from penstock.telemetry.logs import Forwarding, LineSink, open_logs
+from penstock.telemetry.logs import Forwarding, LineSink, LinesOfLibraries, open_logs
 from penstock.telemetry.tracing import Tracing, WrongTracing, open_tracing
 
 S = TypeVar("S", bound=BaseSettings)
@@ -36,8 +37,8 @@ def set_up_logging(service: str, *, level: int = logging.INFO) -> LineSink | Non
     sink = open_logs(service, instance=f"{socket.gethostname()}-{os.getpid()}", environment=os.environ)
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            _of_service(service),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.StackInfoRenderer(),
             # Without local variables: they hold payloads and secrets.
@@ -49,9 +50,18 @@ def set_up_logging(service: str, *, level: int = logging.INFO) -> LineSink | Non
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(service=service)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, handlers=[LinesOfLibraries()])
     return sink
+
+
+def _of_service(service: str) -> Processor:
+    """Every line says whose it is, also those of threads, which know nothing of the context of main."""
+
+    def name(_: Any, __: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        return event
+
+    return name
 
 
 def calm_garbage_collection() -> None:

@@ -86,6 +86,27 @@ async def test_a_services_lines_arrive_with_severity_trace_and_fields() -> None:
     assert [json.loads(line)["event"] for line in said.splitlines()] == [started.body, failed.body]
 
 
+def test_threads_and_libraries_write_the_same_lines_as_everybody() -> None:
+    said = run_service("""
+import asyncio, logging, threading
+import structlog
+from penstock.service import set_up_logging
+set_up_logging("notifier")
+thread = threading.Thread(target=lambda: structlog.get_logger("test").warning("tracing.export_failing"))
+thread.start()
+thread.join()
+async def forget(): asyncio.create_task(fail()); await asyncio.sleep(0)
+async def fail(): raise ValueError("nobody awaits me")
+asyncio.run(forget())
+logging.getLogger("test").info("of no concern")
+""").stderr
+
+    thread, library = map(json.loads, said.splitlines())
+    assert (thread["event"], thread["service"]) == ("tracing.export_failing", "notifier")
+    assert (library["event"], library["service"], library["level"]) == ("library.said", "notifier", "error")
+    assert (library["logger"], library["exception"][0]["exc_type"]) == ("asyncio", "ValueError")
+
+
 @pytest.mark.parametrize(
     "environment",
     [

@@ -7,9 +7,12 @@
 Off (the default) OpenTelemetry is not even imported. What goes to stderr is the same either way.
 """
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
+
+import structlog
 
 from penstock.contracts.value import Value
 
@@ -58,6 +61,20 @@ def open_logs(service: str, *, instance: str, environment: Mapping[str, str]) ->
     from penstock.telemetry.log_export import open_log_export  # it costs 0.3 s and 20 MB
 
     return open_log_export(endpoint, service=service, instance=instance)
+
+
+class LinesOfLibraries(logging.Handler):
+    """What libraries say through Python's own logging, in the form and on the ways of our own lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger(record.name)
+        log.log(
+            record.levelno,
+            "library.said",
+            logger=record.name,
+            message=record.getMessage(),
+            exc_info=record.exc_info,
+        )
 
 
 class Forwarding:

@@ -14,6 +14,7 @@ from penstock.contracts.value import Value, replace
 from penstock.contracts.wire import Undecodable
 from penstock.telemetry import metrics
 from penstock.telemetry.span import SpanKind
+from penstock.telemetry.traceparent import trace_id_of
 from penstock.telemetry.tracing import Tracing
 
 TRY_S_MAX = 30.0  # a channel ends by itself before; this is for one that does not
@@ -78,5 +79,12 @@ async def _send(entry: Entry, message: Message) -> Told:
     except TimeoutError:
         return failed(f"no answer within {TRY_S_MAX:g} s")
     except Exception as error:  # ours to mend; the delivery is tried again, and the others go on
-        log.exception("delivery.channel_failed", channel=entry.subscription.rule.channel_kind)
+        log.exception(
+            "delivery.channel_failed",
+            channel=entry.subscription.rule.channel_kind,
+            subscription=entry.subscription.name,
+            delivery=message.id,
+            run=message.word("run"),
+            trace_id=trace_id_of(message.traceparent) or "",
+        )
         return failed(f"{type(error).__name__}; the notifier's log has more")

@@ -17,6 +17,7 @@ from orchestrator.engine.span_contexts import run_span_id
 from orchestrator.store.trace_rows import phase_of, phase_pages, traceparent_of_run
 from penstock.contracts import subjects
 from penstock.postgres.errors import DATABASE_AWAY
+from penstock.telemetry.log_fields import about
 from penstock.telemetry.traceparent import TraceParent, is_sampled, parse_traceparent
 from penstock.telemetry.tracing import Tracing
 
@@ -53,9 +54,9 @@ class Traces:
             try:
                 await self._tell(run, seq)
             except DATABASE_AWAY as error:
-                log.warning("traces.lost", run=str(run.id), reason=repr(error))
+                log.warning("traces.lost", **about(run.id, traceparent=run.traceparent), reason=repr(error))
             except Exception:
-                log.exception("traces.failed", run=str(run.id))
+                log.exception("traces.failed", **about(run.id, traceparent=run.traceparent))
             finally:
                 self._ended.task_done()
 

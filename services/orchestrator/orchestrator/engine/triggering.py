@@ -35,7 +35,7 @@ from penstock.contracts.workflow import AlertStatus, Json
 from penstock.postgres.errors import DATABASE_AWAY
 from penstock.telemetry import metrics
 from penstock.telemetry.labels import Bounded
-from penstock.telemetry.traceparent import parse_traceparent
+from penstock.telemetry.traceparent import parse_traceparent, trace_id_of
 
 STARTS_AT_ONCE_MAX = 100  # what one transaction of the engine takes
 SUPERSEDED_TRIES_MAX = 3  # new versions are saved while we look; then the sweep tries again
@@ -162,7 +162,8 @@ class Triggering:
     ) -> None:
         run = started.run_id if started else None
         await note(self._pool, due, outcome, run=run, reason=reason)
-        self._tell(due.project, due, outcome, run=run, reason=reason)
+        trace_id = trace_id_of(_traceparent(due.attributes))
+        self._tell(due.project, due, outcome, run=run, trace_id=trace_id, reason=reason)
 
     def _tell(self, project: str, of: Due | Reaction, outcome: str, **told: object) -> None:
         metrics.TRIGGERS.labels(*self._labels(project, of.workflow), outcome).inc()
