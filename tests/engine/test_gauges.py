@@ -136,6 +136,20 @@ async def test_a_database_that_is_away_shows_nothing_but_that(world: World) -> N
     assert labels_of("penstock_ready_nodes") == []
 
 
+async def test_a_database_that_does_not_answer_is_shown_as_away_before_its_driver_gives_up(
+    world: World,
+) -> None:
+    look = DatabaseGauges(world.pool, world.engine.plans, world.relay, world.engine.observer, patience_s=0.2)
+
+    async with world.pool.acquire() as holder, holder.transaction():
+        await holder.execute("lock table breaker")
+        await look()
+        away = value("penstock_database_up")
+    await look()
+
+    assert (away, value("penstock_database_up")) == (0, 1)
+
+
 async def test_operations_of_the_store_are_timed_under_their_names(world: World) -> None:
     before = value("penstock_database_operation_seconds_count", operation="save")
     await world.define(chain("pair"))

@@ -1,11 +1,14 @@
 """Health, readiness, metrics, agents, statistics, and the API's own description."""
 
+import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from penstock.http import readiness
 from tests.http.builders import NOON, START, Rows, seconds
 
 GREETER = {"name": "greeter", "version": "1.0.0", "description": "Greets", "input": {"type": "object"}}
@@ -27,6 +30,25 @@ async def test_ready_names_every_dependency(api: httpx.AsyncClient, root: str) -
     assert answer.json()["status"] == "ok"
     names = {dependency["name"] for dependency in answer.json()["dependencies"]}
     assert len(names) >= 2
+
+
+async def test_a_dependency_that_does_not_even_let_go_does_not_hold_up_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(readiness, "ASK_S_MAX", 0.05)
+    thawed = asyncio.Event()
+
+    async def frozen() -> str:
+        """As asyncpg is when its server is: it waits until its cancellation is confirmed."""
+        with suppress(asyncio.CancelledError):
+            await thawed.wait()
+        await thawed.wait()
+        return "late"
+
+    found = await asyncio.wait_for(readiness.ask("postgresql", frozen), 5)
+    thawed.set()
+
+    assert (found.ok, "no answer within 0.05 s" in found.detail) == (False, True)
 
 
 async def test_metrics_count_requests_by_route_and_never_by_id(

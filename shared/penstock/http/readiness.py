@@ -1,8 +1,8 @@
 """Whether a service can do its work: each dependency with its state, asked now (requirement M6)."""
 
 import time
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 import asyncpg
 import msgspec
@@ -12,7 +12,10 @@ from starlette.responses import Response
 
 from penstock.contracts.value import Value
 from penstock.http.endpoint import Answer, Endpoint, json_answer
+from penstock.patience import within
 from penstock.telemetry.exposition import exposition
+
+ASK_S_MAX = 3.0  # of one dependency: those who ask give up soon, and must hear which one it is
 
 
 class Dependency(Value, frozen=True):
@@ -40,11 +43,11 @@ class ReadinessView(msgspec.Struct, frozen=True):
     dependencies: tuple[Dependency, ...]
 
 
-async def ask(name: str, ask: Callable[[], Awaitable[str]], *, needed: bool = True) -> Dependency:
+async def ask(name: str, ask: Callable[[], Coroutine[Any, Any, str]], *, needed: bool = True) -> Dependency:
     """What `ask` found: its detail, or what it raised."""
     began = time.perf_counter()
     try:
-        detail = await ask()
+        detail = await within(ASK_S_MAX, ask())
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, nats.errors.Error) as error:
         return Dependency(
             name, ok=False, needed=needed, detail=repr(error), seconds=time.perf_counter() - began

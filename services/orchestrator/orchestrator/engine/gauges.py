@@ -21,12 +21,14 @@ from orchestrator.store.figures import (
     unsettled_runs,
 )
 from penstock.contracts.errors import NotFound
+from penstock.patience import within
 from penstock.postgres.errors import DATABASE_AWAY
 from penstock.postgres.pool import show_connections
 from penstock.telemetry import metrics
 from penstock.telemetry.figures import Figures, add, show
 from penstock.telemetry.labels import Bounded
 
+LOOK_S_MAX = 10.0  # a look takes milliseconds; a database that is frozen must not be shown as up for a minute
 POOLS_KNOWN_MAX = 10_000  # nodes whose pool is remembered
 READ_AT_ONCE_MAX = 1_000  # runs whose beginning one look reads
 
@@ -45,15 +47,24 @@ log = structlog.get_logger(__name__)
 class DatabaseGauges:
     """What the database knows."""
 
-    def __init__(self, pool: asyncpg.Pool, plans: Plans, relay: Relay, observer: Observer) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        plans: Plans,
+        relay: Relay,
+        observer: Observer,
+        *,
+        patience_s: float = LOOK_S_MAX,
+    ) -> None:
         self._pool, self._plans, self._relay, self._observer = pool, plans, relay, observer
+        self._patience_s = patience_s
         self._pools: dict[tuple[str, str, int, str, bool], str] = {}
         self._project, self._pool_name, self._breaker = Bounded(), Bounded(), Bounded()
         show_connections(pool)
 
     async def __call__(self) -> None:
         try:
-            await self._look()
+            await within(self._patience_s, self._look())
         except DATABASE_AWAY as error:
             log.warning("gauges.database_away", reason=repr(error))
             metrics.DATABASE_UP.set(0)
