@@ -9,6 +9,10 @@ import structlog
 from nats.aio.client import Client
 
 RECONNECT_WAIT_S = 0.2
+PING_EVERY_S = (
+    10  # a server that is frozen or cut off is seen as away after 30 s; the client's own 2 minutes are 6
+)
+PINGS_UNANSWERED_MAX = 2
 PENDING_BYTES_MAX = 64 * 1024 * 1024  # what is buffered while the server is away
 
 log = structlog.get_logger(__name__)
@@ -68,6 +72,8 @@ async def connect(*, url: str, user: str, password: str, name: str) -> AsyncIter
         reconnect_time_wait=RECONNECT_WAIT_S,
         allow_reconnect=True,
         pending_size=PENDING_BYTES_MAX,
+        ping_interval=PING_EVERY_S,
+        max_outstanding_pings=PINGS_UNANSWERED_MAX,
         error_cb=on_error,
         disconnected_cb=on_disconnect,
         reconnected_cb=on_reconnect,
