@@ -132,6 +132,21 @@ async def running(parts: Parts) -> AsyncIterator[None]:
     await end(*loops)
 
 
+async def test_an_event_goes_on_in_the_trace_of_the_webhook_that_told_first(
+    api: httpx.AsyncClient, parts: Parts, pool: asyncpg.Pool, database: str, own_nats: Nats
+) -> None:
+    first, second = (f"00-{number * 32}-{'b' * 16}-01" for number in "12")
+
+    async with taking_events(database, own_nats), running(parts):
+        for traceparent in (first, second):
+            headers = {"traceparent": traceparent}
+            assert (await api.post("/alertmanager", json=payload(alert()), headers=headers)).is_success
+        await until(pool, "select count(*) = 1 from public.inbound_event")
+
+    attributes = await pool.fetchval("select attributes from public.inbound_event")
+    assert json.loads(attributes)["traceparent"] == first
+
+
 async def test_the_orchestrator_takes_each_alert_once(
     api: httpx.AsyncClient, parts: Parts, pool: asyncpg.Pool, database: str, own_nats: Nats
 ) -> None:

@@ -22,8 +22,8 @@ class Taken(Value, frozen=True, kw_only=True):
 class AlertStore(Protocol):
     """Alerts, and what they wish."""
 
-    async def take(self, source: Source, group: Group) -> Taken:
-        """Keep what is new, count what is not; committed when this returns."""
+    async def take(self, source: Source, group: Group, *, traceparent: str | None = None) -> Taken:
+        """Keep what is new, count what is not; committed when this returns. `traceparent`: of the webhook."""
         ...
 
     async def claim_unpublished(self, *, limit: int, lease: timedelta) -> Sequence[Told]:

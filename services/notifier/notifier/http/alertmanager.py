@@ -22,6 +22,7 @@ from penstock.http.endpoint import Answer, Body, Endpoint, json_answer
 from penstock.http.middleware import request_id_of
 from penstock.http.problems import MEDIA_TYPE, ProblemDocument, problem
 from penstock.http.reading import Cursor, PageLimit, expect_media_type, query_of, read_body
+from penstock.http.tracing import traceparent_of
 from penstock.telemetry import metrics
 
 NOBODY = "unknown"  # the source of a webhook without a token that is known
@@ -112,7 +113,7 @@ class AlertmanagerDoor:
 
         expect_media_type(request, "application/json")
         try:
-            taken = await self._intake.take(source, read)
+            taken = await self._intake.take(source, read, traceparent=traceparent_of(request))
         except (PenstockError, ClientDisconnect):
             raise
         except Exception as error:

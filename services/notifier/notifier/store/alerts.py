@@ -31,8 +31,8 @@ returning alert.key
 
 _ADD_GROUP = """
 insert into alert_group (source, group_key, receiver, external_url, group_labels, common_labels,
-  common_annotations, truncated_alerts)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+  common_annotations, truncated_alerts, traceparent)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 returning id
 """
 
@@ -80,7 +80,7 @@ with due as (
 )
 select a.id, encode(a.key, 'hex') as key, a.project, a.source, a.name, a.status, a.fingerprint, a.starts_at,
   a.ends_at, a.labels, a.annotations, a.generator_url, g.group_key, g.receiver, g.external_url, g.group_labels,
-  g.common_labels, g.common_annotations
+  g.common_labels, g.common_annotations, g.traceparent
 from claimed a join alert_group g on g.id = a.group_id
 order by a.id
 """
@@ -119,7 +119,7 @@ class Alerts:
         # Who waits for a turn does so without a connection: there are few, and others need them.
         self._turns = defaultdict[str, asyncio.Lock](asyncio.Lock)
 
-    async def take(self, source: Source, group: Group) -> Taken:
+    async def take(self, source: Source, group: Group, *, traceparent: str | None = None) -> Taken:
         if not group.alerts:
             return Taken(stored={}, repeated={})
         alerts = {key_of(source.name, group.group_key, alert): alert for alert in group.alerts}
@@ -136,7 +136,7 @@ class Alerts:
             }
             new = {key: alert for key, alert in alerts.items() if key not in known}
             if new:
-                await _add(connection, source, group, new, times)
+                await _add(connection, source, group, new, times, traceparent)
             await _wish(connection, source, group)
         stored = Counter(alert.status for alert in new.values())
         return Taken(stored=stored, repeated=Counter(alert.status for alert in group.alerts) - stored)
@@ -164,6 +164,7 @@ async def _add(
     group: Group,
     new: dict[bytes, Alert],
     times: Counter[bytes],
+    traceparent: str | None,
 ) -> None:
     group_id = await connection.fetchval(
         _ADD_GROUP,
@@ -175,6 +176,7 @@ async def _add(
         _json(group.common_labels),
         _json(group.common_annotations),
         group.truncated_alerts,
+        traceparent,
     )
     alerts = list(new.values())
     await connection.execute(
