@@ -29,6 +29,20 @@ if __name__ == "__main__":
     tells.main()
 """
 
+_KEEPS = """
+from pathlib import Path
+from penstock.agents import agent, context
+
+@agent
+def keeps() -> dict:
+    page = Path(context.out_folder) / "page.txt"
+    page.write_text("written")
+    return {"page": str(page)}
+
+if __name__ == "__main__":
+    keeps.main()
+"""
+
 
 @pytest.fixture(scope="module")
 def collector() -> Iterator[Collector]:
@@ -43,6 +57,7 @@ def traced_stack(collector: Collector, tmp_path_factory: pytest.TempPathFactory)
     written = folder / "written"
     for reuse in ("never", "fork", "process"):
         write_agent(written, f"tells-{reuse}", _TELLS, reuse=reuse)
+    write_agent(written, "keeps", _KEEPS)
     agents = (written, ROOT / "tests/agents_for_tests")
     extra = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
@@ -204,6 +219,19 @@ async def test_the_agent_may_add_to_the_trace(traced: Api, collector: Collector,
     assert agent.parent == tree.one("attempt 1").id
     assert tree.one("POST /api/v1/runs").parent == ""
     assert tree.below(agent) == [*(["sandbox start"] if reuse == "never" else []), "PUT /checkpoint"]
+
+
+async def test_what_a_runner_stores_for_an_agent_is_below_the_attempt(
+    traced: Api, collector: Collector
+) -> None:
+    await traced.define({"name": "keeping", "nodes": {"one": {"agent": "keeps"}}})
+    trace = "c" * 32
+
+    run = await start_traced(traced, "keeping", f"00-{trace}-{CLIENT_SPAN}-01")
+    await traced.ended(run)
+
+    tree = await tree_of(collector, trace, "run keeping", "agent keeps", "POST /api/v1/artifacts")
+    assert tree.one("POST /api/v1/artifacts").parent == tree.one("attempt 1").id
 
 
 async def test_a_trace_that_nobody_samples_has_no_spans(traced: Api, collector: Collector) -> None:

@@ -15,6 +15,7 @@ import structlog
 
 from penstock.contracts.errors import InvalidInput, LimitExceeded, NotFound, Unavailable
 from penstock.contracts.limits import ARTIFACT_BYTES_MAX, GIB, KIB
+from penstock.http.tracing import HEADER
 from penstock.telemetry import metrics
 
 CACHE_BYTES_MAX = 4 * GIB
@@ -54,23 +55,29 @@ class ArtifactStore:
         self._sizes.move_to_end(sha256)
         return (self._cache / sha256).open("rb")
 
-    async def put(self, content: IO[bytes], *, project: str) -> Stored:
-        """Store the whole of a seekable file."""
+    async def put(self, content: IO[bytes], *, project: str, traceparent: str | None = None) -> Stored:
+        """Store the whole of a seekable file. `traceparent`: of the attempt that wants it."""
 
         async def put() -> Stored:
             content.seek(0)
-            return await self.put_stream(_pieces(content), project=project)
+            return await self.put_stream(_pieces(content), project=project, traceparent=traceparent)
 
         return await _patiently(put)
 
-    async def put_stream(self, pieces: AsyncIterator[bytes], *, project: str) -> Stored:
+    async def put_stream(
+        self, pieces: AsyncIterator[bytes], *, project: str, traceparent: str | None = None
+    ) -> Stored:
         """Store what comes, once: a stream cannot be sent again."""
         digest = hashlib.sha256()
         try:
             response = await self._client.post(
                 "/api/v1/artifacts",
                 content=_measured(pieces, digest.update),
-                headers={**_project(project), "Content-Type": "application/octet-stream"},
+                headers={
+                    **_project(project),
+                    **({HEADER: traceparent} if traceparent else {}),
+                    "Content-Type": "application/octet-stream",
+                },
             )
         except httpx.TransportError as error:
             raise Unavailable(f"storing an artifact: {error or type(error).__name__}") from error

@@ -4,7 +4,8 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from io import FileIO
 from pathlib import Path
 from typing import IO
@@ -18,6 +19,8 @@ from penstock.contracts.artifact import ArtifactReference
 from penstock.contracts.workflow import Json
 
 _READABLE = 0o644  # the agent's user is not ours
+
+Put = Callable[[IO[bytes]], Awaitable[Stored]]
 
 
 class AttemptFiles:
@@ -39,7 +42,9 @@ class AttemptFiles:
             names[str(reference)] = f"{folders.seen_in}/{name}"
         return replaced(value, names)
 
-    async def collect(self, value: Json, folders: Folders, *, project: str) -> Json:
+    async def collect(
+        self, value: Json, folders: Folders, *, project: str, traceparent: str | None = None
+    ) -> Json:
         """Store every file and folder below the out folder that `value` names; `value` with URIs instead."""
         names: dict[str, str] = {}
         for relative in paths_below(value, folders.seen_out):
@@ -47,7 +52,8 @@ class AttemptFiles:
                 if descriptor is None:
                     continue  # an ordinary string that looks like a path
                 name = relative.removesuffix("/").rsplit("/", 1)[-1]
-                reference = await self._store(descriptor, name=name, project=project)
+                put = partial(self._artifacts.put, project=project, traceparent=traceparent)
+                reference = await self._store(descriptor, name=name, put=put)
             names[f"{folders.seen_out}/{relative}"] = str(reference)
         return replaced(value, names)
 
@@ -57,18 +63,15 @@ class AttemptFiles:
         if any(map(_exists, doomed)):
             await asyncio.to_thread(_remove, doomed)
 
-    async def _store(self, descriptor: int, *, name: str, project: str) -> ArtifactReference:
+    async def _store(self, descriptor: int, *, name: str, put: Put) -> ArtifactReference:
         if not is_folder(descriptor):
             with FileIO(os.dup(descriptor)) as file:
-                stored = await self._artifacts.put(file, project=project)
+                stored = await put(file)
             return ArtifactReference(sha256=stored.sha256, name=name)
         with tempfile.TemporaryFile(dir=self._scratch) as archive:
             await asyncio.to_thread(pack, descriptor, archive)
-            stored = await self._put(archive, project)
+            stored = await put(archive)
         return ArtifactReference(sha256=stored.sha256, name=name, is_directory=True)
-
-    async def _put(self, archive: IO[bytes], project: str) -> Stored:
-        return await self._artifacts.put(archive, project=project)
 
 
 def _place(content: IO[bytes], reference: ArtifactReference, path: Path) -> None:

@@ -160,7 +160,9 @@ class Attempts:
                 invalid("InvalidOutput", f"the output does not match the agent's schema: {problems}")
             )
         if folders.seen_out.encode() in output or _ESCAPED_SLASH in output:
-            work = self._files.collect(value, folders, project=held.order.project)
+            work = self._files.collect(
+                value, folders, project=held.order.project, traceparent=held.order.traceparent
+            )
             output = msgspec.json.encode(await _unless_cancelled(held, work))
         if len(output) > OUTPUT_BYTES_MAX:
             raise AttemptError(too_large(len(output)))

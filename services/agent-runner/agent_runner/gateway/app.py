@@ -147,7 +147,9 @@ class Gateway:
         if parse(str(ArtifactReference(sha256="0" * 64, name=name))) is None:
             raise Refused(422, "name: expected the name of a file, 1 to 255 characters without '/'")
         with _store_errors():
-            stored = await self._artifacts.put_stream(pieces_of(request), project=held.order.project)
+            stored = await self._artifacts.put_stream(
+                pieces_of(request), project=held.order.project, traceparent=held.order.traceparent
+            )
         uri = str(ArtifactReference(sha256=stored.sha256, name=name))
         return json_answer({"uri": uri, "sha256": stored.sha256, "size_bytes": stored.size_bytes}, status=201)
 
