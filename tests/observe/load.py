@@ -179,14 +179,17 @@ async def _garbage(stack: Stack) -> None:
 
 async def _broken_statements(api: Api, stack: Stack) -> None:
     """The database refuses to go on with a statement: the client gets an error of ours."""
-    connection = await asyncpg.connect(stack.postgres.url())
+    holder = await asyncpg.connect(stack.postgres.url())
+    # Not the same: a transaction sees the activity of others as it was when it looked first.
+    breaker = await asyncpg.connect(stack.postgres.url())
     try:
-        async with connection.transaction():
-            await connection.execute("lock table runner in access exclusive mode")
+        async with holder.transaction():
+            await holder.execute("lock table runner in access exclusive mode")
             asked = asyncio.create_task(api.client.get("/api/v1/agents"))
             while not asked.done():
-                await connection.execute(END_THE_LOCKED)
+                await breaker.execute(END_THE_LOCKED)
                 await asyncio.sleep(0.02)
         assert (await asked).is_server_error
     finally:
-        await connection.close()
+        await holder.close()
+        await breaker.close()
