@@ -140,14 +140,12 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("sent", "path"), WRONG.values(), ids=WRONG)
-async def test_a_wrong_webhook_is_refused_with_the_place(
-    api: httpx.AsyncClient, sent: object, path: str
-) -> None:
-    answer = await api.post("/alertmanager", json=sent)
+async def test_a_wrong_webhook_is_refused_with_the_place(api: httpx.AsyncClient) -> None:
+    for name, (sent, path) in WRONG.items():
+        answer = await api.post("/alertmanager", json=sent)
 
-    assert answer.status_code == 422, answer.text
-    assert [problem["path"] for problem in answer.json()["errors"]] == [path]
+        assert answer.status_code == 422, f"{name}: {answer.text}"
+        assert [problem["path"] for problem in answer.json()["errors"]] == [path], name
     assert await listed(api) == []
 
 
@@ -174,14 +172,14 @@ async def test_what_cannot_be_read_is_refused(api: httpx.AsyncClient) -> None:
     assert (await api.get("/alertmanager")).status_code == 405
 
 
-@pytest.mark.parametrize("token", ["", "Bearer", "Bearer wrong", "Basic YTpi", "Bearer ä", "bearer \xff"])
-async def test_without_a_token_of_a_source_nothing_is_taken(api: httpx.AsyncClient, token: str) -> None:
-    headers = {b"authorization": token.encode("latin-1")}
+async def test_without_a_token_of_a_source_nothing_is_taken(api: httpx.AsyncClient) -> None:
+    for token in ("", "Bearer", "Bearer wrong", "Basic YTpi", "Bearer ä", "bearer \xff"):
+        headers = {b"authorization": token.encode("latin-1")}
 
-    answer = await api.post("/alertmanager", json=payload(alert()), headers=headers)
+        answer = await api.post("/alertmanager", json=payload(alert()), headers=headers)
 
-    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer realm="penstock"')
-    assert answer.headers["content-type"] == "application/problem+json"
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer realm="penstock"')
+        assert answer.headers["content-type"] == "application/problem+json"
     assert await listed(api) == []
 
 
