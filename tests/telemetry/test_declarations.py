@@ -57,7 +57,8 @@ def test_every_operation_of_the_store_is_measured() -> None:
     """Of what only composes others, or answers from memory, nothing is asked: it is a method, or says so."""
     unmeasured = [
         f"{path.name}:{function.lineno} {function.name}"
-        for path in (ROOT / "services/orchestrator/orchestrator/store").glob("*.py")
+        for store in ("services/orchestrator/orchestrator/store", "services/notifier/notifier/store")
+        for path in (ROOT / store).glob("*.py")
         for function in ast.parse(path.read_text()).body
         if isinstance(function, ast.AsyncFunctionDef)
         and not function.name.startswith("_")

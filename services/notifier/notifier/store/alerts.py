@@ -19,6 +19,7 @@ from notifier.alerts.source import Source
 from penstock.contracts.errors import Unavailable
 from penstock.contracts.wire import decode, encode
 from penstock.postgres.errors import DATABASE_AWAY
+from penstock.telemetry.operations import measured
 
 _LOCK_SOURCE = "select pg_advisory_xact_lock(hashtext('penstock alerts of'), hashtext($1))"
 
@@ -119,6 +120,7 @@ class Alerts:
         # Who waits for a turn does so without a connection: there are few, and others need them.
         self._turns = defaultdict[str, asyncio.Lock](asyncio.Lock)
 
+    @measured
     async def take(self, source: Source, group: Group, *, traceparent: str | None = None) -> Taken:
         if not group.alerts:
             return Taken(stored={}, repeated={})
@@ -141,15 +143,18 @@ class Alerts:
         stored = Counter(alert.status for alert in new.values())
         return Taken(stored=stored, repeated=Counter(alert.status for alert in group.alerts) - stored)
 
+    @measured
     async def claim_unpublished(self, *, limit: int, lease: timedelta) -> Sequence[Told]:
         async with reachable():
             rows = await self._pool.fetch(_CLAIM_UNPUBLISHED, limit, lease)
         return [_told(row) for row in rows]
 
+    @measured
     async def mark_published(self, ids: Sequence[int]) -> None:
         async with reachable():
             await self._pool.execute(_MARK_PUBLISHED, ids)
 
+    @measured
     async def forget(self, *, older_than: timedelta, limit: int) -> int:
         async with reachable(), self._pool.acquire() as connection:
             gone = await connection.execute(_FORGET, older_than, limit)

@@ -10,6 +10,7 @@ from notifier.alerts.source import Verb
 from notifier.alerts.views import ActionPage, ActionView, AlertPage, AlertView
 from notifier.store.alerts import reachable
 from penstock.contracts.errors import InvalidInput
+from penstock.telemetry.operations import measured
 
 ID_MAX = 2**63 - 1
 
@@ -38,6 +39,7 @@ class AlertReads:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
+    @measured
     async def alerts(
         self,
         *,
@@ -50,6 +52,7 @@ class AlertReads:
         rows, following = await self._page(_ALERTS, source, status, project, limit=limit, cursor=cursor)
         return AlertPage(tuple(map(_alert, rows)), following)
 
+    @measured
     async def actions(
         self, *, source: str | None, state: str | None, project: str | None, limit: int, cursor: str | None
     ) -> ActionPage:
