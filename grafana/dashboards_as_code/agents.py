@@ -29,7 +29,7 @@ _WELL = Row(
             "Attempts",
             "That end in a second.",
             rate("penstock_attempts_total", where=OF_AGENT),
-            unit="reqps",
+            unit="cps",
         ),
         number(
             "Retries per attempt",
@@ -110,7 +110,7 @@ _WHERE = Row(
                     rate("penstock_attempts_total", by="agent", where=f'{OF_AGENT}, outcome="failed"')
                 )
             },
-            unit="reqps",
+            unit="cps",
             links=_BY_AGENT,
         ),
         lines(
@@ -121,14 +121,14 @@ _WHERE = Row(
                     rate("penstock_retries_total", by="workflow, error_class", where=OF_WORKFLOW)
                 )
             },
-            unit="reqps",
+            unit="cps",
             links=links.of_workflow(links.of_line("workflow")),
         ),
         lines(
             "Attempts, by outcome",
             "lapsed: the runner was lost while it worked.",
             {"{{outcome}}": rate("penstock_attempts_total", by="outcome", where=OF_AGENT)},
-            unit="reqps",
+            unit="cps",
             areas=True,
         ),
     ),
@@ -165,7 +165,7 @@ _SINCE = Row(
             "Sandboxes started",
             "By tier and reuse.",
             {"{{tier}}, {{reuse}}": rate("penstock_runner_sandbox_starts_total", by="tier, reuse")},
-            unit="reqps",
+            unit="cps",
         ),
         lines(
             "Agents at work",
@@ -183,7 +183,7 @@ _TRAFFIC = Row(
             "Lines that agents log",
             "By what became of them; dropped ones were over a limit.",
             {"{{outcome}}": rate("penstock_runner_log_lines_total", by="outcome")},
-            unit="reqps",
+            unit="cps",
             width=12,
         ),
         lines(

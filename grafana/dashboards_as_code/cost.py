@@ -160,7 +160,7 @@ _SINCE = Row(
             "Calls without a known price, by model",
             "Nothing here is well.",
             {"{{model}}": rate("penstock_cost_unknown_total", by="model", where=OF_WORKFLOW)},
-            unit="reqps",
+            unit="cps",
             width=12,
         ),
     ),

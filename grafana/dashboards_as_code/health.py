@@ -50,12 +50,12 @@ _WELL = Row(
         ),
         number(
             "Answers with an error of ours",
-            "Share of 5xx in the time shown.",
+            "Share of 5xx in the time shown; that /ready says no is none.",
             (
                 "("
-                + growth("penstock_http_requests_total", where=f'{OF_JOB}, status=~"5.."')
+                + growth("penstock_http_requests_total", where=f'{OF_JOB}, status=~"5..", route!="/ready"')
                 + " or vector(0)) / "
-                + growth("penstock_http_requests_total", where=OF_JOB)
+                + growth("penstock_http_requests_total", where=f'{OF_JOB}, route!="/ready"')
             ),
             unit="percentunit",
             thresholds=red_from(0.01),
@@ -194,7 +194,7 @@ _ENGINE = Row(
             "Events taken",
             "By kind and how they were taken.",
             {"{{event}} {{outcome}}": rate("penstock_engine_events_total", by="event, outcome")},
-            unit="reqps",
+            unit="cps",
         ),
         lines(
             "Runs in memory, and those another orchestrator moved on",
@@ -210,7 +210,7 @@ _ENGINE = Row(
             "What sweeps found due",
             "Timers are normal; what was lost and repaired is not.",
             {"{{what}}": present(rate("penstock_sweep_repairs_total", by="what"))},
-            unit="reqps",
+            unit="cps",
         ),
     ),
 )

@@ -11,7 +11,7 @@ NOTIFIER = Row(
             "Deliveries",
             "Tries by channel and how they ended.",
             {"{{channel}} {{outcome}}": rate("penstock_deliveries_total", by="channel, outcome")},
-            unit="reqps",
+            unit="cps",
             links=(links.to_log_lines("deliver"),),
         ),
         quantiles(
@@ -36,13 +36,13 @@ NOTIFIER = Row(
                 "webhook {{answer}}": rate("penstock_alert_payloads_total", by="answer"),
                 "alert {{status}} {{outcome}}": rate("penstock_alerts_total", by="status, outcome"),
             },
-            unit="reqps",
+            unit="cps",
         ),
         lines(
             "What alerts did",
             "Breakers and workflows that alerts switched.",
             {"{{action}} {{outcome}}": rate("penstock_alert_actions_total", by="action, outcome")},
-            unit="reqps",
+            unit="cps",
         ),
     ),
 )
@@ -62,7 +62,7 @@ LIVE = Row(
                 "frames": rate("penstock_websocket_frames_total"),
                 "ended: {{reason}}": rate("penstock_websocket_closed_total", by="reason"),
             },
-            unit="reqps",
+            unit="cps",
         ),
         quantiles("From commit to frame", "Below half a second is well.", "penstock_websocket_delay_seconds"),
     ),

@@ -37,7 +37,7 @@ _WELL = Row(
             "Runs started",
             "Accepted in a second.",
             rate("penstock_runs_started_total", where=OF_WORKFLOW),
-            unit="reqps",
+            unit="cps",
         ),
         number(
             "Runs open",
@@ -122,7 +122,7 @@ _WHERE = Row(
                     )
                 )
             },
-            unit="reqps",
+            unit="cps",
             links=links.of_workflow(links.of_line("workflow")),
         ),
         lines(
@@ -136,7 +136,7 @@ _WHERE = Row(
             "Retries, by class of error",
             "What went wrong and is tried again.",
             {"{{error_class}}": rate("penstock_retries_total", by="error_class", where=OF_WORKFLOW)},
-            unit="reqps",
+            unit="cps",
         ),
     ),
 )
@@ -148,7 +148,7 @@ _SINCE = Row(
             "Runs that ended, by outcome",
             "In a second.",
             {"{{outcome}}": rate("penstock_runs_ended_total", by="outcome", where=OF_WORKFLOW)},
-            unit="reqps",
+            unit="cps",
             areas=True,
         ),
         quantiles(
@@ -167,7 +167,7 @@ _SINCE = Row(
             "Nodes that ended, by outcome",
             "In a second.",
             {"{{outcome}}": rate("penstock_nodes_ended_total", by="outcome", where=OF_WORKFLOW)},
-            unit="reqps",
+            unit="cps",
             areas=True,
             links=(links.to_page("Agents", "penstock-agents"),),
         ),
@@ -175,7 +175,7 @@ _SINCE = Row(
             "Undone steps",
             "By how the undoing ended; a failed one waits for a person.",
             {"{{outcome}}": rate("penstock_compensations_total", by="outcome", where=OF_WORKFLOW)},
-            unit="reqps",
+            unit="cps",
         ),
         Panel(
             title="Breakers",
@@ -198,19 +198,19 @@ _CAUSES = Row(
             "Triggers",
             "Events and alerts that met a trigger, by what became of them.",
             {"{{outcome}}": rate("penstock_triggers_total", by="outcome", where=OF_WORKFLOW)},
-            unit="reqps",
+            unit="cps",
         ),
         lines(
             "Ticks of schedules",
             "By what became of them; missed and refused ones need a look.",
             {"{{outcome}}": rate("penstock_schedule_ticks_total", by="outcome")},
-            unit="reqps",
+            unit="cps",
         ),
         lines(
             "Events from other systems",
             "By what became of them.",
             {"{{outcome}}": rate("penstock_inbox_events_total", by="outcome")},
-            unit="reqps",
+            unit="cps",
         ),
     ),
 )
