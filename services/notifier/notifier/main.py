@@ -16,7 +16,9 @@ import uvloop
 from notifier.alerts.room import alert_room
 from notifier.alerts.source import Source
 from notifier.alerts.sources import read_sources
+from notifier.clock import Loop
 from notifier.config import ALERTMANAGERS, SUBSCRIPTIONS, read_config
+from notifier.database_up import LOOK_EVERY_S, DatabaseUp
 from notifier.deliveries.document import DocumentReader
 from notifier.deliveries.file import FileSubscription, read_section
 from notifier.deliveries.room import Runs, delivery_room
@@ -170,4 +172,7 @@ async def compose(
     app = create_app(
         readiness=readiness, alertmanager=alertmanager, deliveries=deliveries.control, tracing=tracing
     )
-    return Parts(http_server(app, drain_s=DRAIN_S), (*alerts.loops, *deliveries.loops))
+    database_up = DatabaseUp(pool)
+    await database_up()
+    loops = (*alerts.loops, *deliveries.loops, Loop(database_up, every_s=LOOK_EVERY_S))
+    return Parts(http_server(app, drain_s=DRAIN_S), loops)

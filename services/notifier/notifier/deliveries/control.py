@@ -61,16 +61,15 @@ class DeliveryControl:
         _refuse_file(known)
         if known is None and await subscriptions.count(self._pool, project) >= SUBSCRIPTIONS_MAX:
             raise Conflict(f"project '{project}' has {SUBSCRIPTIONS_MAX} subscriptions, which is the limit")
-        async with self._pool.acquire() as connection:
-            await subscriptions.put(
-                connection,
-                id=uuid_utils.compat.uuid7(),
-                project=project,
-                name=name,
-                document=encode(document).decode(),
-                from_file=False,
-                active=read.active,
-            )
+        await subscriptions.put(
+            self._pool,
+            id=uuid_utils.compat.uuid7(),
+            project=project,
+            name=name,
+            document=encode(document).decode(),
+            from_file=False,
+            active=read.active,
+        )
         await self._catalog.fresh()
         return await self.get(project, name), known is None
 
