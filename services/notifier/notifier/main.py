@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 import uvloop
 
+from notifier.alerts.inbox import Inbox
 from notifier.alerts.room import alert_room
 from notifier.alerts.source import Source
 from notifier.alerts.sources import read_sources
@@ -153,7 +154,11 @@ async def compose(
     client = httpx.AsyncClient(base_url=settings.orchestrator_url, trust_env=False)
     orchestrator = await stack.enter_async_context(client)
     alerts = alert_room(
-        alerts=Alerts(pool), actions=Actions(pool), publisher=publisher, orchestrator=orchestrator
+        alerts=Alerts(pool),
+        actions=Actions(pool),
+        publisher=publisher,
+        inbox=Inbox(bus),
+        orchestrator=orchestrator,
     )
     alertmanager = AlertmanagerDoor(configuration.sources, alerts.intake, AlertReads(pool))
     expressions = Expressions()

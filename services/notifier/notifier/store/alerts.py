@@ -30,8 +30,8 @@ returning alert.key
 
 _ADD_GROUP = """
 insert into alert_group (source, group_key, receiver, external_url, group_labels, common_labels,
-  common_annotations, truncated_alerts)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+  common_annotations, truncated_alerts, traceparent)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 returning id
 """
 
@@ -79,14 +79,25 @@ with due as (
 )
 select a.id, encode(a.key, 'hex') as key, a.project, a.source, a.name, a.status, a.fingerprint, a.starts_at,
   a.ends_at, a.labels, a.annotations, a.generator_url, g.group_key, g.receiver, g.external_url, g.group_labels,
-  g.common_labels, g.common_annotations
+  g.common_labels, g.common_annotations, g.traceparent
 from claimed a join alert_group g on g.id = a.group_id
 order by a.id
 """
 
-_MARK_PUBLISHED = (
-    "update alert set published_at = now() where id = any($1::bigint[]) and published_at is null"
+_MARK_PUBLISHED = """
+update alert set published_at = now()
+where id = any($1::bigint[]) and published_at is null
+  and ($2::text is null or exists (select from alert_inbox where made_at = $2))
+"""
+_SEE_INBOX = """
+with seen as (select made_at from alert_inbox for update),
+changed as (
+  update alert_inbox set made_at = $1 from seen where seen.made_at is distinct from $1 returning seen.made_at
 )
+update alert set published_at = null, publish_at = now()
+from changed where changed.made_at is not null and published_at > now() - $2::interval
+"""
+_KNOWS_INBOX = "select exists (select from alert_inbox where made_at = $1)"
 
 _FORGET = """
 delete from alert where id in (
@@ -145,8 +156,15 @@ class Alerts:
         return [_told(row) for row in rows]
 
     @operation
-    async def mark_published(self, ids: Sequence[int]) -> None:
-        await self._pool.execute(_MARK_PUBLISHED, ids)
+    async def mark_published(self, ids: Sequence[int], *, inbox: str | None) -> None:
+        await self._pool.execute(_MARK_PUBLISHED, ids, inbox)
+
+    @operation
+    async def see_inbox(self, made_at: str, *, age_max: timedelta) -> int:
+        if await self._pool.fetchval(_KNOWS_INBOX, made_at):
+            return 0
+        status: str = await self._pool.execute(_SEE_INBOX, made_at, age_max)
+        return int(status.rpartition(" ")[2])
 
     @operation
     async def forget(self, *, older_than: timedelta, limit: int) -> int:
@@ -174,6 +192,7 @@ async def _add(
         _json(group.common_labels),
         _json(group.common_annotations),
         group.truncated_alerts,
+        group.traceparent,
     )
     alerts = list(new.values())
     await connection.execute(
