@@ -31,7 +31,7 @@ from notifier.store.actions import Actions
 from notifier.store.alerts import Alerts
 from notifier.store.database import LEDGER, MIGRATIONS, open_pool
 from notifier.store.read_alerts import AlertReads
-from penstock.bus.connection import connect
+from penstock.bus.connection import Bus, connect
 from penstock.bus.publisher import Publisher
 from penstock.contracts.errors import InvalidInput
 from penstock.definition.expressions import Expressions
@@ -129,6 +129,14 @@ async def _run(loop: Runs) -> None:
     await loop.run()
 
 
+async def _connected(settings: Settings, stack: AsyncExitStack) -> Bus:
+    login = {"user": settings.nats_user, "password": settings.nats_password}
+    opening = connect(url=settings.nats_url, **login, name="penstock-notifier")
+    bus = await stack.enter_async_context(opening)
+    metrics.BUS_UP.set_function(lambda: bus.is_connected)
+    return bus
+
+
 async def compose(
     settings: Settings, configuration: Configuration, stack: AsyncExitStack, tracing: Tracing = OFF
 ) -> Parts:
@@ -139,15 +147,7 @@ async def compose(
         applied = await migrate(connection, MIGRATIONS, ledger=LEDGER)
     if applied:
         log.info("notifier.migrated", migrations=applied)
-    bus = await stack.enter_async_context(
-        connect(
-            url=settings.nats_url,
-            user=settings.nats_user,
-            password=settings.nats_password,
-            name="penstock-notifier",
-        )
-    )
-    metrics.BUS_UP.set_function(lambda: bus.is_connected)
+    bus = await _connected(settings, stack)
     show_connections(pool)
     publisher = Publisher(bus)
     await publisher.start()

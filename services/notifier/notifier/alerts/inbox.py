@@ -1,6 +1,5 @@
 """The stream that alerts go to, and when it was made: a new one has lost what the former one had taken."""
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -28,6 +27,6 @@ class Inbox:
         try:
             answer = await self._bus.client.request(stream_info(STREAM_INBOX), b"", timeout=ANSWER_S)
             made_at = _decode(answer.data).get("created")
-        except (nats.errors.Error, msgspec.DecodeError, asyncio.TimeoutError):
+        except (TimeoutError, nats.errors.Error, msgspec.DecodeError):
             return None
         return made_at if isinstance(made_at, str) else None
