@@ -69,6 +69,10 @@ class Apprise:
     def target(self) -> str:
         return f"{self._url.partition('://')[0]}://…"
 
+    @property
+    def secrets(self) -> Sequence[str]:
+        return (self._url,)  # what the library says is without its parts already
+
     async def send(self, message: Message) -> Told:
         return await self._threads.run(partial(_send, self._url, message, self._allowed))
 
@@ -128,8 +132,8 @@ def _wrong(url: str, source: Source) -> str:
         schema not in SERVICES or _NAMES_FILES & parse_qs(urlsplit(url).query).keys()
     ):
         hint = did_you_mean(schema, SERVICES)
-        return f"'{schema[:30]}' with these parameters can only be named in the notifier's configuration file{hint}"
-    return "" if _instance(url) is not None else f"apprise does not understand this {schema[:30]} address"
+        return f"its service or its parameters can only be named in the notifier's configuration file{hint}"
+    return "" if _instance(url) is not None else "apprise does not understand this address"
 
 
 def without_secrets(text: str, url: str) -> str:
