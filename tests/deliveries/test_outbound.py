@@ -88,6 +88,31 @@ async def test_a_name_is_resolved_once_and_the_checked_address_is_called(
     assert target.requests[0].headers["host"] == f"rebinding.example:{target.port}"
 
 
+async def test_a_name_that_does_not_resolve_asks_one_question_at_a_time(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The resolver has few threads, and a question cannot be called back: others need the rest."""
+    loop, answered = asyncio.get_running_loop(), asyncio.Event()
+    asking: list[str] = []
+
+    async def resolve(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        asking.append(host)
+        if host == "dead.example":
+            await answered.wait()
+        return [(2, 1, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(loop, "getaddrinfo", resolve)
+    async with opened("127.0.0.0/8") as outbound:
+        dead = [asyncio.create_task(post(outbound, f"http://dead.example:{target.port}/")) for _ in range(16)]
+        told = await post(outbound, f"http://alive.example:{target.port}/")
+        waiting = asking.count("dead.example")
+        answered.set()
+        late = await asyncio.gather(*dead)
+
+    assert (told.ok, waiting) == (True, 1)
+    assert all(each.ok for each in late)
+
+
 async def test_a_redirect_is_an_answer_and_not_followed(target: Target) -> None:
     async with Target() as elsewhere, opened("127.0.0.0/8") as outbound:
         target.reply = lambda request: Reply(status=302, headers=(f"Location: {elsewhere.url}",))

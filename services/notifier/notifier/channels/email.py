@@ -87,7 +87,7 @@ class Email:
         except OSError as error:
             return failed(f"cannot resolve {host}: {error.strerror}")
         return await self._threads.run(
-            partial(_send, letter(message, self._options), self._options, addresses)
+            partial(_send, letter(message, self._options), self._options, addresses), target=self._options
         )
 
 

@@ -7,6 +7,7 @@ import msgspec
 import structlog
 import uuid_utils.compat
 
+from notifier.channels.kinds import prepare
 from notifier.channels.reading import API
 from notifier.deliveries.catalog import Catalog, Entry
 from notifier.deliveries.document import DocumentReader
@@ -56,6 +57,7 @@ class DeliveryControl:
         """Make it, or change it; whether it is new."""
         if not is_name(name):
             raise InvalidInput.at("name", f"expected {NAME_EXPECTED}")
+        await prepare(document)
         read = self._reader.read(document, API, name=name)
         known = await subscriptions.read_one(self._pool, project, name)
         _refuse_file(known)
