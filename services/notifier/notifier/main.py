@@ -17,7 +17,6 @@ from notifier.alerts.inbox import Inbox
 from notifier.alerts.room import alert_room
 from notifier.alerts.source import Source
 from notifier.alerts.sources import read_sources
-from notifier.clock import Loop
 from notifier.config import ALERTMANAGERS, SUBSCRIPTIONS, read_config
 from notifier.database_up import LOOK_EVERY_S, DatabaseUp
 from notifier.deliveries.document import DocumentReader
@@ -33,6 +32,7 @@ from notifier.store.database import LEDGER, MIGRATIONS, open_pool
 from notifier.store.read_alerts import AlertReads
 from penstock.bus.connection import Bus, connect
 from penstock.bus.publisher import Publisher
+from penstock.clock import Loop
 from penstock.contracts.errors import InvalidInput
 from penstock.definition.expressions import Expressions
 from penstock.http.listening import listen
