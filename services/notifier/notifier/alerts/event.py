@@ -59,7 +59,7 @@ def message_of(told: Told) -> tuple[str, bytes]:
     }
     if subject := _printable(told.name):
         event["subject"] = subject
-    if told.traceparent:
+    if told.traceparent is not None:
         event["traceparent"] = told.traceparent
     return subjects.inbound(told.project, type_), encode(event)
 

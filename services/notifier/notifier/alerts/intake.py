@@ -25,16 +25,14 @@ class Intake:
         self._told = told
         self._in_flight = 0
 
-    async def take(
-        self, source: Source, read: Callable[[], Awaitable[Group]], *, traceparent: str | None = None
-    ) -> Taken:
+    async def take(self, source: Source, read: Callable[[], Awaitable[Group]]) -> Taken:
         """Store what `read` gives. Raises Unavailable at once when too many are at it: Alertmanager tries again."""
         if self._in_flight >= IN_FLIGHT_MAX:
             raise Unavailable(f"{IN_FLIGHT_MAX} webhooks are being stored already")
         self._in_flight += 1
         try:
             async with asyncio.timeout(PATIENCE_S):
-                taken = await self._store.take(source, await read(), traceparent=traceparent)
+                taken = await self._store.take(source, await read())
         except TimeoutError as error:
             raise Unavailable(f"the webhook was not stored within {PATIENCE_S:g} s") from error
         finally:

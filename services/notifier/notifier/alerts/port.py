@@ -22,15 +22,21 @@ class Taken(Value, frozen=True, kw_only=True):
 class AlertStore(Protocol):
     """Alerts, and what they wish."""
 
-    async def take(self, source: Source, group: Group, *, traceparent: str | None = None) -> Taken:
-        """Keep what is new, count what is not; committed when this returns. `traceparent`: of the webhook."""
+    async def take(self, source: Source, group: Group) -> Taken:
+        """Keep what is new, count what is not; committed when this returns."""
         ...
 
     async def claim_unpublished(self, *, limit: int, lease: timedelta) -> Sequence[Told]:
         """The oldest that are not on the bus; nobody else gets them for `lease`."""
         ...
 
-    async def mark_published(self, ids: Sequence[int]) -> None: ...
+    async def mark_published(self, ids: Sequence[int], *, inbox: str | None) -> None:
+        """Unless somebody has seen another inbox since `inbox`: then they may be lost, and are published again."""
+        ...
+
+    async def see_inbox(self, made_at: str, *, age_max: timedelta) -> int:
+        """If it is another one than the last, what was published in `age_max` is due again; returns how many."""
+        ...
 
     async def forget(self, *, older_than: timedelta, limit: int) -> int:
         """Delete what nobody has told of for so long; returns how many alerts went."""

@@ -18,6 +18,7 @@ from notifier.alerts.port import AlertQueries
 from notifier.alerts.source import Source, source_of_token
 from notifier.alerts.views import ActionPage, AlertPage
 from penstock.contracts.errors import PenstockError, Unavailable
+from penstock.contracts.value import replace
 from penstock.http.endpoint import Answer, Body, Endpoint, json_answer
 from penstock.http.middleware import request_id_of
 from penstock.http.problems import MEDIA_TYPE, ProblemDocument, problem
@@ -109,11 +110,12 @@ class AlertmanagerDoor:
 
     async def _taken(self, request: Request, source: Source) -> Response:
         async def read() -> Group:
-            return read_group(await read_body(request, bytes_max=PAYLOAD_BYTES_MAX))
+            group = read_group(await read_body(request, bytes_max=PAYLOAD_BYTES_MAX))
+            return replace(group, traceparent=traceparent_of(request))
 
         expect_media_type(request, "application/json")
         try:
-            taken = await self._intake.take(source, read, traceparent=traceparent_of(request))
+            taken = await self._intake.take(source, read)
         except (PenstockError, ClientDisconnect):
             raise
         except Exception as error:

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import asyncpg
 
+from notifier.store.operation import operation
 from penstock.contracts.value import Value
-from penstock.telemetry.operations import measured
 
 _COLUMNS = """
   delivery.id, subscription.name as subscription, event_id, kind, workflow, run_id as run, happened_at, state,
@@ -42,7 +42,7 @@ class TryRow(Value, frozen=True, kw_only=True):
     error: str
 
 
-@measured
+@operation
 async def read_page(
     pool: asyncpg.Pool,
     project: str,
@@ -72,7 +72,7 @@ async def read_page(
     return [_row(record) for record in records]
 
 
-@measured
+@operation
 async def read_one(pool: asyncpg.Pool, project: str, id: UUID) -> tuple[DeliveryRow, str] | None:
     """The delivery, and the event that it tells."""
     statement = f"select {_COLUMNS}, event from {_FROM} where subscription.project = $1 and delivery.id = $2"
@@ -84,7 +84,7 @@ async def read_one(pool: asyncpg.Pool, project: str, id: UUID) -> tuple[Delivery
     return _row(found), event
 
 
-@measured
+@operation
 async def read_tries(pool: asyncpg.Pool, id: UUID) -> list[TryRow]:
     records = await pool.fetch(
         "select number, at, ok, status, milliseconds, answer, error from delivery_try"
@@ -94,7 +94,7 @@ async def read_tries(pool: asyncpg.Pool, id: UUID) -> list[TryRow]:
     return [TryRow(**record) for record in records]
 
 
-@measured
+@operation
 async def redeliver(pool: asyncpg.Pool, project: str, id: UUID) -> bool:
     """Due now, and the schedule begins again; false if there is no such delivery."""
     status: str = await pool.execute(
