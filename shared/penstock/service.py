@@ -129,12 +129,20 @@ def _refuse_setting(name: str, reason: str) -> None:
 
 
 async def end(*tasks: "asyncio.Task[Any]") -> None:
-    """Cancel tasks until they have ended: on Python 3.11 `wait_for`, which libraries use, may swallow one."""
-    pending = {task for task in tasks if not task.done()}
-    while pending:
+    """Cancel tasks until they have ended: on Python 3.11 `wait_for`, which libraries use, may swallow one.
+
+    Whoever is cancelled in here, perhaps because it takes long, leaves only when they have ended too.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while pending := {task for task in tasks if not task.done()}:
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+        try:
+            await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 async def until_told_to_stop() -> signal.Signals:

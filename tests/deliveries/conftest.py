@@ -103,7 +103,7 @@ async def tester(nats_server: Nats) -> AsyncIterator[Bus]:
     """Who may do everything on the bus, and has declared what an orchestrator declares."""
     login = nats_server.login(TESTER)
     async with connect(url=nats_server.url, user=login.user, password=login.password, name="test") as bus:
-        await NotifierConsumer(bus, nothing).declare()
+        await NotifierConsumer(bus, nothing)()
         yield bus
 
 

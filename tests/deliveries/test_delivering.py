@@ -222,7 +222,7 @@ async def test_a_consumer_that_was_lost_is_pulled_from_again_and_nothing_is_told
 
     await notifier.bus.client.jetstream().delete_consumer(subjects.STREAM_EVENTS, CONSUMER_NOTIFIER)
     await notifier.publish(second := event())
-    await NotifierConsumer(notifier.bus, nothing).declare()
+    await NotifierConsumer(notifier.bus, nothing)()
     await target.received(2)
     found = await notifier.deliveries(2, state="delivered")
 

@@ -77,6 +77,8 @@ async def observed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ob
             "PENSTOCK_ORCHESTRATOR_LEASE_S": str(LEASE_S),
             "PENSTOCK_ORCHESTRATOR_MINUTE_PRICE_DOLLARS": "0.1",
             "PENSTOCK_ORCHESTRATOR_DAY_BUDGET_DOLLARS": "1000",
+            # A statement that the load breaks may be one of the gauges; they look again before the last scrape.
+            "PENSTOCK_ORCHESTRATOR_GAUGES_EVERY_S": "1",
         },
         own={**own, "notifier-0": neighbours.notifier_settings(folder)},
         users={f"runner-{load.FRAIL}": permissions.runner(user=f"runner-{load.FRAIL}", pool=load.FRAIL)},

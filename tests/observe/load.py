@@ -89,58 +89,14 @@ def write_agents(folder: Path) -> Path:
     return folder
 
 
-PENDING: dict[str, tuple[str, ...]] = {
-    "metrics": (
-        "penstock_run_duration",
-        "penstock_runs_open",
-        "penstock_node",
-        "penstock_queue_wait",
-        "penstock_ready",
-        "penstock_pool_runners",
-        "penstock_attempts",
-        "penstock_retries",
-        "penstock_leases",
-        "penstock_compensations",
-        "penstock_execution",
-        "penstock_llm",
-        "penstock_cost",
-        "penstock_budget",
-        "penstock_breaker_state",
-        "penstock_relay_delay",
-        "penstock_bus_",
-        "penstock_database",
-        "penstock_runner_claim_to_start",
-        "penstock_runner_sandbox_starts",
-        "target_info",
-        "penstock:pool",
-        "penstock:ready",
-        "penstock:queue",
-        "penstock:leases",
-        "penstock:cost",
-        "penstock:execution",
-    ),
-    "alerts": ("penstock_alert",),
-    "deliveries": ("penstock_deliver",),
-    "live": ("penstock_websocket",),
-}
-"""What is built elsewhere → the beginnings of the metrics that it sets. A line goes when it is merged."""
-
-
 async def define(api: Api, stack: Stack, *, hook: str) -> None:
     for workflow in WORKFLOWS:
         await api.define(workflow)
-    if "deliveries" not in PENDING:
-        await neighbours.subscribe(stack, hook)
+    await neighbours.subscribe(stack, hook)
 
 
 async def run_round(api: Api, stack: Stack, number: int) -> None:
     """Everything once; returns when all of it has happened."""
-    later = {
-        "alerts": neighbours.tell_alert(stack, number),
-        "live": neighbours.watch(api, stack),
-    }
-    for name in PENDING.keys() & later.keys():
-        later.pop(name).close()
     await asyncio.gather(
         _runs(api),
         _breaker(api),
@@ -150,7 +106,8 @@ async def run_round(api: Api, stack: Stack, number: int) -> None:
         _schedule(api, stack),
         _garbage(stack),
         _broken_statements(api, stack),
-        *later.values(),
+        neighbours.tell_alert(stack, number),
+        neighbours.watch(api, stack),
     )
 
 

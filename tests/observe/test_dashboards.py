@@ -11,7 +11,6 @@ import pytest
 from dashboards_as_code.__main__ import PAGES, write
 from dashboards_as_code.links import LOKI, PROMETHEUS, TEMPO
 from tests.observe.conftest import TRACE, Observed
-from tests.observe.load import PENDING
 from tests.stack import ROOT
 
 FOLDER = ROOT / "grafana/dashboards"
@@ -55,15 +54,7 @@ def filled(query: str) -> str:
 
 @pytest.mark.parametrize("asked", queries(), ids=str)
 def test_a_panel_shows_data(observed: Observed, asked: Asked) -> None:
-    _skip_pending(asked.expr)
-
     assert observed.series(filled(asked.expr), instant=asked.instant), filled(asked.expr)
-
-
-def _skip_pending(query: str) -> None:
-    for elsewhere, metrics in PENDING.items():
-        if any(metric in query for metric in metrics):
-            pytest.skip(f"{elsewhere} is not merged yet")
 
 
 @pytest.mark.parametrize("dashboard", dashboards(), ids=lambda dashboard: dashboard["uid"])
@@ -72,7 +63,6 @@ def test_a_variable_has_values_to_choose_from(observed: Observed, dashboard: dic
 
     assert chosen
     for variable in chosen:
-        _skip_pending(variable["query"])
         match = re.fullmatch(r"label_values\((.*), (\w+)\)", filled(variable["query"]))
         assert match, variable["query"]
         assert observed.label_values(match[1], match[2]), variable["query"]
@@ -100,7 +90,6 @@ def test_a_point_leads_to_its_trace(observed: Observed) -> None:
     for metric in with_trace:
         queries_of = [expr for expr in asked if metric in expr]
         assert queries_of, metric
-        _skip_pending(metric)
         assert TRACE in observed.traces(filled(queries_of[0])), metric
 
 

@@ -3,7 +3,6 @@
 In the order of their making: the ground (database, bus), what decides, what comes in, the HTTP server.
 """
 
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -50,6 +49,7 @@ from penstock.bus.connection import Bus, connect
 from penstock.bus.history import History
 from penstock.bus.publisher import Publisher
 from penstock.bus.streams import declare_streams
+from penstock.clock import Loop
 from penstock.contracts.limits import LIVE_MESSAGE_BYTES_MAX
 from penstock.contracts.subjects import STREAM_EVENTS
 from penstock.definition.expressions import Expressions
@@ -76,15 +76,6 @@ class Ground:
 
 
 @dataclass(frozen=True)
-class Clock:
-    """What time makes due: `task`, every so often."""
-
-    task: Callable[[], Awaitable[None]]
-    every_s: float
-    at_once: bool = False
-
-
-@dataclass(frozen=True)
 class Parts:
     """The orchestrator, put together."""
 
@@ -98,7 +89,7 @@ class Parts:
     requests: Requests
     control: ControlDoor
     registry: RunnerRegistry
-    clocks: tuple[Clock, ...]
+    clocks: tuple[Loop, ...]
     server: uvicorn.Server
 
 
@@ -122,19 +113,18 @@ async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = 
     inbox = Inbox(pool, Offers(Matching(pool, engine.handle), triggering))
     live = LiveViews(pool, Feed(bus), History(bus, stream=STREAM_EVENTS), Places(), contexts)
     sweep = Sweep(pool, engine, relay, lease_s=settings.lease_s, bus_is_up=lambda: bus.is_connected)
+    often, gauges_s = settings.sweep_every_s, settings.gauges_every_s
     clocks = (
-        Clock(sweep, settings.sweep_every_s),
-        Clock(ScheduleSweep(pool, engine, ticks), settings.sweep_every_s),
-        Clock(inbox.repeat, settings.sweep_every_s),
-        Clock(triggering.start_due, settings.sweep_every_s),
-        Clock(inbox.forget, FORGET_EVERY_S),
-        Clock(retention, RETENTION_EVERY_S),
-        Clock(live.look_for_laggards, LOOK_EVERY_S),
-        Clock(
-            DatabaseGauges(pool, engine.plans, relay, engine.observer), settings.gauges_every_s, at_once=True
-        ),
-        Clock(NotifierConsumer(bus, Replay(pool, publisher)), DECLARE_EVERY_S, at_once=True),
-        Clock(BusGauges(bus), settings.gauges_every_s, at_once=True),
+        Loop(sweep, every_s=often),
+        Loop(ScheduleSweep(pool, engine, ticks), every_s=often),
+        Loop(inbox.repeat, every_s=often),
+        Loop(triggering.start_due, every_s=often),
+        Loop(inbox.forget, every_s=FORGET_EVERY_S),
+        Loop(retention, every_s=RETENTION_EVERY_S),
+        Loop(live.look_for_laggards, every_s=LOOK_EVERY_S),
+        Loop(NotifierConsumer(bus, Replay(pool, publisher)), every_s=DECLARE_EVERY_S, at_once=True),
+        Loop(DatabaseGauges(pool, engine.plans, relay, engine.observer), every_s=gauges_s, at_once=True),
+        Loop(BusGauges(bus), every_s=gauges_s, at_once=True),
     )
     schedules = ScheduleControl(ground.database, pool, workflows, ticks)
     server = _http_server(ground, engine, workflows, schedules, inbox, artifacts, retention, rate, live)

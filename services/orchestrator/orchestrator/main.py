@@ -12,7 +12,6 @@ from orchestrator.bus.inbox import InboxDoor
 from orchestrator.bus.logs import LogsDoor
 from orchestrator.bus.results import ResultsDoor
 from orchestrator.bus.rpc import RpcDoor
-from orchestrator.clock import run_clock
 from orchestrator.composition import DRAIN_S, Parts, compose
 from orchestrator.settings import PREFIX, Settings
 from penstock.http.listening import listen
@@ -72,7 +71,7 @@ async def _open_doors(parts: Parts, listener: socket.socket) -> list[asyncio.Tas
     await inbox.declare()
     await RpcDoor(parts.requests, parts.engine).open()
     await parts.control.open()
-    clocks = [run_clock(clock.task, every_s=clock.every_s, at_once=clock.at_once) for clock in parts.clocks]
+    clocks = [clock.run() for clock in parts.clocks]
     http = parts.server.serve(sockets=[listener])
     return [asyncio.create_task(door) for door in (results.run(), logs.run(), inbox.run(), *clocks, http)]
 

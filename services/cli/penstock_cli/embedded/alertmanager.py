@@ -5,17 +5,17 @@ In the order of life: `write_token`, `notifier_config` (so that the notifier kno
 
 import json
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from penstock.contracts.names import PROJECT_DEFAULT
-from penstock_cli.embedded.child import Child
 from penstock_cli.embedded.nats import write_private
 from penstock_cli.embedded.ports import HOST
 from penstock_cli.embedded.prometheus import installed, is_ready
+from penstock_cli.embedded.server import Server
 from penstock_cli.errors import CommandError
 
 SOURCE = "embedded"  # its name among the notifier's sources of alerts
@@ -25,18 +25,16 @@ SECTION = "alertmanagers"
 
 
 @dataclass(kw_only=True)
-class Alertmanager:
+class Alertmanager(Server):
     """An Alertmanager alone, that tells the notifier at `notifier_url` and nobody else."""
 
     name: str = "Alertmanager"
     folder: Path
-    log: Path
     port: int
     notifier_url: str
     group_wait: str = "1s"  # one machine: whoever tries an alert is waiting for it
     group_interval: str = "5s"
     repeat_interval: str = "4h"
-    _child: Child | None = field(default=None, repr=False)
 
     @property
     def url(self) -> str:
@@ -49,10 +47,6 @@ class Alertmanager:
     @property
     def token_file(self) -> Path:
         return self.folder.resolve() / "token"
-
-    @property
-    def pid(self) -> int | None:
-        return self._child.pid if self._child else None
 
     def write_token(self) -> Path:
         """The bearer token by which the notifier knows us; kept over restarts."""
@@ -73,20 +67,7 @@ class Alertmanager:
     def start(self) -> None:
         self.write_token()
         write_private(self.config, json.dumps(self.configuration(), indent=2))
-        self._child = Child(name=self.name, command=self._command(), log=self.log)
-        self._child.start()
-        self._child.wait_ready(lambda: is_ready(self.url))
-
-    def stop(self) -> None:
-        if self._child:
-            self._child.stop()
-
-    def kill(self) -> None:
-        if self._child:
-            self._child.kill()
-
-    def alive(self) -> bool:
-        return self._child is not None and self._child.alive()
+        self.run(self._command(), is_ready=lambda: is_ready(self.url))
 
     def configuration(self) -> dict[str, Any]:
         """Alertmanager's configuration; JSON is YAML too."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from penstock.bus import permissions
 from penstock.bus.permissions import Permissions
 from penstock.bus.server_configuration import configuration
-from penstock_cli.embedded.child import Child
+from penstock_cli.embedded.server import Server
 from penstock_cli.errors import StartFailed
 
 HOST = "127.0.0.1"
@@ -45,15 +45,13 @@ class Login:
 
 
 @dataclass(kw_only=True)
-class Nats:
+class Nats(Server):
     """A NATS server that keeps its streams in `folder`/store. `users` maps each name to what it may do."""
 
     name: str = "NATS"
     folder: Path
-    log: Path
     port: int
     users: Mapping[str, Permissions] = field(default_factory=lambda: dict(USERS_DEFAULT))
-    _child: Child | None = field(default=None, repr=False)
 
     @property
     def url(self) -> str:
@@ -67,30 +65,12 @@ class Nats:
     def store(self) -> Path:
         return self.folder.resolve() / "store"
 
-    @property
-    def pid(self) -> int | None:
-        return self._child.pid if self._child else None
-
     def login(self, user: str) -> Login:
         return Login(user=user, password=self._passwords()[user])
 
     def start(self) -> None:
         self.write_config()
-        command = [str(binary()), "--config", str(self.config)]
-        self._child = Child(name=self.name, command=command, log=self.log)
-        self._child.start()
-        self._child.wait_ready(self._is_ready)
-
-    def stop(self) -> None:
-        if self._child:
-            self._child.stop()
-
-    def kill(self) -> None:
-        if self._child:
-            self._child.kill()
-
-    def alive(self) -> bool:
-        return self._child is not None and self._child.alive()
+        self.run([str(binary()), "--config", str(self.config)], is_ready=self._is_ready)
 
     def write_config(self) -> Path:
         """The configuration, with a password for each user; both files are for our eyes only."""

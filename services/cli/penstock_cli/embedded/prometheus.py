@@ -6,15 +6,15 @@ In the order of life: `watch` (whom to scrape; again whenever that changes), `st
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from penstock_cli.embedded.child import Child
 from penstock_cli.embedded.nats import write_private
 from penstock_cli.embedded.ports import HOST
+from penstock_cli.embedded.server import Server
 from penstock_cli.errors import StartFailed
 
 SCRAPE_EVERY_S = 5  # one machine: fine enough to see a demo, cheap enough to forget
@@ -34,18 +34,16 @@ def installed(name: str, *binaries: str, package: str) -> Path:
 
 
 @dataclass(kw_only=True)
-class Prometheus:
+class Prometheus(Server):
     """A Prometheus that keeps its series in `folder`/data."""
 
     name: str = "Prometheus"
     folder: Path
-    log: Path
     port: int
     rules: Path  # a folder with *.yml
     alertmanager_port: int | None = None
     docs: str = ""
     every_s: int = SCRAPE_EVERY_S
-    _child: Child | None = field(default=None, repr=False)
 
     @property
     def url(self) -> str:
@@ -59,10 +57,6 @@ class Prometheus:
     def targets(self) -> Path:
         return self.folder.resolve() / "targets.json"
 
-    @property
-    def pid(self) -> int | None:
-        return self._child.pid if self._child else None
-
     def watch(self, ports: Mapping[str, Sequence[int]]) -> None:
         """Scrape these, job → ports; a Prometheus that runs notices by itself."""
         groups = [
@@ -74,20 +68,7 @@ class Prometheus:
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_private(self.config, json.dumps(self.configuration(), indent=2))
-        self._child = Child(name=self.name, command=self._command(), log=self.log)
-        self._child.start()
-        self._child.wait_ready(lambda: is_ready(self.url))
-
-    def stop(self) -> None:
-        if self._child:
-            self._child.stop()
-
-    def kill(self) -> None:
-        if self._child:
-            self._child.kill()
-
-    def alive(self) -> bool:
-        return self._child is not None and self._child.alive()
+        self.run(self._command(), is_ready=lambda: is_ready(self.url))
 
     def configuration(self) -> dict[str, Any]:
         """Prometheus's configuration; JSON is YAML too."""

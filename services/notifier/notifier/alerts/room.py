@@ -11,8 +11,8 @@ from notifier.alerts.port import ActionStore, AlertStore
 from notifier.alerts.publishing import Outbox
 from notifier.alerts.retention import EVERY_S as RETENTION_EVERY_S
 from notifier.alerts.retention import Retention
-from notifier.clock import Loop
 from penstock.bus.publisher import Publisher
+from penstock.clock import Loop
 
 EVERY_S = 1.0  # hold times end, and what failed is tried again, to the second
 

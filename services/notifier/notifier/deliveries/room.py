@@ -11,7 +11,6 @@ import asyncpg
 from notifier.channels.kinds import Means
 from notifier.channels.outbound import Outbound
 from notifier.channels.threads import Threads
-from notifier.clock import Loop
 from notifier.deliveries.catalog import Catalog
 from notifier.deliveries.control import DeliveryControl
 from notifier.deliveries.document import DocumentReader
@@ -21,6 +20,7 @@ from notifier.deliveries.forgetting import Forgetting
 from notifier.deliveries.sender import Sender
 from notifier.deliveries.telling import Teller
 from penstock.bus.connection import Bus
+from penstock.clock import Loop
 from penstock.definition.expressions import Expressions
 from penstock.network import Network
 from penstock.telemetry.tracing import Tracing

@@ -12,12 +12,14 @@ log = structlog.get_logger(__name__)
 
 
 class Loop:
-    """Calls `task` every `every_s` seconds, and at once when woken."""
+    """Calls `task` every `every_s` seconds, and at once when woken; the first time after a while, or `at_once`."""
 
-    def __init__(self, task: Callable[[], Awaitable[None]], *, every_s: float) -> None:
+    def __init__(self, task: Callable[[], Awaitable[None]], *, every_s: float, at_once: bool = False) -> None:
         self._task = task
         self._every_s = every_s
         self._woken = asyncio.Event()
+        if at_once:
+            self._woken.set()
 
     def wake(self) -> None:
         self._woken.set()
