@@ -98,6 +98,17 @@ async def test_a_slow_reader_is_closed_and_comes_back_without_loss(
     assert [event["data"]["n"] for event in events] == list(range(FLOOD))
 
 
+async def test_a_position_that_the_stream_has_lost_hides_nothing_new(orchestrator: Orchestrator) -> None:
+    begin = (await orchestrator.watch("/live")).response
+    assert begin is not None, "it was accepted"
+    stream, _, sequence = begin.headers["x-penstock-position"].partition("-")
+    viewer = await orchestrator.watch(f"/live?after={stream}-{int(sequence) + 1_000}")
+
+    run = await orchestrator.run_and_end()
+
+    assert (await received(viewer, 1))[0]["id"] == f"{run}/1"
+
+
 async def test_a_burst_before_its_readers_leaves_others_their_turns(
     orchestrator: Orchestrator, nats_server: Nats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
