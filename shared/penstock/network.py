@@ -12,12 +12,14 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
-# Addresses that stand for another one, mostly an IPv4 address of the host's own network: IPv4-mapped, NAT64 with
-# its local prefix (RFC 8215), 6to4 and Teredo.
-_TRANSLATED = tuple(
-    IPv6Network(text)
-    for text in ("::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
-)
+# All that IANA has given out of IPv6's global unicast addresses. What lies outside is none, whatever the standard
+# library says of it: IPv4-compatible ::127.0.0.1, IPv4-translated ::ffff:0:a.b.c.d, site-local fec0::/10.
+_UNICAST = IPv6Network("2000::/3")
+
+# Addresses that stand for another one, mostly an IPv4 address of the host's own network: 6to4 and Teredo; and
+# documentation's newer block (RFC 9637).
+_TRANSLATED = tuple(IPv6Network(text) for text in ("2002::/16", "2001::/32", "3fff::/20"))
+_RELAYS = IPv4Network("192.88.99.0/24")  # 6to4's, any that is near
 
 
 class NotPermitted(Exception):
@@ -28,7 +30,11 @@ def is_permitted(address: Address, allowed: Iterable[Network] = ()) -> bool:
     """Whether `address` is of the public internet or in one of the `allowed` networks."""
     if any(address in network for network in allowed):
         return True
-    if isinstance(address, IPv6Address) and any(address in network for network in _TRANSLATED):
+    if isinstance(address, IPv6Address) and (
+        address not in _UNICAST or any(address in network for network in _TRANSLATED)
+    ):
+        return False
+    if address in _RELAYS:
         return False
     return address.is_global and not address.is_multicast
 

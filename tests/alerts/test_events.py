@@ -3,9 +3,10 @@
 import asyncio
 import json
 import random
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -15,6 +16,7 @@ import pytest
 
 from notifier.alerts.event import CUT, DATA_BYTES_MAX, Told, fit, message_of
 from notifier.main import Parts
+from notifier.store.alerts import Alerts
 from orchestrator.bus.inbox import InboxDoor
 from orchestrator.engine.cloud_events import read_event
 from orchestrator.engine.inbox import Inbox
@@ -169,6 +171,54 @@ async def test_alerts_wait_for_the_bus_and_for_their_stream(
             await until(pool, "select count(*) = 1 from public.inbound_event")
 
 
+async def test_what_the_bus_has_lost_is_published_again(
+    api: httpx.AsyncClient, parts: Parts, pool: asyncpg.Pool, database: str, own_nats: Nats
+) -> None:
+    """It had acknowledged the alert, and no orchestrator had taken it yet."""
+    async with running(parts):
+        async with open_world(database, own_nats) as world:
+            await InboxDoor(world.bus, Inbox(world.pool), RunnerRegistry(world.pool)).declare()
+            await api.post("/alertmanager", json=payload(alert("Lost")))
+            await until(pool, PUBLISHED)
+        own_nats.kill()
+        shutil.rmtree(own_nats.store)
+        own_nats.start()
+
+        async with taking_events(database, own_nats):
+            await until(pool, "select count(*) = 1 from public.inbound_event")
+            await until(pool, PUBLISHED)
+
+
+async def test_an_alert_of_an_older_inbox_is_not_taken_for_published(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
+    """The bus was lost between its acknowledgement and our note of it."""
+    store, hour = Alerts(pool), timedelta(hours=1)
+    await store.see_inbox("first", age_max=hour)
+    await api.post("/alertmanager", json=payload(alert()))
+    (told,) = await store.claim_unpublished(limit=9, lease=timedelta(0))
+    await store.see_inbox("second", age_max=hour)
+
+    await store.mark_published([told.id], inbox="first")
+
+    (again,) = await store.claim_unpublished(limit=9, lease=timedelta(0))
+    await store.mark_published([again.id], inbox="second")
+    assert await store.see_inbox("second", age_max=hour) == 0
+    assert await store.see_inbox("third", age_max=hour) == 1
+
+
+async def test_the_webhook_s_trace_goes_on_in_the_event(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+    await api.post("/alertmanager", json=payload(alert("A")), headers={"traceparent": TRACE})
+    await api.post("/alertmanager", json=payload(alert("B")), headers={"traceparent": "nonsense"})
+
+    told = await Alerts(pool).claim_unpublished(limit=9, lease=timedelta(0))
+
+    events = {each.name: msgspec.json.decode(message_of(each)[1]) for each in told}
+    assert (events["A"]["traceparent"], "traceparent" in events["B"]) == (TRACE, False)
+    read_event("shop", message_of(told[0])[1])
+
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 PUBLISHED = "select bool_and(published_at is not null) from alert"
 
 

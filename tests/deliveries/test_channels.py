@@ -52,7 +52,6 @@ async def means() -> AsyncIterator[Means]:
     made = Means(Outbound([ip_network("127.0.0.0/8")]), Threads())
     yield made
     made.outbound.close()
-    made.threads.close()
 
 
 @pytest.fixture
@@ -60,7 +59,6 @@ async def strict_means() -> AsyncIterator[Means]:
     made = Means(Outbound(), Threads())
     yield made
     made.outbound.close()
-    made.threads.close()
 
 
 @pytest.fixture

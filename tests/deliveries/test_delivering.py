@@ -11,7 +11,9 @@ from notifier.settings import Settings
 from orchestrator.bus.for_notifier import NotifierConsumer
 from penstock.bus.connection import Bus
 from penstock.bus.permissions import CONSUMER_NOTIFIER
+from penstock.bus.publisher import NotAcknowledged
 from penstock.contracts import subjects
+from penstock.contracts.errors import Unavailable
 from penstock.contracts.wire import encode
 from tests.deliveries.builders import OTHER_SECRET, SECRET, event, webhook
 from tests.deliveries.conftest import Notifier, nothing, running, until
@@ -228,6 +230,26 @@ async def test_a_consumer_that_was_lost_is_pulled_from_again_and_nothing_is_told
 
     assert {each["event_id"] for each in found} == {first.id, second.id}
     assert len(target.requests) == 2
+
+
+async def test_a_replay_that_its_orchestrator_did_not_end_is_made_by_another(tester: Bus) -> None:
+    """It died between declaring the consumer and publishing again what the bus had lost."""
+    done = []
+
+    async def dies() -> None:
+        raise NotAcknowledged(total=1, reason="killed")
+
+    async def replay() -> None:
+        done.append("replayed")
+
+    await tester.client.jetstream().delete_consumer(subjects.STREAM_EVENTS, CONSUMER_NOTIFIER)
+    with pytest.raises(Unavailable):
+        await NotifierConsumer(tester, dies)()
+    other = NotifierConsumer(tester, replay)
+    await other()
+    await other()
+
+    assert done == ["replayed"]
 
 
 async def test_garbage_on_the_subject_stops_nobody(notifier: Notifier, target: Target) -> None:

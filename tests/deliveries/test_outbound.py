@@ -39,6 +39,16 @@ async def post(outbound: Outbound, url: str) -> Told:
         *("100.64.0.1", "224.0.0.1", "255.255.255.255", "240.0.0.1", "2130706433", "0x7f.1"),
         *("[::1]", "[::]", "[fe80::1]", "[fc00::1]", "[ff02::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]"),
         *("[64:ff9b:1::7f00:1]", "[2002:7f00:1::1]", "[2001:0:7f00:1::1]"),
+        *(
+            "127.1",
+            "0177.0.0.1",
+            "017700000001",
+            "0x7f000001",
+            "192.88.99.1",
+            "[::ffff:7f00:1]",
+            "[::127.0.0.1]",
+        ),
+        *("[::ffff:0:127.0.0.1]", "[fec0::1]", "[5f00::1]", "[3fff::1]", "[4000::1]", "[100::1]"),
     ],
 )
 async def test_addresses_that_are_not_of_the_public_internet_are_refused(host: str) -> None:
@@ -76,6 +86,31 @@ async def test_a_name_is_resolved_once_and_the_checked_address_is_called(
     assert told.ok
     assert asked.count("rebinding.example") == 1
     assert target.requests[0].headers["host"] == f"rebinding.example:{target.port}"
+
+
+async def test_a_name_that_does_not_resolve_asks_one_question_at_a_time(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The resolver has few threads, and a question cannot be called back: others need the rest."""
+    loop, answered = asyncio.get_running_loop(), asyncio.Event()
+    asking: list[str] = []
+
+    async def resolve(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        asking.append(host)
+        if host == "dead.example":
+            await answered.wait()
+        return [(2, 1, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(loop, "getaddrinfo", resolve)
+    async with opened("127.0.0.0/8") as outbound:
+        dead = [asyncio.create_task(post(outbound, f"http://dead.example:{target.port}/")) for _ in range(16)]
+        told = await post(outbound, f"http://alive.example:{target.port}/")
+        waiting = asking.count("dead.example")
+        answered.set()
+        late = await asyncio.gather(*dead)
+
+    assert (told.ok, waiting) == (True, 1)
+    assert all(each.ok for each in late)
 
 
 async def test_a_redirect_is_an_answer_and_not_followed(target: Target) -> None:

@@ -56,6 +56,50 @@ async def test_nothing_secret_is_ever_shown(notifier: Notifier) -> None:
         assert secret not in shown
 
 
+@pytest.mark.parametrize(
+    "channel",
+    [
+        "PLAIN-SECRET",
+        {"slack": "PLAIN-SECRET"},
+        {"slack": {"url": "https://hooks.slack.com:PLAIN-SECRET/x"}},
+        {"apprise": {"url": "PLAIN-SECRET://x"}},
+        {"webhook": {"url": HOOK, "secret": "PLAIN-SECRET"}},
+        {"webhook": {"url": HOOK, "secret": ["PLAIN-SECRET"]}},
+        {"grafana": {"url": HOOK, "token": {"PLAIN-SECRET": "PLAIN-SECRET"}}},
+    ],
+)
+async def test_no_refusal_shows_what_may_be_a_secret(notifier: Notifier, channel: Any) -> None:
+    answer = await notifier.api.put("/subscriptions/ops", json={"events": ["*"], "channel": channel})
+
+    assert answer.status_code == 422
+    assert "PLAIN-SECRET" not in answer.text
+
+
+async def test_a_number_in_place_of_a_secret_is_not_shown(notifier: Notifier) -> None:
+    channel = {"grafana": {"url": HOOK, "token": 987654321}}
+
+    answer = await notifier.api.put("/subscriptions/ops", json={"events": ["*"], "channel": channel})
+
+    assert answer.status_code == 422
+    assert "987654321" not in answer.text
+
+
+async def test_a_target_that_answers_with_what_it_was_sent_shows_no_secret(
+    notifier: Notifier, target: Target
+) -> None:
+    target.reply = lambda sent: Reply(
+        status=404, body=f"no POST {sent.path} {sent.headers.get('authorization')}".encode()
+    )
+    grafana = {"url": f"{target.url}?key=QUERY-SECRET", "token": "glsa-TOKEN-SECRET"}
+    slack = {"url": f"http://127.0.0.1:{target.port}/services/T0/B0/SLACK-SECRET"}
+    for name, channel in (("marks", {"grafana": grafana}), ("chat", {"slack": slack})):
+        await notifier.subscribe(name, {"events": ["run.failed"], "channel": channel})
+        tried = await notifier.api.post(f"/subscriptions/{name}/test")
+
+        assert tried.json()["answer"].startswith("no POST /")
+        assert "SECRET" not in tried.text
+
+
 async def test_all_that_is_wrong_is_said_at_once(notifier: Notifier) -> None:
     document = {
         "events": ["run.faild", 7],

@@ -40,9 +40,16 @@ def _document(file: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise InvalidInput.at("config_file", f"{file} is not YAML: {error}") from error
+        raise InvalidInput.at("config_file", f"{file} is not YAML{_where(error)}") from error
     if document is None:
         return {}
     if not isinstance(document, dict):
         raise InvalidInput.at("config_file", f"{file}: expected sections {', '.join(SECTIONS)}")
     return document
+
+
+def _where(error: yaml.YAMLError) -> str:
+    """What is wrong and in which line, without the line itself: a secret may stand there."""
+    mark = getattr(error, "problem_mark", None)
+    place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+    return f"{place}: {getattr(error, 'problem', None) or 'it cannot be read'}"

@@ -13,10 +13,12 @@ import structlog
 import uvicorn
 import uvloop
 
+from notifier.alerts.inbox import Inbox
 from notifier.alerts.room import alert_room
 from notifier.alerts.source import Source
 from notifier.alerts.sources import read_sources
 from notifier.config import ALERTMANAGERS, SUBSCRIPTIONS, read_config
+from notifier.database_up import LOOK_EVERY_S, DatabaseUp
 from notifier.deliveries.document import DocumentReader
 from notifier.deliveries.file import FileSubscription, read_section
 from notifier.deliveries.room import Runs, delivery_room
@@ -28,8 +30,9 @@ from notifier.store.actions import Actions
 from notifier.store.alerts import Alerts
 from notifier.store.database import LEDGER, MIGRATIONS, open_pool
 from notifier.store.read_alerts import AlertReads
-from penstock.bus.connection import connect
+from penstock.bus.connection import Bus, connect
 from penstock.bus.publisher import Publisher
+from penstock.clock import Loop
 from penstock.contracts.errors import InvalidInput
 from penstock.definition.expressions import Expressions
 from penstock.http.listening import listen
@@ -126,6 +129,14 @@ async def _run(loop: Runs) -> None:
     await loop.run()
 
 
+async def _connected(settings: Settings, stack: AsyncExitStack) -> Bus:
+    login = {"user": settings.nats_user, "password": settings.nats_password}
+    opening = connect(url=settings.nats_url, **login, name="penstock-notifier")
+    bus = await stack.enter_async_context(opening)
+    metrics.BUS_UP.set_function(lambda: bus.is_connected)
+    return bus
+
+
 async def compose(
     settings: Settings, configuration: Configuration, stack: AsyncExitStack, tracing: Tracing = OFF
 ) -> Parts:
@@ -136,22 +147,18 @@ async def compose(
         applied = await migrate(connection, MIGRATIONS, ledger=LEDGER)
     if applied:
         log.info("notifier.migrated", migrations=applied)
-    bus = await stack.enter_async_context(
-        connect(
-            url=settings.nats_url,
-            user=settings.nats_user,
-            password=settings.nats_password,
-            name="penstock-notifier",
-        )
-    )
-    metrics.BUS_UP.set_function(lambda: bus.is_connected)
+    bus = await _connected(settings, stack)
     show_connections(pool)
     publisher = Publisher(bus)
     await publisher.start()
     client = httpx.AsyncClient(base_url=settings.orchestrator_url, trust_env=False)
     orchestrator = await stack.enter_async_context(client)
     alerts = alert_room(
-        alerts=Alerts(pool), actions=Actions(pool), publisher=publisher, orchestrator=orchestrator
+        alerts=Alerts(pool),
+        actions=Actions(pool),
+        publisher=publisher,
+        inbox=Inbox(bus),
+        orchestrator=orchestrator,
     )
     alertmanager = AlertmanagerDoor(configuration.sources, alerts.intake, AlertReads(pool))
     expressions = Expressions()
@@ -170,4 +177,7 @@ async def compose(
     app = create_app(
         readiness=readiness, alertmanager=alertmanager, deliveries=deliveries.control, tracing=tracing
     )
-    return Parts(http_server(app, drain_s=DRAIN_S), (*alerts.loops, *deliveries.loops))
+    database_up = DatabaseUp(pool)
+    await database_up()
+    loops = (*alerts.loops, *deliveries.loops, Loop(database_up, every_s=LOOK_EVERY_S))
+    return Parts(http_server(app, drain_s=DRAIN_S), loops)

@@ -2,7 +2,7 @@
 
     orchestrator   owns the streams and consumers; sends ready, events and cancel hints; answers rpc calls
     runner         takes its pool's ready messages, reports results and logs, calls rpc; sees no other pool
-    notifier       reads events through its own durable consumer; sends alerts as events
+    notifier       reads events through its own durable consumer; sends alerts as events, sees if they were lost
     observer       any other system: reads events as they happen and again, and how full the streams are
     publisher      any other system: sends events of its own, and reads nothing
 
@@ -93,6 +93,7 @@ def notifier(*, user: str = NOTIFIER) -> Permissions:
         publish=(
             *_pull(subjects.STREAM_EVENTS, CONSUMER_NOTIFIER),
             f"{subjects.INBOUND}.>",  # an alert becomes an event, of any project
+            stream_info(subjects.STREAM_INBOX),  # a new one has lost alerts
         ),
         subscribe=(f"{inbox(user)}.>", f"{subjects.EVENT}.>"),
     )
@@ -138,6 +139,11 @@ def publisher(*, user: str = PUBLISHER, project: str = "*") -> Permissions:
         subscribe=(f"{inbox(user)}.>",),
         deny=(subjects.inbound(project, f"{RESERVED_TYPE_PREFIX}>"),),
     )
+
+
+def stream_info(stream: str) -> str:
+    """Asks how a stream is, and when it was made."""
+    return f"{_API}.STREAM.INFO.{stream}"
 
 
 def _pull(stream: str, consumer: str) -> tuple[str, ...]:

@@ -44,12 +44,14 @@ async def declare_consumer(
     subject: str | Sequence[str],
     deliver_new: bool = False,
     ack_wait: timedelta = ACK_WAIT,
+    description: str | None = None,
 ) -> None:
     """Create the pull consumer `durable` of one or more subjects, or update it; parked pulls stay parked."""
     subjects = [subject] if isinstance(subject, str) else list(subject)
     assert subjects, "a consumer without a filter would take the whole stream"
     config = ConsumerConfig(
         durable_name=durable,
+        description=description,
         filter_subject=subjects[0] if len(subjects) == 1 else None,
         filter_subjects=subjects if len(subjects) > 1 else None,
         ack_policy=AckPolicy.EXPLICIT,

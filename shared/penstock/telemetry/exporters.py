@@ -21,7 +21,6 @@ _BY_PREFIX = {  # of the name in metrics.py; the first that fits counts
     "DELIVER": (NOTIFIER,),
     "ENDPOINTS_": (NOTIFIER,),
     "DEAD_LETTERS": (ORCHESTRATOR, NOTIFIER),
-    "DATABASE_UP": (ORCHESTRATOR,),
     "DATABASE_": (ORCHESTRATOR, NOTIFIER),
     "": (ORCHESTRATOR,),
 }

@@ -41,6 +41,7 @@ class Told(Value, frozen=True, kw_only=True):
     group_labels: Labels
     common_labels: Labels
     common_annotations: Labels
+    traceparent: str | None = None
 
 
 def message_of(told: Told) -> tuple[str, bytes]:
@@ -58,6 +59,8 @@ def message_of(told: Told) -> tuple[str, bytes]:
     }
     if subject := _printable(told.name):
         event["subject"] = subject
+    if told.traceparent is not None:
+        event["traceparent"] = told.traceparent
     return subjects.inbound(told.project, type_), encode(event)
 
 

@@ -86,6 +86,7 @@ class Group(Value, frozen=True, kw_only=True):
     common_annotations: Labels
     truncated_alerts: int
     alerts: tuple[Alert, ...] = ()
+    traceparent: str | None = None  # of the webhook
 
 
 _decoder = msgspec.json.Decoder(SentGroup)

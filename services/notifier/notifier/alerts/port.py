@@ -30,7 +30,13 @@ class AlertStore(Protocol):
         """The oldest that are not on the bus; nobody else gets them for `lease`."""
         ...
 
-    async def mark_published(self, ids: Sequence[int]) -> None: ...
+    async def mark_published(self, ids: Sequence[int], *, inbox: str | None) -> None:
+        """Unless somebody has seen another inbox since `inbox`: then they may be lost, and are published again."""
+        ...
+
+    async def see_inbox(self, made_at: str, *, age_max: timedelta) -> int:
+        """If it is another one than the last, what was published in `age_max` is due again; returns how many."""
+        ...
 
     async def forget(self, *, older_than: timedelta, limit: int) -> int:
         """Delete what nobody has told of for so long; returns how many alerts went."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import httpx
 
 from notifier.alerts.acting import Acting
+from notifier.alerts.inbox import Inbox
 from notifier.alerts.intake import Intake
 from notifier.alerts.orchestrator import Orchestrator
 from notifier.alerts.port import ActionStore, AlertStore
@@ -26,9 +27,14 @@ class AlertRoom:
 
 
 def alert_room(
-    *, alerts: AlertStore, actions: ActionStore, publisher: Publisher, orchestrator: httpx.AsyncClient
+    *,
+    alerts: AlertStore,
+    actions: ActionStore,
+    publisher: Publisher,
+    inbox: Inbox,
+    orchestrator: httpx.AsyncClient,
 ) -> AlertRoom:
-    outbox = Loop(Outbox(alerts, publisher), every_s=EVERY_S)
+    outbox = Loop(Outbox(alerts, publisher, inbox), every_s=EVERY_S)
     acting = Loop(Acting(actions, Orchestrator(orchestrator)), every_s=EVERY_S)
 
     def told() -> None:

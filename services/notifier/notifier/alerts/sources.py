@@ -75,8 +75,9 @@ def _token(fields: Fields, folder: Path) -> str:
         fields.report.error(fields.path, problem)
         return ""
     (key,) = given
-    text = fields.optional_text(key)
-    if text is None:
+    text = fields.value[key]
+    if not isinstance(text, str):  # the message goes to a log, so it is without what stands there
+        fields.report.error(fields.at(key), "expected text: put it in quotes")
         return ""
     token = _from_file(fields, folder / text) if key == "token_file" else text
     if token is not None and (len(token) < TOKEN_CHARS_MIN or not _TOKEN.fullmatch(token)):

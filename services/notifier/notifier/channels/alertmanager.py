@@ -3,11 +3,12 @@
 An alert is its labels, so both are made of what a run keeps: project, workflow and run.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from notifier.channels.outbound import Outbound
 from notifier.channels.port import Message, Told
-from notifier.channels.reading import Source, shown_url, url
+from notifier.channels.reading import Source, secrets_of_url, shown_url, url
 from penstock.contracts.limits import KIB
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import Value
@@ -53,6 +54,10 @@ class Alertmanager:
     @property
     def target(self) -> str:
         return shown_url(self._options.url)
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        return secrets_of_url(self._options.url)
 
     async def send(self, message: Message) -> Told:
         if message.kind not in FIRES | RESOLVES:

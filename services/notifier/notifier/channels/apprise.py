@@ -4,6 +4,7 @@ The library resolves and connects by itself, in a thread. In these threads the r
 addresses that may be called, so what was checked is what is connected to, also after a redirect.
 """
 
+import asyncio
 import contextvars
 import logging
 import re
@@ -33,10 +34,12 @@ SERVICES = (
     *("signals", "splunk", "tgram", "twilio", "wxteams", "zulip"),
 )
 _NAMES_FILES = frozenset({"template", "keyfile", "pgpkey", "pgppub", "subfile", "attach", "image"})
+SOCKET_S = 5.0  # for a connection, and for each part of an answer
 _SECRET_CHARS_MIN = 4  # a shorter part of an address is found everywhere
 
 _allowed: contextvars.ContextVar[tuple[Network, ...] | None] = contextvars.ContextVar("allowed", default=None)
 _resolve = socket.getaddrinfo
+_is_loaded = False
 _library_log = logging.getLogger("apprise")
 _library_log.propagate = False  # its words may hold parts of an address
 
@@ -69,8 +72,12 @@ class Apprise:
     def target(self) -> str:
         return f"{self._url.partition('://')[0]}://…"
 
+    @property
+    def secrets(self) -> Sequence[str]:
+        return (self._url,)  # what the library says is without its parts already
+
     async def send(self, message: Message) -> Told:
-        return await self._threads.run(partial(_send, self._url, message, self._allowed))
+        return await self._threads.run(partial(_send, self._url, message, self._allowed), target=self._url)
 
 
 def _send(url: str, message: Message, allowed: tuple[Network, ...]) -> Told:
@@ -78,6 +85,9 @@ def _send(url: str, message: Message, allowed: tuple[Network, ...]) -> Told:
     told = _instance(url)
     if told is None:
         return failed("apprise does not understand the address")
+    # An address may ask for other times: cto=, rto=.
+    told.socket_connect_timeout = min(told.socket_connect_timeout or SOCKET_S, SOCKET_S)
+    told.socket_read_timeout = min(told.socket_read_timeout or SOCKET_S, SOCKET_S)
     words = _Words()
     with words:
         ok = told.notify(body=message.text, title=f"Penstock: {message.kind}")
@@ -106,6 +116,14 @@ class _Words(logging.Handler):
         _library_log.removeHandler(self)
 
 
+async def load() -> None:
+    """The library, in a thread: it takes a second, and nobody else should wait for it."""
+    global _is_loaded
+    if not _is_loaded:
+        await asyncio.to_thread(_instance, "json://localhost")
+        _is_loaded = True
+
+
 def _instance(url: str) -> Any:
     import apprise  # a second and 16 MB with its plugins: only those who use it pay
 
@@ -128,8 +146,8 @@ def _wrong(url: str, source: Source) -> str:
         schema not in SERVICES or _NAMES_FILES & parse_qs(urlsplit(url).query).keys()
     ):
         hint = did_you_mean(schema, SERVICES)
-        return f"'{schema[:30]}' with these parameters can only be named in the notifier's configuration file{hint}"
-    return "" if _instance(url) is not None else f"apprise does not understand this {schema[:30]} address"
+        return f"its service or its parameters can only be named in the notifier's configuration file{hint}"
+    return "" if _instance(url) is not None else "apprise does not understand this address"
 
 
 def without_secrets(text: str, url: str) -> str:

@@ -103,6 +103,7 @@ class Connections:
         self._allowed = allowed
         self._tls = tls
         self._idle: dict[Place, list[Connection]] = {}
+        self._asking: dict[tuple[str, int], asyncio.Task[list[str]]] = {}
 
     async def exchange(self, place: Place, request: h11.Request, body: bytes) -> Answer:
         """Raises OSError, NotPermitted or h11.RemoteProtocolError."""
@@ -160,7 +161,7 @@ class Connections:
 
     async def _open(self, place: Place) -> Connection:
         """To the very address that was checked; TLS asks for the name."""
-        addresses = await permitted_addresses(place.host, place.port, allowed=self._allowed)
+        addresses = await self._addresses(place)
         failure: OSError = OSError(f"{place.host} has no address")
         for address in dict.fromkeys(addresses):
             try:
@@ -171,6 +172,24 @@ class Connections:
             except OSError as error:
                 failure = error
         raise failure
+
+    async def _addresses(self, place: Place) -> list[str]:
+        """Who asks for the same at the same time shares the answer.
+
+        The resolver has four threads and its questions cannot be called back: a dead name must not hold them all.
+        """
+        key = (place.host, place.port)
+        question = self._asking.get(key)
+        if question is None:
+            question = asyncio.create_task(permitted_addresses(*key, allowed=self._allowed))
+            question.add_done_callback(lambda done: self._answered(key, done))
+            self._asking[key] = question
+        return await asyncio.shield(question)
+
+    def _answered(self, key: tuple[str, int], question: "asyncio.Task[list[str]]") -> None:
+        del self._asking[key]
+        if not question.cancelled():
+            question.exception()  # seen, also when everybody who asked has given up
 
     async def _connect(self, place: Place, address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         tls = self._tls if place.is_tls else None

@@ -74,6 +74,10 @@ class Email:
     def target(self) -> str:
         return f"smtp://{self._options.host}:{self._options.port} to {', '.join(self._options.to)}"
 
+    @property
+    def secrets(self) -> Sequence[str]:
+        return () if self._options.password is None else (self._options.password.value,)
+
     async def send(self, message: Message) -> Told:
         host, port = self._options.host, self._options.port
         try:
@@ -83,7 +87,7 @@ class Email:
         except OSError as error:
             return failed(f"cannot resolve {host}: {error.strerror}")
         return await self._threads.run(
-            partial(_send, letter(message, self._options), self._options, addresses)
+            partial(_send, letter(message, self._options), self._options, addresses), target=self._options
         )
 
 

@@ -1,8 +1,19 @@
 """Grafana annotations: a mark on the dashboards at the moment of the event, so that a curve explains itself."""
 
+from collections.abc import Sequence
+
 from notifier.channels.outbound import Outbound
 from notifier.channels.port import Message, Told
-from notifier.channels.reading import Secret, Source, secret, secret_keys, shown_url, texts, url
+from notifier.channels.reading import (
+    Secret,
+    Source,
+    secret,
+    secret_keys,
+    secrets_of_url,
+    shown_url,
+    texts,
+    url,
+)
 from penstock.contracts.value import Value
 from penstock.contracts.wire import encode
 from penstock.contracts.workflow import Json
@@ -41,11 +52,16 @@ class Grafana:
             "Content-Type": "application/json",
             "Authorization": f"Bearer {options.token.value}",
         }
+        self._secrets = (options.token.value, *secrets_of_url(options.url))
         self._outbound = outbound
 
     @property
     def target(self) -> str:
         return shown_url(self._options.url)
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        return self._secrets
 
     async def send(self, message: Message) -> Told:
         body = encode(annotation(message, self._options))

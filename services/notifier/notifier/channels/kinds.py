@@ -9,6 +9,7 @@ from notifier.channels.outbound import Outbound
 from notifier.channels.port import Channel
 from notifier.channels.reading import Source
 from notifier.channels.threads import Threads
+from penstock.contracts.workflow import Json
 from penstock.definition.fields import Fields
 
 
@@ -45,3 +46,10 @@ CHANNELS = {
     ),
     "grafana": ChannelKind(grafana.read, lambda options, means: grafana.Grafana(options, means.outbound)),
 }
+
+
+async def prepare(document: Json) -> None:
+    """Before a subscription's document is read: load what its channel needs, so that reading does not wait."""
+    channel = document.get("channel") if isinstance(document, dict) else None
+    if isinstance(channel, dict) and "apprise" in channel:
+        await apprise.load()

@@ -1,14 +1,16 @@
 """What a channel is: it tells a target one thing, and says what became of that. tests/notifier holds all to it."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from penstock.contracts.limits import KIB
-from penstock.contracts.value import Value
+from penstock.contracts.value import Value, replace
 from penstock.contracts.workflow import Json
 
 ANSWER_CHARS_MAX = KIB  # of what a target answered, for the log of tries
 ERROR_CHARS_MAX = KIB
+SECRET_CHARS_MIN = 4
 
 
 class Message(Value, frozen=True, kw_only=True):
@@ -57,6 +59,11 @@ class Channel(Protocol):
     @property
     def concurrent_max(self) -> int: ...
 
+    @property
+    def secrets(self) -> Sequence[str]:
+        """Texts that are never shown, also when a target answers with what it was sent."""
+        ...
+
     async def send(self, message: Message) -> Told:
         """Tell once. Never raises for what the target or the network does."""
         ...
@@ -64,6 +71,15 @@ class Channel(Protocol):
 
 def failed(error: str) -> Told:
     return Told(ok=False, error=clean(error)[:ERROR_CHARS_MAX])
+
+
+def redacted(told: Told, secrets: Sequence[str]) -> Told:
+    """Without what is secret; a shorter text than four characters is found everywhere."""
+    answer, error = told.answer, told.error
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= SECRET_CHARS_MIN:
+            answer, error = answer.replace(secret, "…"), error.replace(secret, "…")
+    return replace(told, answer=answer, error=error)
 
 
 def clean(text: str) -> str:

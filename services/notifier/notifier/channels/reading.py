@@ -1,7 +1,7 @@
 """What several channels' options have: addresses of targets, and secrets as text or in files."""
 
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from penstock.contracts.limits import KIB
 from penstock.contracts.value import Value
@@ -54,8 +54,8 @@ def _wrong_url(text: str) -> str:
     try:
         parts = urlsplit(text)
         port = parts.port
-    except ValueError as error:
-        return str(error)
+    except ValueError:  # its words would show a part of it
+        return "its port or its brackets are wrong"
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         return "it has no http or https host"
     return "" if "@" not in parts.netloc else "no user and password in it; use the channel's own keys"
@@ -73,6 +73,15 @@ def shown_host(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}/…"
 
 
+def secrets_of_url(text: str, *, is_path_secret: bool = False) -> tuple[str, ...]:
+    """What an answer of the target must not show of its address, as it is written and as it is meant."""
+    parts = urlsplit(text)
+    found = [parts.query, *(value for _, value in parse_qsl(parts.query))]
+    if is_path_secret:
+        found += [parts.path.strip("/"), *parts.path.split("/")]
+    return tuple({each for part in found for each in (part, unquote(part))})
+
+
 def secret(fields: Fields, key: str, source: Source) -> Secret | None:
     """`key` as text, or the content of the file that `<key>_file` names; None if there is neither."""
     named = f"{key}_file"
@@ -80,6 +89,9 @@ def secret(fields: Fields, key: str, source: Source) -> Secret | None:
         fields.report.error(fields.at(named), f"give '{key}' or '{named}', not both")
     if named in fields:
         return _secret_of_file(fields, named, source)
+    if not isinstance(fields.value.get(key, ""), str):
+        fields.report.error(fields.at(key), "expected a secret as text: put it in quotes")
+        return None
     text = fields.text(key)
     if key in fields and not text:
         fields.report.error(fields.at(key), "expected a secret, got an empty text")

@@ -1,8 +1,10 @@
 """Slack, by an incoming webhook: a section with the text, and below it where the event is from."""
 
+from collections.abc import Sequence
+
 from notifier.channels.outbound import Outbound
 from notifier.channels.port import Message, Told
-from notifier.channels.reading import Source, secret, secret_keys, shown_host, url
+from notifier.channels.reading import Source, secret, secret_keys, secrets_of_url, shown_host, url
 from penstock.contracts.value import Value
 from penstock.contracts.wire import encode
 from penstock.definition.fields import Fields
@@ -35,6 +37,10 @@ class Slack:
     @property
     def target(self) -> str:
         return shown_host(self._url)
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        return secrets_of_url(self._url, is_path_secret=True)
 
     async def send(self, message: Message) -> Told:
         body = encode(payload(message))

@@ -5,12 +5,13 @@ While a secret is being changed there are two: both sign, so that a receiver may
 
 import base64
 import binascii
+from collections.abc import Sequence
 
 from standardwebhooks import Webhook as Signer
 
 from notifier.channels.outbound import Outbound
 from notifier.channels.port import Message, Told
-from notifier.channels.reading import Secret, Source, secret, secret_keys, shown_url, url
+from notifier.channels.reading import Secret, Source, secret, secret_keys, secrets_of_url, shown_url, url
 from penstock.contracts.value import Value
 from penstock.contracts.wire import encode
 from penstock.definition.fields import Fields
@@ -41,11 +42,16 @@ class Webhook:
     def __init__(self, options: Options, outbound: Outbound) -> None:
         self._url = options.url
         self._signers = [Signer(each.value) for each in options.secrets]
+        self._secrets = tuple(each.value for each in options.secrets)
         self._outbound = outbound
 
     @property
     def target(self) -> str:
         return shown_url(self._url)
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        return (*secrets_of_url(self._url), *self._secrets)
 
     async def send(self, message: Message) -> Told:
         body = message.cloud_event if message.said is None else encode(message.said)

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from notifier.channels.kinds import CHANNELS, Means
+from notifier.channels.kinds import CHANNELS, Means, prepare
 from notifier.channels.port import Channel
 from notifier.channels.reading import API, Source
 from notifier.deliveries.document import DocumentReader, Read
@@ -48,6 +48,8 @@ class Catalog:
             version = await read_version(self._pool)
             if version != self._version:
                 rows = await read_all(self._pool)
+                for row in rows:
+                    await prepare(decode(row.document.encode(), dict[str, Json]))
                 entries = (self._entry(row) for row in rows)
                 self._entries = {entry.subscription.id: entry for entry in entries if entry is not None}
                 self._version = version

@@ -7,6 +7,7 @@ import msgspec
 import structlog
 import uuid_utils.compat
 
+from notifier.channels.kinds import prepare
 from notifier.channels.reading import API
 from notifier.deliveries.catalog import Catalog, Entry
 from notifier.deliveries.document import DocumentReader
@@ -56,21 +57,21 @@ class DeliveryControl:
         """Make it, or change it; whether it is new."""
         if not is_name(name):
             raise InvalidInput.at("name", f"expected {NAME_EXPECTED}")
+        await prepare(document)
         read = self._reader.read(document, API, name=name)
         known = await subscriptions.read_one(self._pool, project, name)
         _refuse_file(known)
         if known is None and await subscriptions.count(self._pool, project) >= SUBSCRIPTIONS_MAX:
             raise Conflict(f"project '{project}' has {SUBSCRIPTIONS_MAX} subscriptions, which is the limit")
-        async with self._pool.acquire() as connection:
-            await subscriptions.put(
-                connection,
-                id=uuid_utils.compat.uuid7(),
-                project=project,
-                name=name,
-                document=encode(document).decode(),
-                from_file=False,
-                active=read.active,
-            )
+        await subscriptions.put(
+            self._pool,
+            id=uuid_utils.compat.uuid7(),
+            project=project,
+            name=name,
+            document=encode(document).decode(),
+            from_file=False,
+            active=read.active,
+        )
         await self._catalog.fresh()
         return await self.get(project, name), known is None
 

@@ -144,9 +144,11 @@ def _channel(fields: Fields, source: Source) -> tuple[str, Any]:
     expected = f"a mapping with one of {', '.join(CHANNELS)}"
     if not fields.require("channel", expected):
         return "", None
-    channel = fields.mapping("channel", fields.value["channel"], expected)
-    if channel is None:
+    given = fields.value["channel"]
+    if not isinstance(given, dict):  # what stands there instead may be a secret
+        fields.report.error(fields.at("channel"), f"expected {expected}")
         return "", None
+    channel = Fields(given, fields.at("channel"), fields.report)
     if len(channel.value) != 1:
         fields.report.error(channel.path, f"expected exactly one of {', '.join(CHANNELS)}")
         return "", None
@@ -155,5 +157,7 @@ def _channel(fields: Fields, source: Source) -> tuple[str, Any]:
         hint = did_you_mean(kind, CHANNELS) or f"; expected one of {', '.join(CHANNELS)}"
         fields.report.error(channel.at(kind), f"no channel is '{kind[:60]}'{hint}")
         return "", None
-    options = channel.mapping(kind, value, f"the options of {kind}")
-    return kind, None if options is None else CHANNELS[kind].read(options, source)
+    if not isinstance(value, dict):
+        channel.report.error(channel.at(kind), f"expected a mapping with the options of {kind}")
+        return kind, None
+    return kind, CHANNELS[kind].read(Fields(value, channel.at(kind), channel.report), source)

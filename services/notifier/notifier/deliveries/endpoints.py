@@ -24,12 +24,16 @@ class Endpoints:
         self.in_flight = 0
 
     def room(self, entries: Iterable[Entry]) -> dict[UUID, int]:
-        """Subscription → how many deliveries may begin now; those without room are left out."""
+        """Subscription → how many deliveries may begin now; those without room are left out.
+
+        Who has the least in flight is first: when there is not enough for all, slow targets do not take it all.
+        """
         now = time.monotonic()
+        active = [entry for entry in entries if entry.subscription.active]
+        active.sort(key=lambda entry: self._of(entry).in_flight)
         rooms = {
             entry.subscription.id: self._of(entry).room(now, concurrent_max=entry.channel.concurrent_max)
-            for entry in entries
-            if entry.subscription.active
+            for entry in active
         }
         return {id: room for id, room in rooms.items() if room > 0}
 

@@ -54,7 +54,6 @@ async def delivery_room(
 ) -> DeliveryRoom:
     """`subscriptions` and `folder` are the configuration file's; `stack` closes what was opened."""
     outbound, threads = Outbound(networks), Threads()
-    stack.callback(threads.close)
     stack.callback(outbound.close)
     reader = DocumentReader(expressions)
     catalog = Catalog(pool, reader, Means(outbound, threads), folder=folder)

@@ -21,7 +21,7 @@ from notifier.rules.schedule import next_delay
 from notifier.store import deliveries as store
 from notifier.store.deliveries import Claimed, Finished
 from notifier.store.subscriptions import set_active
-from penstock.postgres.errors import DATABASE_AWAY
+from penstock.contracts.errors import Unavailable
 from penstock.service import end
 from penstock.telemetry import metrics
 
@@ -96,7 +96,7 @@ class Sender:
             room = self._endpoints.room(self._catalog.entries())
             if room:
                 self._begin(await self._claim(room))
-        except DATABASE_AWAY as error:
+        except Unavailable as error:
             log.warning("deliveries.postponed", reason=repr(error))
         except Exception:  # ours to mend; the clock comes back to it
             log.exception("deliveries.failed")
@@ -146,7 +146,7 @@ class Sender:
         try:
             await set_active(self._pool, entry.subscription.id, active=False, reason=GONE)
             await self._catalog.fresh()
-        except DATABASE_AWAY as error:
+        except Unavailable as error:
             log.warning("subscription.not_silenced", name=entry.subscription.name, reason=repr(error))
 
     async def _note_forever(self) -> None:
@@ -162,7 +162,7 @@ class Sender:
             return
         try:
             await store.finish(self._pool, ended)
-        except DATABASE_AWAY as error:
+        except Unavailable as error:
             log.warning("deliveries.not_noted", deliveries=len(ended), reason=repr(error))
             self._ended = [*ended, *self._ended]
             await asyncio.sleep(NOTE_AGAIN_S)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from notifier.channels.port import Message, Told, failed
+from notifier.channels.port import Message, Told, failed, redacted
 from notifier.deliveries.catalog import Entry
 from notifier.deliveries.message import message_of
 from penstock.contracts.template import Evaluate, ExpressionFailed
@@ -74,7 +74,7 @@ class Teller:
 async def _send(entry: Entry, message: Message) -> Told:
     try:
         async with asyncio.timeout(TRY_S_MAX):
-            return await entry.channel.send(message)
+            return redacted(await entry.channel.send(message), entry.channel.secrets)
     except TimeoutError:
         return failed(f"no answer within {TRY_S_MAX:g} s")
     except Exception as error:  # ours to mend; the delivery is tried again, and the others go on

@@ -18,10 +18,12 @@ from notifier.alerts.port import AlertQueries
 from notifier.alerts.source import Source, source_of_token
 from notifier.alerts.views import ActionPage, AlertPage
 from penstock.contracts.errors import PenstockError, Unavailable
+from penstock.contracts.value import replace
 from penstock.http.endpoint import Answer, Body, Endpoint, json_answer
 from penstock.http.middleware import request_id_of
 from penstock.http.problems import MEDIA_TYPE, ProblemDocument, problem
 from penstock.http.reading import Cursor, PageLimit, expect_media_type, query_of, read_body
+from penstock.http.tracing import traceparent_of
 from penstock.telemetry import metrics
 
 NOBODY = "unknown"  # the source of a webhook without a token that is known
@@ -108,7 +110,8 @@ class AlertmanagerDoor:
 
     async def _taken(self, request: Request, source: Source) -> Response:
         async def read() -> Group:
-            return read_group(await read_body(request, bytes_max=PAYLOAD_BYTES_MAX))
+            group = read_group(await read_body(request, bytes_max=PAYLOAD_BYTES_MAX))
+            return replace(group, traceparent=traceparent_of(request))
 
         expect_media_type(request, "application/json")
         try:

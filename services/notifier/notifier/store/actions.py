@@ -7,7 +7,7 @@ import asyncpg
 
 from notifier.alerts.action import Action, Outcome
 from notifier.alerts.source import Verb
-from notifier.store.alerts import reachable
+from notifier.store.operation import operation
 
 _BEGIN = """
 insert into alert_action (project, verb, target, source, alert, fingerprint, starts_at)
@@ -70,21 +70,21 @@ class Actions:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
+    @operation
     async def order(self) -> None:
-        async with reachable():
-            await self._pool.execute(_RELEASE)
-            await self._pool.execute(_BEGIN)
+        await self._pool.execute(_RELEASE)
+        await self._pool.execute(_BEGIN)
 
+    @operation
     async def claim(self, *, limit: int, lease: timedelta) -> Sequence[Action]:
-        async with reachable():
-            rows = await self._pool.fetch(_CLAIM, limit, lease)
+        rows = await self._pool.fetch(_CLAIM, limit, lease)
         return [Action(**{**dict(row), "verb": Verb(row["verb"])}) for row in rows]
 
+    @operation
     async def record(self, action: Action, *, outcome: Outcome, detail: str, acted: bool) -> None:
         statement = _RECORD_UNDONE if action.undo else _RECORD_DONE
-        async with reachable():
-            await self._pool.execute(statement, action.id, action.tries, outcome, detail, acted)
+        await self._pool.execute(statement, action.id, action.tries, outcome, detail, acted)
 
+    @operation
     async def postpone(self, action: Action, *, delay: timedelta, reason: str) -> None:
-        async with reachable():
-            await self._pool.execute(_POSTPONE, action.id, action.tries, delay, reason)
+        await self._pool.execute(_POSTPONE, action.id, action.tries, delay, reason)

@@ -5,8 +5,7 @@ Without it, a resolved alert that is stored at the same instant as its firing wo
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 
 import asyncpg
@@ -16,9 +15,9 @@ from notifier.alerts.identity import key_of, wishes_of
 from notifier.alerts.payload import RESOLVED, Alert, Group, Labels
 from notifier.alerts.port import Taken
 from notifier.alerts.source import Source
-from penstock.contracts.errors import Unavailable
+from notifier.store.database import within
+from notifier.store.operation import operation
 from penstock.contracts.wire import decode, encode
-from penstock.postgres.errors import DATABASE_AWAY
 
 _LOCK_SOURCE = "select pg_advisory_xact_lock(hashtext('penstock alerts of'), hashtext($1))"
 
@@ -31,8 +30,8 @@ returning alert.key
 
 _ADD_GROUP = """
 insert into alert_group (source, group_key, receiver, external_url, group_labels, common_labels,
-  common_annotations, truncated_alerts)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+  common_annotations, truncated_alerts, traceparent)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 returning id
 """
 
@@ -80,14 +79,25 @@ with due as (
 )
 select a.id, encode(a.key, 'hex') as key, a.project, a.source, a.name, a.status, a.fingerprint, a.starts_at,
   a.ends_at, a.labels, a.annotations, a.generator_url, g.group_key, g.receiver, g.external_url, g.group_labels,
-  g.common_labels, g.common_annotations
+  g.common_labels, g.common_annotations, g.traceparent
 from claimed a join alert_group g on g.id = a.group_id
 order by a.id
 """
 
-_MARK_PUBLISHED = (
-    "update alert set published_at = now() where id = any($1::bigint[]) and published_at is null"
+_MARK_PUBLISHED = """
+update alert set published_at = now()
+where id = any($1::bigint[]) and published_at is null
+  and ($2::text is null or exists (select from alert_inbox where made_at = $2))
+"""
+_SEE_INBOX = """
+with seen as (select made_at from alert_inbox for update),
+changed as (
+  update alert_inbox set made_at = $1 from seen where seen.made_at is distinct from $1 returning seen.made_at
 )
+update alert set published_at = null, publish_at = now()
+from changed where changed.made_at is not null and published_at > now() - $2::interval
+"""
+_KNOWS_INBOX = "select exists (select from alert_inbox where made_at = $1)"
 
 _FORGET = """
 delete from alert where id in (
@@ -108,6 +118,8 @@ where resolved_at is null and due_at < now() - $1::interval and not exists (
 _FORGET_WISHES = "delete from alert_wish where resolved_at + hold_resolved < now() - $1::interval"
 _FORGET_ACTIONS = "delete from alert_action where ended_at < now() - $1::interval"
 
+TAKE_S = 6.0  # of one webhook; Alertmanager itself gives up after 10
+
 _JSON_FIELDS = ("labels", "annotations", "group_labels", "common_labels", "common_annotations")
 
 
@@ -119,17 +131,14 @@ class Alerts:
         # Who waits for a turn does so without a connection: there are few, and others need them.
         self._turns = defaultdict[str, asyncio.Lock](asyncio.Lock)
 
+    @operation
     async def take(self, source: Source, group: Group) -> Taken:
         if not group.alerts:
             return Taken(stored={}, repeated={})
         alerts = {key_of(source.name, group.group_key, alert): alert for alert in group.alerts}
         times = Counter(key_of(source.name, group.group_key, alert) for alert in group.alerts)
-        async with (
-            self._turns[source.name],
-            reachable(),
-            self._pool.acquire() as connection,
-            connection.transaction(),
-        ):
+        turn = self._turns[source.name]
+        async with within(self._pool, TAKE_S, turn=turn) as connection, connection.transaction():
             await connection.execute(_LOCK_SOURCE, source.name)
             known = {
                 row[0] for row in await connection.fetch(_COUNT_REPEATS, list(times), list(times.values()))
@@ -141,17 +150,25 @@ class Alerts:
         stored = Counter(alert.status for alert in new.values())
         return Taken(stored=stored, repeated=Counter(alert.status for alert in group.alerts) - stored)
 
+    @operation
     async def claim_unpublished(self, *, limit: int, lease: timedelta) -> Sequence[Told]:
-        async with reachable():
-            rows = await self._pool.fetch(_CLAIM_UNPUBLISHED, limit, lease)
+        rows = await self._pool.fetch(_CLAIM_UNPUBLISHED, limit, lease)
         return [_told(row) for row in rows]
 
-    async def mark_published(self, ids: Sequence[int]) -> None:
-        async with reachable():
-            await self._pool.execute(_MARK_PUBLISHED, ids)
+    @operation
+    async def mark_published(self, ids: Sequence[int], *, inbox: str | None) -> None:
+        await self._pool.execute(_MARK_PUBLISHED, ids, inbox)
 
+    @operation
+    async def see_inbox(self, made_at: str, *, age_max: timedelta) -> int:
+        if await self._pool.fetchval(_KNOWS_INBOX, made_at):
+            return 0
+        status: str = await self._pool.execute(_SEE_INBOX, made_at, age_max)
+        return int(status.rpartition(" ")[2])
+
+    @operation
     async def forget(self, *, older_than: timedelta, limit: int) -> int:
-        async with reachable(), self._pool.acquire() as connection:
+        async with self._pool.acquire() as connection:
             gone = await connection.execute(_FORGET, older_than, limit)
             for statement in (_FORGET_GROUPS, _END_SILENT_WISHES, _FORGET_WISHES, _FORGET_ACTIONS):
                 await connection.execute(statement, older_than)
@@ -175,6 +192,7 @@ async def _add(
         _json(group.common_labels),
         _json(group.common_annotations),
         group.truncated_alerts,
+        group.traceparent,
     )
     alerts = list(new.values())
     await connection.execute(
@@ -225,12 +243,3 @@ def _told(row: asyncpg.Record) -> Told:
 
 def _json(labels: Labels) -> str:
     return encode(labels).decode()
-
-
-@asynccontextmanager
-async def reachable() -> AsyncIterator[None]:
-    """Whatever says that the database is away becomes Unavailable."""
-    try:
-        yield
-    except DATABASE_AWAY as error:
-        raise Unavailable(f"the database does not answer: {error or type(error).__name__}") from error

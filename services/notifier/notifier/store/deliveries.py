@@ -9,6 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
+from notifier.store.operation import operation
 from penstock.contracts.value import Value
 
 
@@ -51,6 +52,7 @@ class Finished(Value, frozen=True, kw_only=True):
         return "delivered" if self.ok else "failed" if self.again_after is None else "waiting"
 
 
+@operation
 async def insert(pool: asyncpg.Pool, new: Sequence[NewDelivery]) -> int:
     """Exactly one row for each subscription and event, however often it comes; returns how many are new."""
     status: str = await pool.execute(
@@ -78,6 +80,7 @@ async def insert(pool: asyncpg.Pool, new: Sequence[NewDelivery]) -> int:
     return int(status.rpartition(" ")[2])
 
 
+@operation
 async def claim(
     pool: asyncpg.Pool, room: Mapping[UUID, int], *, total_max: int, lease: timedelta
 ) -> list[Claimed]:
@@ -113,6 +116,7 @@ async def claim(
     ]
 
 
+@operation
 async def finish(pool: asyncpg.Pool, finished: Sequence[Finished]) -> None:
     """Note the tries, and what follows for those that nobody else has claimed since; told is told, though."""
     ordered = sorted(finished, key=lambda each: each.id)
@@ -150,6 +154,7 @@ async def finish(pool: asyncpg.Pool, finished: Sequence[Finished]) -> None:
     )
 
 
+@operation
 async def waiting(pool: asyncpg.Pool) -> tuple[int, int]:
     """How many are due, and how many wait for a retry or an answer."""
     record = await pool.fetchrow(
@@ -161,6 +166,7 @@ async def waiting(pool: asyncpg.Pool) -> tuple[int, int]:
     return record["due"], record["retry"]
 
 
+@operation
 async def delete_old(pool: asyncpg.Pool, *, age: timedelta, rows_max: int) -> int:
     """Delete ended deliveries with their tries, and those that waited so long for a paused subscription."""
     status: str = await pool.execute(

@@ -8,7 +8,7 @@ import msgspec
 
 from notifier.alerts.source import Verb
 from notifier.alerts.views import ActionPage, ActionView, AlertPage, AlertView
-from notifier.store.alerts import reachable
+from notifier.store.operation import operation
 from penstock.contracts.errors import InvalidInput
 
 ID_MAX = 2**63 - 1
@@ -38,6 +38,7 @@ class AlertReads:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
+    @operation
     async def alerts(
         self,
         *,
@@ -50,6 +51,7 @@ class AlertReads:
         rows, following = await self._page(_ALERTS, source, status, project, limit=limit, cursor=cursor)
         return AlertPage(tuple(map(_alert, rows)), following)
 
+    @operation
     async def actions(
         self, *, source: str | None, state: str | None, project: str | None, limit: int, cursor: str | None
     ) -> ActionPage:
@@ -60,8 +62,7 @@ class AlertReads:
         self, statement: str, *filters: str | None, limit: int, cursor: str | None
     ) -> tuple[Sequence[asyncpg.Record], str | None]:
         before = ID_MAX if cursor is None else _read_cursor(cursor)
-        async with reachable():
-            rows = await self._pool.fetch(statement, before, *filters, limit + 1)
+        rows = await self._pool.fetch(statement, before, *filters, limit + 1)
         following = _write_cursor(rows[limit - 1]["row"]) if len(rows) > limit else None
         return rows[:limit], following
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from notifier.store.operation import operation
 from penstock.contracts.value import Value
 
 _COLUMNS = """
@@ -41,6 +42,7 @@ class TryRow(Value, frozen=True, kw_only=True):
     error: str
 
 
+@operation
 async def read_page(
     pool: asyncpg.Pool,
     project: str,
@@ -70,6 +72,7 @@ async def read_page(
     return [_row(record) for record in records]
 
 
+@operation
 async def read_one(pool: asyncpg.Pool, project: str, id: UUID) -> tuple[DeliveryRow, str] | None:
     """The delivery, and the event that it tells."""
     statement = f"select {_COLUMNS}, event from {_FROM} where subscription.project = $1 and delivery.id = $2"
@@ -81,6 +84,7 @@ async def read_one(pool: asyncpg.Pool, project: str, id: UUID) -> tuple[Delivery
     return _row(found), event
 
 
+@operation
 async def read_tries(pool: asyncpg.Pool, id: UUID) -> list[TryRow]:
     records = await pool.fetch(
         "select number, at, ok, status, milliseconds, answer, error from delivery_try"
@@ -90,6 +94,7 @@ async def read_tries(pool: asyncpg.Pool, id: UUID) -> list[TryRow]:
     return [TryRow(**record) for record in records]
 
 
+@operation
 async def redeliver(pool: asyncpg.Pool, project: str, id: UUID) -> bool:
     """Due now, and the schedule begins again; false if there is no such delivery."""
     status: str = await pool.execute(

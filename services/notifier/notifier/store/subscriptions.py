@@ -9,6 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
+from notifier.store.operation import operation
 from penstock.contracts.value import Value
 
 _GROW = "update subscription_version set version = version + 1 returning version"
@@ -28,27 +29,32 @@ class SubscriptionRow(Value, frozen=True, kw_only=True):
     changed_at: datetime
 
 
+@operation
 async def read_version(pool: asyncpg.Pool) -> int:
     return int(await pool.fetchval("select version from subscription_version"))
 
 
+@operation
 async def read_all(pool: asyncpg.Pool) -> list[SubscriptionRow]:
     return [_row(record) for record in await pool.fetch(f"select {_COLUMNS} from subscription")]
 
 
+@operation
 async def read_of_project(pool: asyncpg.Pool, project: str) -> list[SubscriptionRow]:
     statement = f"select {_COLUMNS} from subscription where project = $1 order by name"
     return [_row(record) for record in await pool.fetch(statement, project)]
 
 
+@operation
 async def read_one(pool: asyncpg.Pool, project: str, name: str) -> SubscriptionRow | None:
     statement = f"select {_COLUMNS} from subscription where project = $1 and name = $2"
     record = await pool.fetchrow(statement, project, name)
     return None if record is None else _row(record)
 
 
+@operation
 async def put(
-    connection: asyncpg.Connection,
+    connection: asyncpg.Connection | asyncpg.Pool,
     *,
     id: UUID,
     project: str,
@@ -78,6 +84,7 @@ async def put(
     )
 
 
+@operation
 async def set_active(pool: asyncpg.Pool, id: UUID, *, active: bool, reason: str) -> None:
     """`reason` says why it is not active."""
     await pool.execute(
@@ -92,6 +99,7 @@ async def set_active(pool: asyncpg.Pool, id: UUID, *, active: bool, reason: str)
     )
 
 
+@operation
 async def delete(pool: asyncpg.Pool, id: UUID) -> None:
     """With its deliveries."""
     await pool.execute(
@@ -100,6 +108,7 @@ async def delete(pool: asyncpg.Pool, id: UUID) -> None:
     )
 
 
+@operation
 async def delete_files_except(
     connection: asyncpg.Connection, keep: Sequence[tuple[str, str]]
 ) -> list[tuple[str, str]]:
@@ -119,6 +128,7 @@ async def delete_files_except(
     return [(record["project"], record["name"]) for record in records]
 
 
+@operation
 async def count(pool: asyncpg.Pool, project: str) -> int:
     return int(await pool.fetchval("select count(*) from subscription where project = $1", project))
 
