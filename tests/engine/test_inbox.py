@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-from orchestrator.engine.inbox import Inbox, Offer, to_nobody
+from orchestrator.engine.inbox import BACKLOG_BYTES_MAX, Inbox, Offer, to_nobody
 from orchestrator.engine.inbox_port import Receipt
 from orchestrator.store.inbound import FORGOTTEN_ROWS_MAX
 from penstock.contracts.errors import InvalidInput, Unavailable
 from penstock.contracts.inbound import InboundEvent
+from penstock.contracts.limits import INBOUND_EVENT_BYTES_MAX
+from penstock.contracts.wire import encode
 from penstock.service import end
 from tests.engine.conftest import World
 
@@ -94,6 +96,34 @@ async def test_what_was_kept_and_not_offered_is_offered_by_the_next_sweep(world:
         await inbox.repeat()
 
     assert ear.heard == ["1", "2", "1", "2"]
+
+
+async def test_more_bytes_than_memory_should_hold_are_left_to_the_sweep(world: World) -> None:
+    ear, begun, go = Ear(), asyncio.Event(), asyncio.Event()
+    large = [event(n, data=encode("x" * INBOUND_EVENT_BYTES_MAX)) for n in range(100)]
+
+    async def offer(events: Sequence[InboundEvent]) -> None:
+        begun.set()
+        await go.wait()
+        await ear(events)
+
+    async with opened(world, offer) as inbox:
+        await inbox.take([event("first")])
+        await begun.wait()
+        await inbox.take(large)
+        go.set()
+        remembered = await ear.hears(1 + BACKLOG_BYTES_MAX // INBOUND_EVENT_BYTES_MAX)
+        async with asyncio.timeout(10):
+            while await world.pool.fetchval("select count(*) from inbound_event where offered") < len(
+                remembered
+            ):
+                await asyncio.sleep(0.01)
+        assert len(remembered) < len(large)
+
+        await world.pool.execute("update inbound_event set received_at = received_at - interval '3 s'")
+        await inbox.repeat()
+
+    assert sorted(ear.heard) == sorted(["first", *(each.id for each in large)])
 
 
 async def test_an_offer_that_meets_an_outage_is_repeated(world: World) -> None:

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from orchestrator.composition import Parts
+from orchestrator.engine import triggering
 from orchestrator.store.inbound import unoffered_events
 from penstock.contracts.inbound import InboundEvent, alert_type
 from penstock_cli.embedded.nats import Nats
@@ -231,6 +232,33 @@ async def test_another_project_hears_nothing(api: httpx.AsyncClient, pool: async
     await until_offered(pool)
 
     assert await runs(api) == []
+
+
+async def test_triggers_that_look_at_many_events_leave_others_their_turns(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, look_at = [0], triggering.look_at
+
+    def counted(*given: Any) -> Any:
+        looked[-1] += 1
+        return look_at(*given)
+
+    async def count_turns() -> None:
+        while True:
+            await asyncio.sleep(0)
+            looked.append(0)
+
+    monkeypatch.setattr(triggering, "look_at", counted)
+    await save(api, on_push(**{"if": MAIN}))
+    events = msgspec.json.encode([push(n, ref="other") for n in range(100)])
+    turns = asyncio.create_task(count_turns())
+    await api.post("/events", content=events, headers={"content-type": "application/cloudevents-batch+json"})
+    async with asyncio.timeout(10):
+        while sum(looked) < 100:
+            await asyncio.sleep(0.01)
+    turns.cancel()
+
+    assert max(looked) <= 2
 
 
 async def test_two_orchestrators_start_one_run_of_each_event(

@@ -3,8 +3,11 @@
 import asyncio
 from urllib.parse import urlsplit
 
+import pytest
 from prometheus_client import REGISTRY
+from uvicorn.protocols.utils import ClientDisconnected
 
+from penstock.http.sockets import Sockets
 from tests.live.conftest import Orchestrator, received
 
 PING, CLOSE = 0x89, 0x88  # the first byte of a frame; a ping has six
@@ -29,6 +32,19 @@ async def test_a_peer_that_answers_no_ping_is_dropped(orchestrator: Orchestrator
 
     assert answer.startswith(b"HTTP/1.1 101")
     assert (frames[0], frames[6], frames[8:10]) == (PING, CLOSE, (1011).to_bytes(2, "big"))
+
+
+async def test_who_sends_to_a_peer_that_was_just_dropped_learns_that_it_has_left(
+    orchestrator: Orchestrator,
+) -> None:
+    await orchestrator.watch("/live")
+    (connection,) = [
+        each for each in orchestrator.parts.server.server_state.connections if isinstance(each, Sockets)
+    ]
+
+    connection.keepalive_timeout()
+    with pytest.raises(ClientDisconnected):  # in the same turn of the loop: nobody has told it yet
+        await connection.send({"type": "websocket.send", "text": "late"})
 
 
 async def test_views_are_counted_while_they_are_open_and_by_how_they_end(orchestrator: Orchestrator) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import websockets
 
+from orchestrator.engine import feed
 from orchestrator.engine.frames import FRAMES_WAITING_MAX
 from orchestrator.engine.places import Places
 from penstock.bus.connection import connect
 from penstock.contracts.errors import Unavailable
 from penstock.contracts.limits import LIVE_VIEWS_PER_WORKFLOW_MAX
 from penstock.contracts.wire import encode
+from penstock.http.sockets import Sockets
 from penstock_cli.embedded.nats import Nats
 from tests.live.conftest import Orchestrator, received
 from tests.servers import TESTER
@@ -94,6 +96,43 @@ async def test_a_slow_reader_is_closed_and_comes_back_without_loss(
 
     events += await received(rest, FLOOD - len(events))
     assert [event["data"]["n"] for event in events] == list(range(FLOOD))
+
+
+async def test_a_position_that_the_stream_has_lost_hides_nothing_new(orchestrator: Orchestrator) -> None:
+    begin = (await orchestrator.watch("/live")).response
+    assert begin is not None, "it was accepted"
+    stream, _, sequence = begin.headers["x-penstock-position"].partition("-")
+    viewer = await orchestrator.watch(f"/live?after={stream}-{int(sequence) + 1_000}")
+
+    run = await orchestrator.run_and_end()
+
+    assert (await received(viewer, 1))[0]["id"] == f"{run}/1"
+
+
+async def test_a_burst_before_its_readers_leaves_others_their_turns(
+    orchestrator: Orchestrator, nats_server: Nats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent_in_turn, send = [0], Sockets.send
+
+    async def counted(socket: Sockets, message: Any) -> None:
+        sent_in_turn[-1] += message["type"] == "websocket.send"
+        await send(socket, message)
+
+    async def count_turns() -> None:
+        while True:
+            await asyncio.sleep(0)
+            sent_in_turn.append(0)
+
+    monkeypatch.setattr(Sockets, "send", counted)
+    monkeypatch.setattr(feed, "FRAMES_IN_TURN", 2)
+    viewers = [await orchestrator.watch("/live") for _ in range(2)]
+    turns = asyncio.create_task(count_turns())
+    await flood(nats_server, orchestrator.project)
+    seen = [await received(viewer, FLOOD) for viewer in viewers]
+    turns.cancel()
+
+    assert [[event["data"]["n"] for event in events] for events in seen] == [list(range(FLOOD))] * 2
+    assert max(sent_in_turn) <= 4  # what was put in one turn is sent in the next, or in the one after it
 
 
 def narrow(orchestrator: Orchestrator) -> socket.socket:

@@ -5,7 +5,7 @@ so what was lost on the way is noticed, and a new consumer begins where the old 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,7 @@ HEARTBEAT_S = 2.0
 SILENCE_S_MAX = 5.0  # two heartbeats are missing: the consumer is gone
 INACTIVE_S_MAX = 30.0  # then the server forgets a consumer that nobody listens to
 AGAIN_AFTER_S = 0.3
+WAITING_BYTES_MAX = 32 * 1024 * 1024
 AWAY = (nats.errors.Error, OSError, TimeoutError)
 
 log = structlog.get_logger(__name__)
@@ -38,14 +39,17 @@ class Stored:
 
 
 class Follower:
-    """Hands each message to `on_message`, which must not block. `on_lost`: some may never come."""
+    """Hands each message to `on_message`, and the next when that returns. `on_lost`: some may never come.
+
+    What comes meanwhile waits in memory; of more than `WAITING_BYTES_MAX` the rest is taken from the stream again.
+    """
 
     def __init__(
         self,
         bus: Bus,
         *,
         stream: str,
-        on_message: Callable[[Stored], None],
+        on_message: Callable[[Stored], Awaitable[None]],
         on_lost: Callable[[], None],
     ) -> None:
         self._bus = bus
@@ -76,7 +80,9 @@ class Follower:
         self._broken.clear()
         name = f"live-{self._bus.client.new_inbox().rsplit('.', 1)[1]}"
         inbox = f"{self._bus.inbox}.{name}"
-        subscription = await self._bus.client.subscribe(inbox, cb=partial(self._take, name))
+        subscription = await self._bus.client.subscribe(
+            inbox, cb=partial(self._take, name), pending_bytes_limit=WAITING_BYTES_MAX
+        )
         try:
             await self._begin(name, inbox)
             await self._until_broken()
@@ -149,7 +155,7 @@ class Follower:
         assert self.position is not None, "a consumer has begun somewhere"
         self._delivered = place.consumer
         self.position = replace(self.position, sequence=place.stream)
-        self._on_message(Stored(self.position, message.subject, message.data))
+        await self._on_message(Stored(self.position, message.subject, message.data))
 
     def _on_heartbeat(self, message: Msg) -> None:
         last = (message.headers or {}).get("Nats-Last-Consumer")

@@ -17,6 +17,9 @@ from penstock.contracts.wire import encode
 PULL_EXPIRES_S = 5.0
 PULL_LATE_S = 0.5  # how much later than its expiry a request counts as dead
 PULL_MESSAGES_MAX = 512
+# Of one request. A message is at most 1 MiB (`max_payload`); a server ends the connection of a reader for whom 64 MiB
+# wait, and with it everything else that goes over it.
+PULL_BYTES_MAX = 8 * 1024 * 1024
 MISSING_WAIT_S = 0.5  # between two attempts to declare a missing consumer again
 
 log = structlog.get_logger(__name__)
@@ -105,7 +108,7 @@ class PullLoop:
         number = self._next
         self._next += 1
         self._pulls[number] = _Pull(room, self._loop.time() + PULL_EXPIRES_S + PULL_LATE_S)
-        request = encode({"batch": room, "expires": int(PULL_EXPIRES_S * 1e9)})
+        request = encode({"batch": room, "max_bytes": PULL_BYTES_MAX, "expires": int(PULL_EXPIRES_S * 1e9)})
         await self._bus.client.publish(self._subject, request, f"{self._inbox}.{number}")
 
     async def _on_message(self, message: Msg) -> None:

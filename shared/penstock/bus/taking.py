@@ -15,12 +15,16 @@ from penstock.contracts.errors import Unavailable
 from penstock.postgres.errors import DATABASE_AWAY
 
 RETRY_AFTER = timedelta(seconds=1)
+IN_HAND_BYTES_MAX = (
+    16 * 1024 * 1024
+)  # what is served exists a few times over: as a message, decoded, on its way
 
 log = structlog.get_logger(__name__)
 
 
 class Taking:
-    """Hands lists of messages to `serve`, at most `messages_max` at a time that are not yet answered for.
+    """Hands lists of messages to `serve`, at most `messages_max` at a time that are not yet answered for, and no more
+    while those have `IN_HAND_BYTES_MAX`.
 
     A list that `serve` raises for comes again a second later; what is wrong with a message itself is its own affair.
     Who may not declare the consumer gives a `declare` of its own, which raises until somebody else has done it.
@@ -43,13 +47,14 @@ class Taking:
         self._serve = serve
         self._ack_wait = ack_wait
         self._replies = Replies(bus)
-        self._in_hand = 0
+        self._messages_max = messages_max
+        self._in_hand = self._bytes_in_hand = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._pull = PullLoop(
             bus,
             stream=stream,
             consumer=consumer,
-            credit=lambda: messages_max - self._in_hand,
+            credit=self._credit,
             handle=self._on_messages,
             declare=declare or self.declare,
         )
@@ -73,8 +78,12 @@ class Taking:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._replies.sent()
 
+    def _credit(self) -> int:
+        return self._messages_max - self._in_hand if self._bytes_in_hand < IN_HAND_BYTES_MAX else 0
+
     def _on_messages(self, messages: list[Msg]) -> None:
         self._in_hand += len(messages)
+        self._bytes_in_hand += sum(len(message.data) for message in messages)
         task = asyncio.create_task(self._take(messages))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -92,4 +101,5 @@ class Taking:
             self._replies.nak(replies, delay=RETRY_AFTER)
         finally:
             self._in_hand -= len(messages)
+            self._bytes_in_hand -= sum(len(message.data) for message in messages)
             self._pull.wake()

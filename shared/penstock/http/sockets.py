@@ -7,6 +7,7 @@ waiting for room, and the connection must end although they are never taken.
 from functools import lru_cache
 from typing import Any
 
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
@@ -26,11 +27,12 @@ class Sockets(WebSocketsSansIOProtocol):
 
     async def send(self, message: Any) -> None:
         text = message.get("text")
-        if text is not None and self.conn.state is State.OPEN and not self.conn.extensions:
+        if text is not None and self.conn.state is not State.CONNECTING and not self.conn.extensions:
             await self.writable.wait()
             if self.conn.state is State.OPEN and not self.disconnected:
                 self.transport.write(_text_frame(text))
                 return
+            raise ClientDisconnected  # it has closed, or was dropped: the library would call this our mistake
         if message["type"] == "websocket.close":
             self.writable.set()
             self.loop.call_later(LINGER_S_MAX, self.transport.abort)

@@ -6,7 +6,7 @@ any orchestrator offers it again; whoever is offered an event twice must not min
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import asyncpg
 import structlog
@@ -16,7 +16,7 @@ from orchestrator.engine.inbox_port import Receipt
 from orchestrator.engine.registry import ABOUT_DATA
 from orchestrator.store.inbound import (
     FORGOTTEN_ROWS_MAX,
-    OFFERED_ROWS_MAX,
+    UNOFFERED_ROWS_MAX,
     forget_events,
     keep_events,
     mark_offered,
@@ -24,12 +24,14 @@ from orchestrator.store.inbound import (
 )
 from penstock.contracts.errors import InvalidInput, Unavailable
 from penstock.contracts.inbound import InboundEvent
-from penstock.contracts.limits import EVENTS_PER_BATCH_MAX, LOOK_BACK_MAX
+from penstock.contracts.limits import EVENTS_PER_BATCH_MAX, KIB, LOOK_BACK_MAX
 from penstock.postgres.errors import DATABASE_AWAY
 from penstock.service import end
 from penstock.telemetry import metrics
 
 BACKLOG_EVENTS_MAX = 10_000  # held in memory until they are offered; what does not fit the sweep finds
+OFFERED_EVENTS_MAX = 500  # at once
+BACKLOG_BYTES_MAX = 16 * 1024 * KIB  # of their data
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +61,7 @@ class Inbox:
         self._offer = offer
         self._keeping: Batcher[InboundEvent, Receipt] = Batcher(self._keep, items_max=EVENTS_PER_BATCH_MAX)
         self._new: deque[InboundEvent] = deque()
+        self._new_bytes = 0
         self._arrived = asyncio.Event()
         self._offering = asyncio.Lock()  # what is being offered is not left lying, however long it takes
 
@@ -85,7 +88,7 @@ class Inbox:
                     log.info("inbox.offered_again", events=len(events))
                     metrics.SWEEP_REPAIRED.labels("InboundEvent").inc(len(events))
                     await self._offer_all(events)
-            if len(events) < OFFERED_ROWS_MAX:
+            if len(events) < UNOFFERED_ROWS_MAX:
                 return
 
     async def forget(self) -> None:
@@ -100,12 +103,19 @@ class Inbox:
             return await self._bisect(events, error)
         except DATABASE_AWAY as error:
             raise Unavailable(f"the database does not answer: {error!r}") from error
-        self._new.extend(new[: max(0, BACKLOG_EVENTS_MAX - len(self._new))])
-        self._arrived.set()
+        self._remember(new)
         receipts = _receipts(events, new)
         for receipt, count in Counter(receipts).items():
             metrics.INBOX_EVENTS.labels(receipt).inc(count)
         return list(receipts)
+
+    def _remember(self, new: Iterable[InboundEvent]) -> None:
+        for event in new:
+            if len(self._new) >= BACKLOG_EVENTS_MAX or self._new_bytes >= BACKLOG_BYTES_MAX:
+                break
+            self._new.append(event)
+            self._new_bytes += len(event.data)
+        self._arrived.set()
 
     async def _bisect(self, events: list[InboundEvent], error: Exception) -> list[Receipt | Exception]:
         """The database refused the list: find the event that it does not like; its neighbours are kept."""
@@ -120,7 +130,8 @@ class Inbox:
             await self._arrived.wait()
             self._arrived.clear()
             while self._new:
-                batch = [self._new.popleft() for _ in range(min(OFFERED_ROWS_MAX, len(self._new)))]
+                batch = [self._new.popleft() for _ in range(min(OFFERED_EVENTS_MAX, len(self._new)))]
+                self._new_bytes -= sum(len(event.data) for event in batch)
                 try:
                     async with self._offering:
                         await self._offer_all(batch)

@@ -131,5 +131,8 @@ class ProjectView:
 
 
 def _from(after: Position, now: Position) -> Position:
-    """Where to go on. A stream that was lost is another one now: all that the new one has is news."""
-    return after if after.stream == now.stream else Position(now.stream, 0)
+    """Where to go on. A stream that was lost is another one now: all that the new one has is news. One that lost its
+    end with a disk takes the same numbers again."""
+    if after.stream != now.stream:
+        return Position(now.stream, 0)
+    return after if after.sequence <= now.sequence else now

@@ -74,11 +74,12 @@ class Triggering:
         if not triggers:
             return
         met = {event.seq: event for event in events}
-        reactions = [
-            reaction
-            for event in met.values()
-            for reaction in self._reactions(event, triggers.get(topic_of(event.project, event.type), ()))
-        ]
+        reactions: list[Reaction] = []
+        for event in met.values():
+            looking = triggers.get(topic_of(event.project, event.type), ())
+            reactions += self._reactions(event, looking)
+            if looking:  # hundreds of triggers may look at hundreds of events: others have their turn
+                await asyncio.sleep(0)
         if not reactions:
             return
         written = await write_reactions(self._pool, reactions)

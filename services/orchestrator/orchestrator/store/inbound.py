@@ -9,7 +9,7 @@ from penstock.contracts.inbound import InboundEvent, project_and_type_of
 from penstock.contracts.value import replace
 from penstock.telemetry.operations import measured
 
-OFFERED_ROWS_MAX = 500
+UNOFFERED_ROWS_MAX = 100  # read at once: an event may have 240 KiB
 LOOKED_AT_ROWS_MAX = 100  # a node looks at one event after another, and mostly takes one of the first
 FORGOTTEN_ROWS_MAX = 5_000  # deleted in one statement; its locks are held for about 20 ms
 UNOFFERED_FOR = timedelta(seconds=2)  # then whoever took it has died, or lost the database meanwhile
@@ -79,7 +79,7 @@ async def mark_offered(pool: asyncpg.Pool, seqs: Iterable[int]) -> None:
 @measured
 async def unoffered_events(pool: asyncpg.Pool) -> list[InboundEvent]:
     """Events that were kept and then left lying, oldest first."""
-    return [_event(row) for row in await pool.fetch(_UNOFFERED, UNOFFERED_FOR, OFFERED_ROWS_MAX)]
+    return [_event(row) for row in await pool.fetch(_UNOFFERED, UNOFFERED_FOR, UNOFFERED_ROWS_MAX)]
 
 
 async def events_since(
