@@ -57,7 +57,8 @@ async def holder(api: Api, runs: list[str]) -> tuple[str, str]:
 async def test_a_limit_of_one_holds_and_a_dead_runners_slot_comes_back(pair: Stack) -> None:
     first, second = api_of(pair, 0), api_of(pair, 1)
     await first.define(ONE)
-    await set_limit(first, 1)
+    for api in (first, second):  # each knows its own at once, and what another set within a second
+        await set_limit(api, 1)
     long = [await first.start("one", {"seconds": 30})]
     held, runner = await holder(first, long)
     short = [await api.start("one", {"seconds": 0}) for _ in range(3) for api in (first, second)]

@@ -6,6 +6,7 @@ DATABASE_AWAY = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server has said that it dies, and its connection has not closed yet
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # it shuts down or starts up
     asyncpg.InsufficientResourcesError,
