@@ -8,18 +8,17 @@ Off (the default) `begin` hands on what it was given and `emit` returns at once;
 The settings are OpenTelemetry's own variables; docs/guides/tracing.md says which.
 """
 
-import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from penstock.contracts.value import Value
+from penstock.telemetry.sampling import Sampler
 from penstock.telemetry.span import Attribute, Span, SpanKind
 from penstock.telemetry.traceparent import is_sampled, new_span_id, new_trace, parse_traceparent
 
-RATIO_DEFAULT = (
-    0.1  # of new traces: each shows what a run is like, all of them cost a tenth of the throughput
-)
+RATIO_DEFAULT = 0.1  # of new traces: each shows what a run is like, and tracing all would cost a third
+PER_SECOND_MAX_DEFAULT = 5.0  # traces that begin in one process; more would not show more, and cost
 
 EXPORT_EVERY_S = 1.0  # who looks at a trace looks later
 
@@ -40,19 +39,21 @@ class Sink(Protocol):
 
 
 class TracingSettings(Value, frozen=True):
-    """`ratio`: how many of the traces that begin here are sampled; one that began elsewhere was decided there."""
+    """`ratio`: how many of the traces that begin here are sampled, `per_second_max`: and how many at most; of one
+    that began elsewhere it was decided there."""
 
     endpoint: str  # complete, with /v1/traces
     ratio: float = RATIO_DEFAULT
+    per_second_max: float | None = PER_SECOND_MAX_DEFAULT
     every_s: float = EXPORT_EVERY_S
 
 
 class Tracing:
     """What a service needs to take part in traces. Without a sink it is off."""
 
-    def __init__(self, sink: Sink | None = None, *, ratio: float = RATIO_DEFAULT) -> None:
+    def __init__(self, sink: Sink | None = None, *, sample: Callable[[], bool] | None = None) -> None:
         self._sink = sink
-        self._ratio = ratio
+        self._sample = sample or Sampler(RATIO_DEFAULT, per_second_max=PER_SECOND_MAX_DEFAULT)
         self.is_on = sink is not None
 
     def begin(self, parent: str | None) -> str | None:
@@ -71,7 +72,7 @@ class Tracing:
         """The traceparent of a new trace, sampled by the ratio; None when off."""
         if self._sink is None:
             return None
-        return str(new_trace(sampled=random.random() < self._ratio))
+        return str(new_trace(sampled=self._sample()))
 
     def emit(
         self,
@@ -115,7 +116,8 @@ def open_tracing(service: str, *, instance: str, environment: Mapping[str, str])
         return OFF
     from penstock.telemetry.span_export import open_sink  # costs 20 MB: only those who want traces pay
 
-    return Tracing(open_sink(settings, service=service, instance=instance), ratio=settings.ratio)
+    sample = Sampler(settings.ratio, per_second_max=settings.per_second_max)
+    return Tracing(open_sink(settings, service=service, instance=instance), sample=sample)
 
 
 def tracing_settings(environment: Mapping[str, str]) -> TracingSettings | None:
@@ -132,7 +134,9 @@ def tracing_settings(environment: Mapping[str, str]) -> TracingSettings | None:
     if not endpoint.startswith(("http://", "https://")):
         raise WrongTracing(f"OTEL_EXPORTER_OTLP_ENDPOINT: expected http(s)://… (given: {endpoint!r})")
     _expect_http(environment)
-    return TracingSettings(endpoint, _ratio(environment), _every_s(environment))
+    chosen = environment.get("OTEL_TRACES_SAMPLER") or environment.get("OTEL_TRACES_SAMPLER_ARG")
+    limit = None if chosen else PER_SECOND_MAX_DEFAULT  # whoever names a share gets it
+    return TracingSettings(endpoint, _ratio(environment), limit, _every_s(environment))
 
 
 def _expect_http(environment: Mapping[str, str]) -> None:

@@ -42,10 +42,10 @@ class SpanContexts(Value, frozen=True):
 
     def of_stored_run(self, run: UUID, traceparent: str | None) -> str | None:
         """The same of a run that was only read."""
-        above = parse_traceparent(traceparent)
-        if above is None or not self.tracing.is_on or not above.is_sampled:
+        if not self.tracing.is_on or not is_sampled(traceparent):
             return traceparent
-        return str(above.child(run_span_id(run)))
+        above = parse_traceparent(traceparent)
+        return traceparent if above is None else str(above.child(run_span_id(run)))
 
     def of_attempt(self, run: Run, unit: str, attempt: int) -> str | None:
         if not self._is_traced(run):
