@@ -21,10 +21,6 @@ from tests.deliveries.conftest import until
 PROGRAM = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
 CONFIG = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
 
-pytestmark = pytest.mark.skipif(
-    PROGRAM is None, reason="no Alertmanager is installed: deploy/setup.sh does it"
-)
-
 
 @dataclass(frozen=True)
 class Running:
@@ -47,10 +43,11 @@ class Running:
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[Running]:
+    assert PROGRAM, "no Alertmanager is installed; deploy/setup.sh installs it"
     (tmp_path / "alertmanager.yml").write_text(CONFIG)
     port = free_port()
     command = [
-        str(PROGRAM),
+        PROGRAM,
         f"--config.file={tmp_path / 'alertmanager.yml'}",
         f"--storage.path={tmp_path / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
