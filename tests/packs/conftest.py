@@ -1,13 +1,41 @@
-"""The six agents, one after another, on the sample shop."""
+"""A whole Penstock with all packs for tests of their workflows; and the security agents one after another."""
 
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from tests.e2e.conftest import Api
 from tests.packs.agent_process import run
 from tests.packs.expectations import SHOP
+from tests.stack import ROOT, Stack
+
+PACKS = ROOT / "shared/packs"
+
+
+@pytest.fixture(scope="session")
+def pack_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(folder=tmp_path_factory.mktemp("packs"), agents=(PACKS,)) as running:
+        yield running
+
+
+@pytest.fixture
+async def packs(pack_stack: Stack) -> AsyncIterator[Api]:
+    """The public API of a Penstock whose runner offers the agents of all packs; workflows are applied by tests."""
+    async with httpx.AsyncClient(base_url=pack_stack.url, timeout=90) as client:
+        yield Api(client)
+
+
+async def apply(api: Api, *files: Path) -> None:
+    """Save workflows as their pack has them."""
+    for file in files:
+        answer = await api.client.post(
+            "/api/v1/workflows", content=file.read_bytes(), headers={"content-type": "application/yaml"}
+        )
+        assert answer.status_code in (200, 201), answer.text
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ class AgentManifest(msgspec.Struct, frozen=True):
     output: Json = None
     sandbox: SandboxLimits = SandboxLimits()
     secrets: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()  # names of the operator's models that it may call through its socket
+    stores: tuple[str, ...] = ()  # whose tables it may read and write through its socket
     reuse: Reuse = Reuse.NEVER
     concurrency: int = 1  # attempts that one worker process serves at once (reuse: process)
 

@@ -9,6 +9,26 @@ import msgspec
 from penstock.contracts.agent import AgentOffer
 from penstock.contracts.failure import Failure
 from penstock.contracts.usage import MODELS_PER_ATTEMPT_MAX, ModelUsage
+from penstock.contracts.workflow import Json
+
+
+class AgentQuestion(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an agent asks a person in the middle of an attempt. `key` names it within the node, over attempts."""
+
+    key: str
+    message: str
+    details: Json = None  # what the person should see: the tool, its arguments
+    form: Json = None  # JSON Schema of the fields that the answer may carry
+    assignees: tuple[str, ...] = ()  # empty: anybody
+
+
+class AgentAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a person answered."""
+
+    approved: bool
+    by: str
+    comment: str = ""
+    fields: dict[str, Json] = {}
 
 
 class StartNode(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -24,6 +44,7 @@ class StartNode(msgspec.Struct, frozen=True, omit_defaults=True):
     timeout_s: float
     publication: int = 1
     traceparent: str | None = None
+    answers: dict[str, AgentAnswer] = {}  # to the questions that earlier attempts asked, by key
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -75,9 +96,10 @@ class Hello(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How one attempt ended: exactly one of `output` and `failure` is set, or `released` is true.
+    """How one attempt ended: exactly one of `output`, `failure` and `parked` is set, or `released` is true.
 
     `released`: the runner gives the attempt back without having started it; it costs no attempt.
+    `parked`: it waits for a person's answer without a runner; afterwards another attempt gets to the same point.
     """
 
     run: UUID
@@ -87,6 +109,7 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     failure: Failure | None = None
     released: bool = False
+    parked: AgentQuestion | None = None
     seconds: float = 0.0
     cpu_s: float | None = None
     memory_bytes: int | None = None

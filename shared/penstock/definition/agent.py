@@ -6,6 +6,7 @@ from pathlib import Path
 from penstock.contracts.agent import AgentManifest, Reuse, SandboxLimits
 from penstock.contracts.errors import InvalidInput
 from penstock.contracts.limits import GIB, KIB, MIB, OUTPUT_BYTES_MAX
+from penstock.contracts.names import NAME_PATTERN
 from penstock.contracts.workflow import Json
 from penstock.definition.fields import NAME_EXPECTED, Fields
 from penstock.definition.parse import parse
@@ -22,6 +23,8 @@ AGENT_KEYS = (
     "output",
     "sandbox",
     "secrets",
+    "models",
+    "stores",
     "reuse",
     "concurrency",
 )
@@ -36,6 +39,8 @@ ATTEMPTS_AT_ONCE_DEFAULT = 1
 
 _HOST_AND_PORT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?:([0-9]{1,5})")
 _SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
+_STORE = re.compile(NAME_PATTERN)
 
 
 def load_agent(folder: Path) -> AgentManifest:
@@ -79,7 +84,9 @@ def _read(value: Json, report: Report, folder: Path) -> AgentManifest:
         input=_read_schema(fields, "input"),
         output=_read_schema(fields, "output"),
         sandbox=_read_sandbox(fields),
-        secrets=_read_secrets(fields),
+        secrets=_read_names(fields, "secrets", _SECRET, "a secret's name: letters, digits, '_', '.' and '-'"),
+        models=_read_names(fields, "models", _MODEL, "a model's name, such as default"),
+        stores=_read_names(fields, "stores", _STORE, f"a store's name: {NAME_EXPECTED}"),
         reuse=reuse,
         concurrency=fields.integer("concurrency", ATTEMPTS_AT_ONCE_DEFAULT, least=1, most=CONCURRENCY_MAX),
     )
@@ -106,12 +113,12 @@ def _read_schema(fields: Fields, key: str) -> Json:
     return schema
 
 
-def _read_secrets(fields: Fields) -> tuple[str, ...]:
+def _read_names(fields: Fields, key: str, pattern: re.Pattern[str], expected: str) -> tuple[str, ...]:
     found: list[str] = []
-    for path, name in fields.texts("secrets", "a list of secret names"):
+    for path, name in fields.texts(key, f"a list of names of {key}"):
         found.append(name)
-        if not _SECRET.fullmatch(name):
-            fields.wrong_at(path, "a secret's name: letters, digits, '_', '.' and '-'", name)
+        if not pattern.fullmatch(name):
+            fields.wrong_at(path, expected, name)
     return tuple(found)
 
 

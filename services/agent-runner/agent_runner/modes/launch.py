@@ -12,26 +12,37 @@ from penstock.contracts.agent import AgentManifest
 from penstock.contracts.frames import OUTPUT_LIMIT_VARIABLE, TRACEPARENT
 
 PYTHON_NAMES = ("python", "python3")
+AGENTS, LIBRARY = "agents", "lib"  # folders of a pack: <pack>/agents/<agent>, <pack>/lib
+LIBRARY_VARIABLES = ("PENSTOCK_LIB", "PYTHONPATH")
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 _BIN = Path(sys.prefix) / "bin"  # tools that are installed beside the runner, such as ruff
 
 
 def spec_of(manifest: AgentManifest, *, work_folder: Path, slot: int, socket: Path | None) -> SandboxSpec:
     """The spec without any attempt's variables."""
+    library = library_of(manifest)
     return SandboxSpec(
         command=command_of(manifest),
         environment={
             "PATH": f"{_BIN}:{_PATH}",
             "PYTHONDONTWRITEBYTECODE": "1",
             OUTPUT_LIMIT_VARIABLE: str(manifest.sandbox.output_bytes),
+            **{name: str(folder) for folder in library for name in LIBRARY_VARIABLES},
         },
         limits=manifest.sandbox,
         slot=slot,
         agent_folder=Path(manifest.folder),
         work_folder=work_folder,
         socket=socket,
-        runtime_folders=runtime_folders(),
+        runtime_folders=(*runtime_folders(), *library),
     )
+
+
+def library_of(manifest: AgentManifest) -> tuple[Path, ...]:
+    """`lib` of the agent's pack, if it has one: code that its agents share, read-only and importable."""
+    folder = Path(manifest.folder)
+    library = folder.parent.parent / LIBRARY
+    return (library.resolve(),) if folder.parent.name == AGENTS and library.is_dir() else ()
 
 
 def command_of(manifest: AgentManifest) -> tuple[str, ...]:
