@@ -64,6 +64,8 @@ def agent_schema() -> dict[str, Json]:
             "output": {**ANY_SCHEMA, "description": "JSON Schema of the agent's output"},
             "sandbox": _sandbox(),
             "secrets": {"type": "array", "items": {"type": "string"}},
+            "models": {"type": "array", "items": {"type": "string"}},
+            "stores": {"type": "array", "items": {"type": "string"}},
             "reuse": one_of(Reuse, "How often a sandbox serves"),
             "concurrency": {
                 "type": "integer",
