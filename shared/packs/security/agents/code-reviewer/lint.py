@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from filter import log
-from tree import SourceFile
+from guard.handover import log
+from guard.tree import SourceFile
 
 RULES = "E9,F,B,S,PLE,ASYNC,RUF006,BLE001"
 RULES_OFF = "S101,S404,S603,S607,B904,B905,F405,F403"  # matters of taste, or said better by the scanner

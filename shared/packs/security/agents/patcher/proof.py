@@ -10,8 +10,11 @@ from typing import Any
 
 import crossplane
 import lint_fixes
+import upgrades
 from bandit.core import config, manager
+from guard import requirements
 from outcome import Fixed
+from upgrades import Known
 
 Counts = Counter[tuple[str, str]]  # (rule, file) → how often
 
@@ -31,13 +34,16 @@ _HEADERS = (
 )
 
 
-def measure(root: Path, names: Sequence[str]) -> Counts:
+def measure(root: Path, names: Sequence[str], *, known: Known) -> Counts:
     """What is wrong with the files below `root`, rule by rule."""
     paths = [root / name for name in names]
     python = [path for path in paths if path.suffix in (".py", ".pyi")]
     counts = _bandit(root, python) + lint_fixes.count(root, python)
     for path in paths:
         name = path.relative_to(root).as_posix()
+        if requirements.is_mine(name):
+            counts += upgrades.count(name, path.read_bytes().decode("utf-8"), known=known)
+            continue
         rules = _cookies(path) if path in python else _nginx(path)
         counts.update((rule, name) for rule in rules)
     return Counter({key: number for key, number in counts.items() if key[0] not in _IGNORED})

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from bandit.core import config, docs_utils, issue, manager
-from finding import Finding, excerpt_of
-from tree import SourceFile
+from guard.finding import Finding, excerpt_of
+from guard.tree import SourceFile
 
 # `assert`, the mere import of subprocess, pickle or an XML parser, and a subprocess without a shell are no
 # problem by themselves; what is done with them has checks of its own.

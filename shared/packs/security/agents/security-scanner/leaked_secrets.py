@@ -19,8 +19,8 @@ from detect_secrets.settings import get_plugins, get_settings, transient_setting
 from detect_secrets.transformers import get_transformed_file
 from detect_secrets.types import NamedIO
 from detect_secrets.util.code_snippet import CodeSnippet
-from finding import Finding, excerpt_of
-from tree import SourceFile
+from guard.finding import Finding, excerpt_of
+from guard.tree import SourceFile
 
 LINE_CHARS_MIN = 8
 LINE_CHARS_MAX = 2_000  # a longer line is minified or data, and makes the regular expressions slow

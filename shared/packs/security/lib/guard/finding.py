@@ -1,4 +1,4 @@
-"""A finding, the shape that all checks answer with. Each agent that finds something has a copy."""
+"""A finding, the shape that all checks answer with."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ class Finding:
     `data` is what an automated fix needs to know; most findings have none.
     """
 
-    kind: str  # code | secret | header | configuration | license
+    kind: str  # code | secret | header | configuration | license | vulnerability
     rule: str
     severity: str
     confidence: str
