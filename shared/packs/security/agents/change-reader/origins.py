@@ -20,7 +20,16 @@ GIT_SECONDS_MAX = 240
 
 # Of a foreign history nothing may be run: no hook, no external diff, no file system monitor.
 _GIT = ("git", "-c", "core.fsmonitor=", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*")
-_DIFF = ("diff", "--no-color", "--no-ext-diff", "--no-textconv", "-M", "-U3", "--src-prefix=a/", "--dst-prefix=b/")
+_DIFF = (
+    "diff",
+    "--no-color",
+    "--no-ext-diff",
+    "--no-textconv",
+    "-M",
+    "-U3",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+)
 _REVISION = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_./@^~{}-]*$")  # never an option
 
 
@@ -109,9 +118,7 @@ def _bytes(files: dict[str, SourceFile], name: str) -> bytes | None:
 
 def _compared(name: str, old: dict[str, SourceFile], new: dict[str, SourceFile]) -> Iterator[str]:
     """As git writes it. A missing line end is left unsaid: nobody applies this diff."""
-    before, after = (
-        files[name].text().split("\n") if name in files else [] for files in (old, new)
-    )
+    before, after = (files[name].text().split("\n") if name in files else [] for files in (old, new))
     names = (f"a/{name}" if name in old else "/dev/null", f"b/{name}" if name in new else "/dev/null")
     for line in difflib.unified_diff(before, after, *names, lineterm=""):
         yield line + "\n"
@@ -147,7 +154,9 @@ def _opened(history: Path) -> Path:
 
 
 def _commit(repository: Path, field: str, revision: str) -> str:
-    done = _run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", at=repository)
+    done = _run(
+        "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", at=repository
+    )
     if done.returncode:
         names = _git(repository, "for-each-ref", "--format=%(refname:short)", "--count=10").decode().split()
         raise Refused(f"{field}: the history has no '{revision}'; it has {', '.join(names) or 'no branch'}")
@@ -169,7 +178,11 @@ def _git(repository: Path, *arguments: str) -> bytes:
 
 
 def _run(*arguments: str, at: Path | None = None) -> subprocess.CompletedProcess[bytes]:
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": "/nonexistent",
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }
     return subprocess.run(
         [*_GIT, *(("-C", str(at)) if at else ()), *arguments],
         capture_output=True,

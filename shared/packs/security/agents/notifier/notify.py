@@ -30,7 +30,7 @@ def notify(
     told = f"Told to whoever has subscribed to '{channel}'; penstock deliveries ls shows what has arrived."
     return {
         "channel": channel,
-        "is_told": bool(channel),
+        "is_addressed": bool(channel),
         "sentence": told if channel else NOBODY,
         "title": title,
         "text": "\n".join(line for line in lines if line),
