@@ -16,6 +16,7 @@ _PROBLEMS = (
     "requests.get(data, verify=False)",
     "eval(data)",
 )
+_IMPORTED = ("hashlib", "pickle", "subprocess", "requests", "yaml")
 _NGINX = "server {\n    listen 443 ssl;\n    server_name site-%d.example;\n    ssl_protocols TLSv1.1 TLSv1.2;\n}\n"
 
 
@@ -46,8 +47,9 @@ def _files() -> Iterator[tuple[str, str]]:
 
 
 def _module(number: int, chance: random.Random) -> str:
-    imports = "import hashlib\nimport pickle\nimport subprocess\n\nimport requests\nimport yaml\n"
-    return imports + "".join(_function(f"work_{number}_{n}", chance) for n in range(FUNCTIONS))
+    functions = "".join(_function(f"work_{number}_{n}", chance) for n in range(FUNCTIONS))
+    used = [f"import {name}\n" for name in _IMPORTED if f"{name}." in functions]
+    return '"""Generated."""\n\n' + "".join(used) + functions
 
 
 def _function(name: str, chance: random.Random) -> str:

@@ -1,7 +1,6 @@
 """The proof: the same checks before and after. A fix counts as proven when its finding is gone."""
 
 import ast
-import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -11,8 +10,8 @@ from typing import Any
 import crossplane
 import lint_fixes
 import upgrades
-from bandit.core import config, manager
 from guard import requirements
+from guard.insecure import checked
 from outcome import Fixed
 from upgrades import Known
 
@@ -66,11 +65,8 @@ def worsened(before: Counts, after: Counts) -> dict[str, set[str]]:
 
 
 def _bandit(root: Path, paths: Sequence[Path]) -> Counts:
-    logging.getLogger("bandit").setLevel(logging.ERROR)
-    checker = manager.BanditManager(config.BanditConfig(), "file", quiet=True)
-    checker.files_list = [str(path) for path in paths]
-    checker.run_tests()
-    issues = [(f"bandit/{found.test_id}", Path(found.fname)) for found in checker.get_issue_list()]
+    found_issues = checked(paths).get_issue_list()
+    issues = [(f"bandit/{found.test_id}", Path(found.fname)) for found in found_issues]
     return Counter((rule, path.relative_to(root).as_posix()) for rule, path in issues)
 
 

@@ -2,10 +2,11 @@
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import libcst as cst
+from excerpts import Excerpt, excerpts_of, replaced
 from libcst.metadata import MetadataWrapper, PositionProvider, QualifiedNameProvider
 from outcome import Fixed, Left, Wanted
 
@@ -37,21 +38,36 @@ Change = Callable[[Call, cst.Call], "cst.BaseExpression | None"]
 
 def fix(text: str, wanted: Sequence[Wanted]) -> tuple[str, list[Fixed], list[Left]]:
     """The changed text, what was fixed, and what was left with the reason."""
+    asked = [item for item in wanted if item.rule in FIXES]
     try:
-        wrapper = MetadataWrapper(cst.parse_module(text))
-    except cst.ParserSyntaxError:
+        excerpts = excerpts_of(text, lines={item.line for item in asked})
+        fixers = [_visited(excerpt, asked) for excerpt in excerpts]
+    except (SyntaxError, ValueError, cst.ParserSyntaxError):
         return text, [], [Left(item, "the file cannot be parsed") for item in wanted]
-    fixer = _Fixer(text, [item for item in wanted if item.rule in FIXES])
-    changed = wrapper.visit(fixer).code
-    return changed, fixer.fixed, fixer.left()
+    fixed = [done for _, fixer in fixers for done in fixer.fixed]
+    reasons = {item: reason for _, fixer in fixers for item, reason in fixer.reasons.items()}
+    changed = replaced(text, [(excerpt, code) for excerpt, (code, _) in zip(excerpts, fixers, strict=True)])
+    return changed, fixed, _left(asked, fixed=fixed, reasons=reasons)
+
+
+def _visited(excerpt: Excerpt, wanted: Sequence[Wanted]) -> "tuple[str, _Fixer]":
+    fixer = _Fixer(excerpt, [item for item in wanted if excerpt.first <= item.line <= excerpt.last])
+    return MetadataWrapper(cst.parse_module(excerpt.text)).visit(fixer).code, fixer
+
+
+def _left(wanted: Sequence[Wanted], *, fixed: Sequence[Fixed], reasons: Mapping[Wanted, str]) -> list[Left]:
+    done = {one.wanted for one in fixed}
+    unknown = "no call in the line that this fix knows how to change"
+    return [Left(item, reasons.get(item, unknown)) for item in wanted if item not in done]
 
 
 class _Fixer(cst.CSTTransformer):
     METADATA_DEPENDENCIES = (PositionProvider, QualifiedNameProvider)
 
-    def __init__(self, text: str, wanted: Sequence[Wanted]) -> None:
+    def __init__(self, excerpt: Excerpt, wanted: Sequence[Wanted]) -> None:
         super().__init__()
-        self.lines = text.split("\n")
+        self.lines = excerpt.text.split("\n")
+        self.before = excerpt.before
         self.wanted = wanted
         self.functions: list[str] = []
         self.fixed: list[Fixed] = []
@@ -73,7 +89,8 @@ class _Fixer(cst.CSTTransformer):
         call = Call(names=frozenset(name.name for name in names), around=around)
         result: cst.BaseExpression = updated_node
         for item in self.wanted:
-            if place.start.line <= item.line <= place.end.line and isinstance(result, cst.Call):
+            line = item.line - self.before
+            if place.start.line <= line <= place.end.line and isinstance(result, cst.Call):
                 result = self._changed(item, call, result)
         return result
 
@@ -88,11 +105,6 @@ class _Fixer(cst.CSTTransformer):
             return node
         self.fixed.append(Fixed(item, description))
         return result
-
-    def left(self) -> list[Left]:
-        done = {fixed.wanted for fixed in self.fixed}
-        unknown = "no call in the line that this fix knows how to change"
-        return [Left(item, self.reasons.get(item, unknown)) for item in self.wanted if item not in done]
 
 
 def _argument(node: cst.Call, name: str) -> cst.Arg | None:

@@ -115,7 +115,9 @@ def _as_quoted(file: SourceFile, *, name: str) -> list[str]:
 
 
 def _in_lines(lines: Sequence[str], *, name: str, detectors: Sequence[Any]) -> Iterator[Secret]:
-    for index, line in enumerate(lines):
+    text = "\n".join(lines)
+    detectors = [detector for detector in detectors if _worth_asking(detector, text, is_whole=True)]
+    for index, line in enumerate(lines if detectors else ()):
         if len(line) < LINE_CHARS_MIN or len(line) > LINE_CHARS_MAX:
             continue
         found = [
@@ -132,12 +134,19 @@ def _in_lines(lines: Sequence[str], *, name: str, detectors: Sequence[Any]) -> I
             )
 
 
-def _worth_asking(detector: Any, line: str) -> bool:
+def _worth_asking(detector: Any, text: str, *, is_whole: bool = False) -> bool:
+    """Whether a line can hold what the detector knows; or, of a whole file, any of its lines."""
     if isinstance(detector, RegexBasedDetector):
-        return any(pattern.search(line) for pattern in detector.denylist)
+        patterns = _of_lines(detector) if is_whole else detector.denylist
+        return any(pattern.search(text) for pattern in patterns)
     if isinstance(detector, HighEntropyStringsPlugin):
-        return _LONG_QUOTED.search(line) is not None
-    return _KEYWORD.search(line) is not None
+        return _LONG_QUOTED.search(text) is not None
+    return _KEYWORD.search(text) is not None
+
+
+def _of_lines(detector: RegexBasedDetector) -> list[re.Pattern[str]]:
+    """The detector's patterns for a whole file: its `^` and `$` are those of any line."""
+    return [re.compile(pattern.pattern, pattern.flags | re.MULTILINE) for pattern in detector.denylist]
 
 
 def _is_allowed(lines: Sequence[str], index: int, *, name: str) -> bool:
