@@ -17,7 +17,9 @@ _PROBLEMS = (
     "eval(data)",
 )
 _IMPORTED = ("hashlib", "pickle", "subprocess", "requests", "yaml")
-_NGINX = "server {\n    listen 443 ssl;\n    server_name site-%d.example;\n    ssl_protocols TLSv1.1 TLSv1.2;\n}\n"
+_NGINX = (
+    "server {\n    listen 443 ssl;\n    server_name site-%d.example;\n    ssl_protocols TLSv1.1 TLSv1.2;\n}\n"
+)
 
 
 def write_tree(root: Path) -> Path:

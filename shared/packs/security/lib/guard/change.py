@@ -1,7 +1,8 @@
 """A change as a unified diff says it: per file its edits, and the lines that are new."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import PurePosixPath
 
 import whatthepatch
@@ -51,11 +52,23 @@ def parse(diff: str) -> list[FileChange]:
     """The files with changed lines. Binary files, and changes of the mode only, have none."""
     return [
         FileChange(name=names[1], old_name=names[0], edits=edits)
-        for found in whatthepatch.parse_patch(diff.split("\n"))
+        for piece in _pieces(diff.split("\n"))
+        for found in whatthepatch.parse_patch(piece)
         if found.header is not None
         and (edits := tuple(Edit(one.old, one.new, one.line, one.hunk) for one in found.changes or ()))
         and (names := _names(found.header.old_path, found.header.new_path))
     ]
+
+
+def _pieces(lines: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The lines of each file: the parser would take files without a `diff` line between them for one."""
+    starts = [number for number, line in enumerate(lines) if line.startswith("diff --git ")]
+    starts = starts or [n for n in range(len(lines) - 2) if _is_header(lines[n : n + 3])]
+    yield from (lines[start:end] for start, end in pairwise([*starts, len(lines)]))
+
+
+def _is_header(lines: Sequence[str]) -> bool:
+    return all(line.startswith(sign) for line, sign in zip(lines, ("--- ", "+++ ", "@@ "), strict=True))
 
 
 def _names(old: str, new: str) -> tuple[str | None, str]:
