@@ -118,10 +118,15 @@ def _bytes(files: dict[str, SourceFile], name: str) -> bytes | None:
 
 def _compared(name: str, old: dict[str, SourceFile], new: dict[str, SourceFile]) -> Iterator[str]:
     """As git writes it. A missing line end is left unsaid: nobody applies this diff."""
-    before, after = (files[name].text().split("\n") if name in files else [] for files in (old, new))
+    before, after = (_text(name, files).removesuffix("\n") for files in (old, new))
     names = (f"a/{name}" if name in old else "/dev/null", f"b/{name}" if name in new else "/dev/null")
-    for line in difflib.unified_diff(before, after, *names, lineterm=""):
+    lines = [text.split("\n") if text else [] for text in (before, after)]
+    for line in difflib.unified_diff(*lines, *names, lineterm=""):
         yield line + "\n"
+
+
+def _text(name: str, files: dict[str, SourceFile]) -> str:
+    return files[name].text() if name in files else ""
 
 
 def of_history(history: Path, *, base: str, head: str) -> Origin:

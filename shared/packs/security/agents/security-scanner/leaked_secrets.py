@@ -7,6 +7,7 @@ at the line decides which detectors are asked at all; detectors and filters are 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from io import StringIO
 from typing import Any, cast
@@ -137,15 +138,16 @@ def _in_lines(lines: Sequence[str], *, name: str, detectors: Sequence[Any]) -> I
 def _worth_asking(detector: Any, text: str, *, is_whole: bool = False) -> bool:
     """Whether a line can hold what the detector knows; or, of a whole file, any of its lines."""
     if isinstance(detector, RegexBasedDetector):
-        patterns = _of_lines(detector) if is_whole else detector.denylist
+        patterns = _of_lines(type(detector)) if is_whole else detector.denylist
         return any(pattern.search(text) for pattern in patterns)
     if isinstance(detector, HighEntropyStringsPlugin):
         return _LONG_QUOTED.search(text) is not None
     return _KEYWORD.search(text) is not None
 
 
-def _of_lines(detector: RegexBasedDetector) -> list[re.Pattern[str]]:
-    """The detector's patterns for a whole file: its `^` and `$` are those of any line."""
+@cache
+def _of_lines(detector: type[RegexBasedDetector]) -> list[re.Pattern[str]]:
+    """The detector's patterns for a whole file: `^` and `$` are then those of any line."""
     return [re.compile(pattern.pattern, pattern.flags | re.MULTILINE) for pattern in detector.denylist]
 
 

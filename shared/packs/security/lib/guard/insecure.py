@@ -1,32 +1,73 @@
-"""Bandit on Python files, without the work that finds nothing: half its time goes into nodes that no test asks for."""
+"""Bandit on Python files, without the work that finds nothing. It says what bandit says; most of its time goes
 
+into nodes that no test asks for, and into copies for tests that have nothing to say.
+"""
+
+import ast
 import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bandit.core import config, manager, node_visitor
+from bandit.core import config, context, manager, node_visitor, tester
 
 _CONFIG = config.BanditConfig()
+_NOTHING: dict[str, list[int]] = {"SEVERITY": [0] * 4, "CONFIDENCE": [0] * 4}
+
+
+class _Tester(tester.BanditTester):
+    def run_tests(self, raw_context: dict[str, Any], checktype: str) -> dict[str, list[int]]:
+        """Bandit's own way only where a test has something to say, or a comment may silence it."""
+        tests = self.testset.get_tests(checktype)
+        if not self.nosec_lines and all(_is_silent(test, raw_context) for test in tests):
+            return _NOTHING
+        found: dict[str, list[int]] = super().run_tests(raw_context, checktype)
+        return found
+
+
+def _is_silent(test: Any, raw_context: dict[str, Any]) -> bool:
+    seen = context.Context(raw_context)
+    try:
+        return (test(seen, test._config) if hasattr(test, "_config") else test(seen)) is None
+    except Exception:  # bandit answers it, and goes on with the next test
+        return False
 
 
 class _Visitor(node_visitor.BanditNodeVisitor):
-    """Bandit's own, which skips nodes that have neither a visit of their own nor a test."""
+    """Skips nodes that have neither a visit of their own nor a test."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        own = {name.removeprefix("visit_") for name in dir(self) if name.startswith("visit_")}
-        self._concerned = own | {*self.tester.testset.tests}
+        own = self.tester
+        self.tester = _Tester(own.testset, own.debug, own.nosec_lines, own.metrics)
+        visits = {name.removeprefix("visit_") for name in dir(self) if name.startswith("visit_")}
+        self._concerned = {getattr(ast, name, None) for name in visits | {*own.testset.tests}}
 
-    def pre_visit(self, node: Any) -> bool:
-        if type(node).__name__ in self._concerned:
-            return bool(super().pre_visit(node))
-        self.depth += 1
-        return True
+    def generic_visit(self, node: ast.AST) -> None:
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                following = [*value[1:], None] if value else []
+                for item, sibling in zip(value, following, strict=True):
+                    if isinstance(item, ast.AST):
+                        self._enter(item, node, sibling)
+            elif isinstance(value, ast.AST):
+                self._enter(value, node, None)
 
-    def visit(self, node: Any) -> None:
-        if type(node).__name__ in self._concerned:
-            super().visit(node)
+    def _enter(self, node: Any, parent: ast.AST, sibling: Any) -> None:
+        node._bandit_sibling, node._bandit_parent = sibling, parent
+        if type(node) not in self._concerned:
+            if node._fields:
+                self.generic_visit(node)
+            return
+        self.pre_visit(node)
+        self.visit(node)
+        self.generic_visit(node)
+        self.post_visit(node)
+
+    def update_scores(self, scores: dict[str, list[int]]) -> None:
+        if scores is not _NOTHING:
+            super().update_scores(scores)
 
 
 class _Manager(manager.BanditManager):
