@@ -27,6 +27,25 @@ def workflow_files(tops: Sequence[Path]) -> list[Path]:
     return list(files.values())
 
 
+def workflows_of(pack: Path) -> list[str]:
+    """Names of a pack's workflows."""
+    files = sorted(pack.glob("*.yaml"))
+    return [_name_of(file) for file in files if file.name not in NOT_WORKFLOWS]
+
+
+def agents_of(pack: Path) -> list[str]:
+    """Names of a pack's agents."""
+    return [_name_of(file) for file in sorted(pack.glob(f"{AGENTS_FOLDER}/*/agent.yaml"))]
+
+
+def description_of(pack: Path) -> str:
+    """The first sentence of its README below the heading."""
+    readme = pack / "README.md"
+    lines = readme.read_text().splitlines() if readme.is_file() else []
+    body = " ".join(line for line in lines if not line.startswith("#")).strip()
+    return body.split(". ")[0].rstrip(".")
+
+
 def _name_of(file: Path) -> str:
     """As the file says; its path, if it does not say: saving it will tell what is wrong with it."""
     value = parse(file.read_bytes()).value
