@@ -343,6 +343,21 @@ async def test_undo_restores_exactly_what_the_node_wrote(desk: Desk, people: Sto
     assert second.undone == StoreUndone(undone_before=4)
 
 
+async def test_nodes_that_wrote_one_row_are_undone_one_after_another(desk: Desk, people: Stores) -> None:
+    first = await desk.attempt("n0")
+    (version,) = (await first.write(put("a", user="first"))).versions
+    second = await desk.attempt("n1", run=first.run)
+    await second.write(put("a", user="second"))
+
+    await second.undo("n1")
+    between = await people.row("default", "worklog", "entries", "a")
+    last = await second.undo("n0")
+
+    assert (msgspec.json.decode(between.value), between.version) == ({"user": "first"}, version)
+    assert last.undone == StoreUndone(deleted=1)
+    assert await rows_of(people) == {}
+
+
 async def test_undo_counts_what_all_attempts_of_the_node_wrote(desk: Desk, people: Stores) -> None:
     await (await desk.attempt()).write(put("a", user="old"))
     lost = await desk.attempt()

@@ -31,7 +31,7 @@ class StoreQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
 
 
 class StoreRow(msgspec.Struct, frozen=True):
-    """A row as it is read. `version` changes with every write of the row and is never used twice."""
+    """A row as it is read. Every write gives it a new `version`; one that is restored has its former one again."""
 
     key: str
     value: msgspec.Raw

@@ -1,5 +1,6 @@
 """Loads what a pack declares as its store (`store.yaml`), with every problem at once."""
 
+from penstock.contracts.errors import InvalidInput, Problem
 from penstock.contracts.limits import STORE_TABLES_MAX
 from penstock.contracts.names import is_name
 from penstock.contracts.store import StoreDefinition, TableDefinition
@@ -10,7 +11,6 @@ from penstock.definition.parse import parse
 from penstock.definition.report import Report
 from penstock.definition.schemas import schema_problems
 
-FILE_NAME = "store.yaml"
 STORE_KEYS = ("name", "description", "tables")
 TABLE_KEYS = ("row", "description")
 _TABLES_EXPECTED = "a mapping of tables, each with the JSON Schema of its `row`"
@@ -24,6 +24,15 @@ def load_store(text: str | bytes) -> StoreDefinition:
     definition = _read(document.value, report)
     report.raise_if_wrong(f"store '{definition.name}'" if definition.name else "the store")
     return definition
+
+
+def check_store(text: str | bytes) -> list[Problem]:
+    """All that is wrong with a store's text, in the order of its lines."""
+    try:
+        load_store(text)
+    except InvalidInput as error:
+        return list(error.problems)
+    return []
 
 
 def _read(value: Json, report: Report) -> StoreDefinition:

@@ -20,10 +20,11 @@ class Change(Value, frozen=True):
 
 
 class Restoration(Value, frozen=True):
-    """A row and its former value; None: it is to be deleted."""
+    """A row, its former value and the version that it had; None: it is to be deleted."""
 
     row: RowName
     value: str | None
+    version: int | None
 
 
 class Undoing(Value, frozen=True):
@@ -48,7 +49,7 @@ def undoing_of(changes: Iterable[Change], versions: Mapping[RowName, int]) -> Un
             changed_since.append(row)
         is_gone_anyway = found[0].before is None and row not in versions
         if not is_gone_anyway:
-            restorations.append(Restoration(row, found[0].before))
+            restorations.append(Restoration(row, found[0].before, found[0].before_version))
     return Undoing(tuple(restorations), tuple(changed_since))
 
 

@@ -127,7 +127,9 @@ async def _undo(connection: AsyncConnection, project: str, asked: StoreUndo) -> 
     undoing = undoing_of(changes, {row: found.version for row, found in held.items()})
     if undoing.changed_since and not asked.force:
         raise _changed_since(undoing, held, node)
-    written = [Written(each.row, each.value, held.get(each.row)) for each in undoing.restorations]
+    written = [
+        Written(each.row, each.value, held.get(each.row), each.version) for each in undoing.restorations
+    ]
     await write_rows(connection, project, store, written, _writer(asked))
     await note_undone(connection, project, store, run=run, node=node, by=asked.node)
     deleted = sum(each.value is None for each in undoing.restorations)

@@ -12,7 +12,7 @@ from orchestrator.store.store_rows import HeldRow, Writer, Written, find_rows, w
 from penstock.contracts.errors import Conflict, InvalidInput, NotFound, Problem
 from penstock.contracts.limits import STORE_KEY_CHARS_MAX, STORE_OPERATIONS_MAX, STORE_ROW_BYTES_MAX
 from penstock.contracts.names import did_you_mean
-from penstock.contracts.store import StoreDefinition
+from penstock.contracts.store import StoreDefinition, TableDefinition
 from penstock.contracts.store_messages import StoreOperation
 from penstock.definition.values import check_value
 
@@ -143,7 +143,15 @@ def _problems(definition: StoreDefinition, operation: StoreOperation, path: str)
         return [*problems, Problem(where, message)]
     if b"\\u0000" in text:
         problems.append(Problem(where, "contains the character U+0000, which a row may not hold"))
-    return [*problems, *check_value(table.row, msgspec.json.decode(text), where)]
+    return [*problems, *_value_problems(table, text, where)]
+
+
+def _value_problems(table: TableDefinition, text: bytes, where: str) -> tuple[Problem, ...]:
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return (Problem(where, f"expected JSON: {error}"),)
+    return check_value(table.row, value, where)
 
 
 def key_problems(path: str, key: str) -> list[Problem]:

@@ -11,7 +11,8 @@ from orchestrator.engine.store_port import Stores
 from orchestrator.engine.store_views import RowsPage, RowView, StoresView, StoreView
 from orchestrator.http.starting import STARTED_BY
 from orchestrator.http.workflows import JSON, YAML, definition_text
-from penstock.contracts.errors import InvalidInput, Problem
+from penstock.contracts.errors import InvalidInput, NotFound, Problem
+from penstock.contracts.names import is_name
 from penstock.contracts.store_messages import KEY, StoreQuery
 from penstock.contracts.workflow import Json
 from penstock.http.endpoint import Answer, Body, Endpoint, json_answer
@@ -64,7 +65,7 @@ class StoreDoor:
     async def save(self, request: Request) -> Response:
         query_of(request, NoQuery)
         text = await definition_text(request)
-        saved = await self._stores.save(project_of(request), request.path_params["store"], text)
+        saved = await self._stores.save(project_of(request), _store_of(request), text)
         return json_answer(saved.store, status=201 if saved.created else 200)
 
     async def list(self, request: Request) -> Response:
@@ -73,11 +74,11 @@ class StoreDoor:
 
     async def get(self, request: Request) -> Response:
         query_of(request, NoQuery)
-        return json_answer(await self._stores.view(project_of(request), request.path_params["store"]))
+        return json_answer(await self._stores.view(project_of(request), _store_of(request)))
 
     async def rows(self, request: Request) -> Response:
         query = query_of(request, RowsQuery)
-        store, table = request.path_params["store"], request.path_params["table"]
+        store, table = _store_of(request), request.path_params["table"]
         asked = StoreQuery(
             table,
             where=_where(query.where),
@@ -106,9 +107,17 @@ class StoreDoor:
         return Response(status_code=204)
 
 
+def _store_of(request: Request) -> str:
+    """Raises NotFound for what cannot be the name of a store."""
+    name: str = request.path_params["store"]
+    if not is_name(name):
+        raise NotFound("store", name)
+    return name
+
+
 def _row_of(request: Request) -> tuple[str, str, str]:
     given = request.path_params
-    return given["store"], given["table"], given["key"]
+    return _store_of(request), given["table"], given["key"]
 
 
 def _where(texts: tuple[str, ...]) -> dict[str, Json]:

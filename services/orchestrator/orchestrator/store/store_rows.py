@@ -27,9 +27,11 @@ join store_row r on r.project = :project and r.store = :store
 """)
 _PUT = text("""
 insert into store_row (project, store, table_name, key, value, version, run, node, attempt, by)
-select :project, :store, given.table_name, given.key, given.value, nextval('store_version'),
+select :project, :store, given.table_name, given.key, given.value,
+  coalesce(given.version, nextval('store_version')),
   cast(:run as uuid), cast(:node as text), cast(:attempt as integer), cast(:by as text)
-from unnest(cast(:tables as text[]), cast(:keys as text[]), cast(:values as jsonb[])) as given (table_name, key, value)
+from unnest(cast(:tables as text[]), cast(:keys as text[]), cast(:values as jsonb[]), cast(:versions as bigint[]))
+  as given (table_name, key, value, version)
 on conflict (project, store, table_name, key) do update set
   value = excluded.value, version = excluded.version, run = excluded.run, node = excluded.node,
   attempt = excluded.attempt, by = excluded.by, written_at = now()
@@ -92,11 +94,15 @@ class HeldRow(Value, frozen=True):
 
 
 class Written(Value, frozen=True):
-    """What a write makes of a row; a value of None deletes it. `before` is None where there was no row."""
+    """What a write makes of a row; a value of None deletes it. `before` is None where there was no row.
+
+    `version`: of a row that gets a former value back; a new value gets a new one.
+    """
 
     row: RowName
     value: str | None  # JSON
     before: HeldRow | None
+    version: int | None = None
 
 
 @measured
@@ -130,7 +136,12 @@ async def write_rows(
     gone = [each.row for each in written if each.value is None]
     versions: dict[RowName, int] = {}
     if put:
-        values = {"values": [each.value for each in put], "by": writer.by, **_of(writer)}
+        values = {
+            "values": [each.value for each in put],
+            "versions": [each.version for each in put],
+            "by": writer.by,
+            **_of(writer),
+        }
         found = await connection.execute(_PUT, {**place, **_names([each.row for each in put]), **values})
         versions = {(row.table_name, row.key): row.version for row in found}
     if gone:

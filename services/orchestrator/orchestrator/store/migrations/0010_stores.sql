@@ -8,7 +8,8 @@ create table store (
   primary key (project, name)
 );
 
--- Versions of rows come from here, so that none is ever used twice, also not after a row was deleted.
+-- Versions of rows come from here, so that none ever stands for two values, also not after a row was deleted. What an
+-- undo restores has the version again that it had: another node that wrote it before can be undone next.
 create sequence store_version as bigint;
 
 create table store_row (
