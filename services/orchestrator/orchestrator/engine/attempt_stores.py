@@ -30,6 +30,7 @@ from orchestrator.store.store_rows import (
     write_rows,
 )
 from penstock.contracts.errors import InvalidInput, NotFound, PenstockError, Problem
+from penstock.contracts.limits import ATTEMPTS_MAX
 from penstock.contracts.names import did_you_mean
 from penstock.contracts.store_messages import (
     Refusal,
@@ -43,6 +44,7 @@ from penstock.contracts.store_messages import (
     StoreWrite,
     StoreWriteAnswer,
 )
+from penstock.contracts.wire import Undecodable
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +112,8 @@ class AttemptStores:
     async def _held(
         self, asked: StoreRead | StoreWrite | StoreUndo
     ) -> AsyncIterator[tuple[AsyncConnection, str]]:
-        """A transaction that the attempt is held in, and its project. Raises NotHeld."""
+        """A transaction that the attempt is held in, and its project. Raises NotHeld, Undecodable."""
+        _refuse_odd(asked)
         async with self._database.transaction() as connection:
             project = await hold_attempt(
                 connection, run=asked.run, node=asked.node, attempt=asked.attempt, token=asked.token
@@ -118,6 +121,14 @@ class AttemptStores:
             if project is None:
                 raise NotHeld
             yield connection, project
+
+
+def _refuse_odd(asked: StoreRead | StoreWrite | StoreUndo) -> None:
+    """What no column can hold, no runner of ours has said: it goes to the dead letters."""
+    names = (asked.node, asked.store, *((asked.undone,) if isinstance(asked, StoreUndo) else ()))
+    is_key_odd = isinstance(asked, StoreRead) and "\x00" in (asked.key or "")
+    if is_key_odd or any("\x00" in name for name in names) or not 0 < asked.attempt <= ATTEMPTS_MAX:
+        raise Undecodable(f"not a {type(asked).__name__}: a name with U+0000, or no attempt {asked.attempt}")
 
 
 async def _undo(connection: AsyncConnection, project: str, asked: StoreUndo) -> StoreUndone:
