@@ -7,6 +7,7 @@ from orchestrator.engine.statistics_views import Statistics
 from orchestrator.engine.unit_views import ItemView
 from orchestrator.engine.views import (
     AgentsView,
+    AgentView,
     EventPage,
     LogPage,
     NodeDetail,
@@ -29,6 +30,7 @@ from orchestrator.http.retention import RetentionDoor, retention_endpoints
 from orchestrator.http.runs import RunDoor, RunQuery, RunsQuery
 from orchestrator.http.schedules import ScheduleDoor, schedule_endpoints
 from orchestrator.http.starting import StartDoor, StartRunBody
+from orchestrator.http.stores import StoreDoor, store_endpoints
 from orchestrator.http.timeline import EventsQuery, ItemsQuery, LogsQuery, TimelineDoor
 from orchestrator.http.versions import VersionDoor, version_endpoints
 from orchestrator.http.workflows import JSON, YAML, Validation, WorkflowDoor, WorkflowsQuery
@@ -75,6 +77,7 @@ class Doors:
     breakers: BreakerDoor
     pausing: PausingDoor
     retention: RetentionDoor
+    stores: StoreDoor
 
 
 def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
@@ -91,6 +94,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *schedule_endpoints(doors.schedules),
         *inbox_endpoints(doors.inbox),
         *retention_endpoints(doors.retention),
+        *store_endpoints(doors.stores),
         *_operation_endpoints(doors.operations, doors.workflows),
         *health_endpoints(doors.health),
         *limit_endpoints(doors.limits),
@@ -247,6 +251,13 @@ def _operation_endpoints(door: OperationsDoor, workflows: WorkflowDoor) -> tuple
             "list_agents",
             "Agents that runners offer",
             Answer("Both", AgentsView),
+        ),
+        _read(
+            "/api/v1/agents/{name}",
+            door.agent,
+            "get_agent",
+            "An agent, in all versions on offer",
+            Answer("What it takes, gives and may reach, and who runs it", AgentView),
         ),
         Endpoint(
             "GET",
