@@ -9,7 +9,7 @@ from typing import Any
 
 SEVERITIES = ("high", "medium", "low")
 EXCERPT_CHARS_MAX = 160
-INLINE_BYTES_MAX = 40 * 1024  # five such lists fit into the input of the node that takes them all (256 KiB)
+INLINE_BYTES_MAX = 32 * 1024  # six such lists fit into the input of the node that takes them all (256 KiB)
 
 
 @dataclass(frozen=True)
