@@ -17,9 +17,8 @@ FILE_BYTES_MAX = 4 * 1024 * 1024
 TEXT_CHARS_MAX = 20_000
 SUFFIXES = (".md", ".markdown", ".csv")
 _ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
-_WORDY = re.compile(
-    r"\b(\d{1,2})(?:st|nd|rd|th)?\.? ([A-Z][a-z]+),? (\d{4})\b|\b([A-Z][a-z]+) (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})\b"
-)
+_DAY_IN_MONTH, _MONTH = r"(\d{1,2})(?:st|nd|rd|th)?", r"([A-Z][a-z]+)"
+_WORDY = re.compile(rf"\b{_DAY_IN_MONTH}\.? {_MONTH},? (\d{{4}})\b|\b{_MONTH} {_DAY_IN_MONTH},? (\d{{4}})\b")
 _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
 _SPENT = re.compile(r"(?:(\d+(?:[.,]\d+)?)\s*h\w*)?\s*(?:(\d+)\s*m\w*)?", re.IGNORECASE)
 _TIME_LINE = re.compile(

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from worklog.sentences import place_of, sentences_of
-from worklog.technologies import category_of, mentions
+from worklog.technologies import OTHER, category_of, mentions
 
 EVIDENCE_SHOWN_MAX = 20
 PRACTISED_DAYS, EXPERIENCED_DAYS, EXPERIENCED_SPAN_DAYS = 3, 8, 60
@@ -48,24 +48,12 @@ def slug(skill: str) -> str:
 def evidence_in(entry: str, row: Mapping[str, Any]) -> list[Evidence]:
     """By rules: each sentence that names a technology, once for each of them."""
     found: dict[tuple[str, int], Evidence] = {}
-    sentences = sentences_of(row["text"])
-    for sentence in sentences:
+    for sentence in sentences_of(row["text"]):
+        place = (sentence.start, sentence.end)
         for mention in mentions([sentence]):
             skill = mention.technology
-            found.setdefault(
-                (skill, sentence.start),
-                Evidence(
-                    row["user"],
-                    skill,
-                    category_of(skill),
-                    entry,
-                    row["day"],
-                    sentence.text,
-                    sentence.start,
-                    sentence.end,
-                    "rules",
-                ),
-            )
+            evidence = _evidence(entry, row, skill, category_of(skill), place, "rules")
+            found.setdefault((skill, sentence.start), evidence)
     return list(found.values())
 
 
@@ -79,23 +67,18 @@ def claimed_evidence(
         if place is None:
             dropped += 1
             continue
-        start, end = place
         known = category_of(claim["skill"])
-        category = claim["category"] if known == "other" else known
-        found.append(
-            Evidence(
-                row["user"],
-                claim["skill"],
-                category,
-                entry,
-                row["day"],
-                row["text"][start:end],
-                start,
-                end,
-                "model",
-            )
-        )
+        category = claim["category"] if known == OTHER else known
+        found.append(_evidence(entry, row, claim["skill"], category, place, "model"))
     return found, dropped
+
+
+def _evidence(
+    entry: str, row: Mapping[str, Any], skill: str, category: str, place: tuple[int, int], method: str
+) -> Evidence:
+    start, end = place
+    quote = row["text"][start:end]
+    return Evidence(row["user"], skill, category, entry, row["day"], quote, start, end, method)
 
 
 def skills_of(user: str, evidence: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

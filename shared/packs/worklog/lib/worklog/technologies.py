@@ -11,7 +11,7 @@ import yaml
 from worklog.sentences import Sentence
 
 _FILE = Path(__file__).parent / "data/technologies.yaml"
-_OTHER = "other"
+OTHER = "other"
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def mentions(sentences: list[Sentence]) -> Iterator[Mention]:
 
 
 def category_of(technology: str) -> str:
-    return vocabulary().category.get(technology, _OTHER)
+    return vocabulary().category.get(technology, OTHER)
 
 
 def canonical(name: str) -> str:
