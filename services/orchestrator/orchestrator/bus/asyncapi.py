@@ -24,6 +24,12 @@ from penstock.contracts.messages import (
     Results,
     StartNode,
 )
+from penstock.contracts.model_messages import (
+    ModelCallBegin,
+    ModelCallEnd,
+    ModelCallEnded,
+    ModelCallVerdict,
+)
 from penstock.contracts.timeline import Kind
 from penstock.contracts.workflow import Json
 
@@ -61,6 +67,8 @@ CHANNELS = (
     Channel(f"{_RPC}.announce", Hello, "A runner, its agents and its sandbox.", dict),
     Channel(f"{_RPC}.checkpoint-save", CheckpointSave, "Keeps where an attempt is.", CheckpointAnswer),
     Channel(f"{_RPC}.checkpoint-load", CheckpointLoad, "Where an earlier attempt was.", CheckpointAnswer),
+    Channel(f"{_RPC}.model-begin", ModelCallBegin, "May a model be called.", ModelCallVerdict),
+    Channel(f"{_RPC}.model-end", ModelCallEnd, "What the call of a model took.", ModelCallEnded),
     Channel(f"{_RPC}.progress", Progress, "How far an attempt says it is; not answered."),
     Channel(f"{subjects.LOG}.{{project}}", LogLines, "Lines that an agent logged. Stream LOGS."),
 )

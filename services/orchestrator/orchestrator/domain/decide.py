@@ -18,6 +18,8 @@ from orchestrator.domain.events import (
     AttemptFailed,
     AttemptReleased,
     AttemptSucceeded,
+    BudgetExceeded,
+    BudgetRaised,
     CacheAnswered,
     CancelRequested,
     ChildEnded,
@@ -231,5 +233,9 @@ def _apply_to_run(draft: Draft, event: RunWideEvent) -> None:
             control.compensate(draft, event)
         case DeadlinePassed():
             control.pass_deadline(draft, event)
+        case BudgetExceeded():
+            control.tell_exceeded(draft, event)
+        case BudgetRaised():
+            control.tell_raised(draft, event)
         case _:
             assert_never(event)

@@ -29,6 +29,7 @@ class Question(Value, frozen=True, tag_field="is", tag="question"):
     assignees: tuple[str, ...] = ()
     no_self_approval: bool = False
     form: Json = None
+    key: str | None = None
 
 
 class Child(Value, frozen=True, tag_field="is", tag="child"):

@@ -27,8 +27,9 @@ NAMING = {
     "schedule": ("input",),
     "inbound_event": ("data",),
     "event_reaction": ("input",),
+    "model_call": ("reply",),
 }
-_PER_RUN = {"run": "id", "node": "run_id", "node_checkpoint": "run_id"}
+_PER_RUN = {"run": "id", "node": "run_id", "node_checkpoint": "run_id", "model_call": "run_id"}
 
 _CANDIDATES = """
 select sha256, size_bytes from artifact
