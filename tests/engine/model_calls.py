@@ -23,7 +23,8 @@ from tests.engine.conftest import World, chain
 
 def talker(name: str, **budget: Any) -> dict[str, Any]:
     """One node that calls models, and what the workflow's budget says."""
-    return {**chain(name, length=1, retry={"attempts": 5, "delay": "1ms"}), "budget": budget}
+    document = chain(name, length=1, retry={"attempts": 5, "delay": "1ms"})
+    return {**document, "budget": budget} if budget else document
 
 
 def answer(text: str = "yes", *, cost: float | None = 0.1, tokens: int = 10) -> ModelReply:
