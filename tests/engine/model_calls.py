@@ -1,6 +1,7 @@
 """Calls of models as a runner makes them, for tests of the engine."""
 
 import hashlib
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -68,7 +69,8 @@ class Caller:
 
 async def hold(world: World, run: UUID, *, node: str = "n0", attempt: int = 1) -> Caller:
     token = await world.claim(run, node, attempt=attempt)
-    return Caller(ModelCalls(world.pool, world.engine), run, token, node=node, attempt=attempt)
+    calls = ModelCalls(world.pool, world.engine, patience=timedelta(0))
+    return Caller(calls, run, token, node=node, attempt=attempt)
 
 
 async def fail_and_retry(world: World, caller: Caller) -> Caller:

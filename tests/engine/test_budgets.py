@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from orchestrator.domain.events import AttemptReleased, AttemptSucceeded, ResumeRequested
+from orchestrator.engine.model_calls import ModelCalls
 from orchestrator.engine.port import ForkPoint
 from orchestrator.store.composed import Database, open_database
 from penstock.contracts.budget import Allowance, BudgetDefinition, OnSpent
@@ -38,13 +39,8 @@ async def facts(world: World, run: UUID, kind: str) -> list[str]:
 async def test_a_hundred_calls_at_once_do_not_overspend(world: World, second_world: World) -> None:
     await world.define(talker("talk", run={"dollars": 4.0}))
     caller = await begun(world)
-    other = Caller(
-        type(caller.calls)(second_world.pool, second_world.engine),
-        caller.run,
-        caller.token,
-        node="n0",
-        attempt=1,
-    )
+    calls = ModelCalls(second_world.pool, second_world.engine, patience=timedelta(0))
+    other = Caller(calls, caller.run, caller.token, node="n0", attempt=1)
 
     asked = [(caller, other)[i % 2].begin(f"prompt {i}", dollars_most=0.4) for i in range(100)]
     verdicts = [verdict.verdict for verdict in await asyncio.gather(*asked)]
@@ -64,6 +60,22 @@ async def test_what_was_reserved_and_not_used_is_there_again(world: World) -> No
     await caller.calls.end(ModelCallEnd(wish.call, 0.1, answer(tokens=10)))
 
     assert (await caller.begin("two")).verdict is Verdict.GO
+
+
+async def test_a_call_waits_for_others_whose_reservations_leave_no_room(world: World) -> None:
+    await world.define(talker("talk", run={"tokens": 120}, on_limit="pause"))
+    caller = await begun(world)
+    caller.calls = ModelCalls(world.pool, world.engine)
+    running = caller.wish("one")
+    await caller.calls.begin(running)
+    waiting = asyncio.create_task(caller.begin("two"))
+    await asyncio.wait({waiting}, timeout=0.05)
+    assert not waiting.done()
+
+    await caller.calls.end(ModelCallEnd(running.call, 0.1, answer(tokens=5)))
+
+    assert (await waiting).verdict is Verdict.GO
+    assert (await world.run(caller.run))["state"] == "running"
 
 
 async def test_the_refusal_says_which_budget_and_what_is_left_and_is_told_once(world: World) -> None:

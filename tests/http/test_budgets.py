@@ -1,4 +1,4 @@
-"""Budgets over HTTP: what is spent and left, limits of projects, raising a run, and what the calls of an attempt took."""
+"""Budgets over HTTP: what is spent and left, limits of projects, raising a run, and what calls of models took."""
 
 from uuid import UUID, uuid4
 

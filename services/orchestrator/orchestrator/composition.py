@@ -135,21 +135,8 @@ async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = 
     server = _http_server(ground, engine, workflows, schedules, inbox, artifacts, retention, rate, live)
     requests = Requests(bus, registry)
     control = ControlDoor(bus, requests, registry)
-    return Parts(
-        bus,
-        engine,
-        relay,
-        sweep,
-        inbox,
-        triggering,
-        live,
-        requests,
-        control,
-        registry,
-        models,
-        clocks,
-        server,
-    )
+    doors = (requests, control, registry, models)
+    return Parts(bus, engine, relay, sweep, inbox, triggering, live, *doors, clocks, server)
 
 
 async def _ground(settings: Settings, stack: AsyncExitStack, tracing: Tracing) -> Ground:

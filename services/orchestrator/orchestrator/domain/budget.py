@@ -96,13 +96,15 @@ class Wish(Value, frozen=True):
 
 
 class Over(Value, frozen=True):
-    """A budget without room for the call. `unit` is dollars or tokens."""
+    """A budget without room for the call. `unit` is dollars or tokens; `may_pass`: there would be room if calls that
+    run now took nothing, so it is worth waiting for their ends."""
 
     limit: Limit
     unit: str
     sentence: str
     on_limit: OnSpent
     raises: int
+    may_pass: bool = False
 
 
 def accounts_of(levels: Sequence[Level], *, day: date) -> tuple[AccountName, ...]:
@@ -145,7 +147,7 @@ def limit_of_project(period: str, allowance: Allowance, on_limit: OnSpent, *, da
 def first_over(limits: Sequence[Limit], accounts: Mapping[str, Account], wish: Wish) -> Over | None:
     """The budget that stands in the way: of several the one that is strictest at its limit. None: there is room."""
     overs = [over for limit in limits if (over := _over(limit, accounts[limit.account.key], wish))]
-    return min(overs, key=lambda over: _STRICTEST.index(over.on_limit), default=None)
+    return min(overs, key=lambda over: (over.may_pass, _STRICTEST.index(over.on_limit)), default=None)
 
 
 _STRICTEST = (OnSpent.FAIL, OnSpent.PAUSE, OnSpent.ASK)
@@ -156,27 +158,19 @@ def _over(limit: Limit, account: Account, wish: Wish) -> Over | None:
         if wish.dollars is None:
             return Over(limit, "dollars", _unpriced(limit), OnSpent.FAIL, account.raises)
         most = limit.allowance.dollars + account.dollars_raised
+        amounts = (account.dollars_spent, account.dollars_reserved, wish.dollars)
         # Amounts are sums of what is exact to nine digits: less than that is no overspending.
-        if account.dollars_spent + account.dollars_reserved + wish.dollars > most + 1e-9:
-            sentence = _sentence(
-                limit,
-                f"{in_dollars(most)} dollars",
-                in_dollars(account.dollars_spent),
-                in_dollars(account.dollars_reserved),
-                in_dollars(wish.dollars),
-            )
-            return Over(limit, "dollars", sentence, limit.on_limit, account.raises)
+        if sum(amounts) > most + 1e-9:
+            sentence = _sentence(limit, f"{in_dollars(most)} dollars", *map(in_dollars, amounts))
+            may_pass = account.dollars_spent + wish.dollars <= most + 1e-9
+            return Over(limit, "dollars", sentence, limit.on_limit, account.raises, may_pass)
     if limit.allowance.tokens is not None:
         tokens = limit.allowance.tokens + account.tokens_raised
-        if account.tokens_spent + account.tokens_reserved + wish.tokens > tokens:
-            sentence = _sentence(
-                limit,
-                f"{tokens} tokens",
-                str(account.tokens_spent),
-                str(account.tokens_reserved),
-                str(wish.tokens),
-            )
-            return Over(limit, "tokens", sentence, limit.on_limit, account.raises)
+        counts = (account.tokens_spent, account.tokens_reserved, wish.tokens)
+        if sum(counts) > tokens:
+            sentence = _sentence(limit, f"{tokens} tokens", *map(str, counts))
+            may_pass = account.tokens_spent + wish.tokens <= tokens
+            return Over(limit, "tokens", sentence, limit.on_limit, account.raises, may_pass)
     return None
 
 

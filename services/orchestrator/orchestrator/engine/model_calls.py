@@ -6,7 +6,9 @@ asks a person.
 """
 
 import asyncio
-from datetime import UTC, date, datetime
+import time
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -56,6 +58,8 @@ from penstock.contracts.model_messages import (
 from penstock.contracts.wire import decode
 from penstock.telemetry import metrics
 
+ROOM_PATIENCE = timedelta(seconds=5)  # for calls that run to end; a runner waits twice as long for its answer
+LOOK_EVERY_S = 1.0  # meanwhile: what other orchestrators have ended
 AT_ONCE_MAX = 2  # transactions: they wait for one another's accounts, and claims need connections too
 BY = "budget"  # who pauses a run whose budget is spent
 
@@ -65,10 +69,12 @@ log = structlog.get_logger(__name__)
 class ModelCalls:
     """Answers runners. Safe to ask twice: a call is known by its id."""
 
-    def __init__(self, pool: asyncpg.Pool, engine: RunEngine) -> None:
+    def __init__(self, pool: asyncpg.Pool, engine: RunEngine, *, patience: timedelta = ROOM_PATIENCE) -> None:
         self._pool = pool
         self._engine = engine
+        self._patience_s = patience.total_seconds()
         self._turns = asyncio.Semaphore(AT_ONCE_MAX)
+        self._room = asyncio.Event()  # replaced at each end
 
     async def begin(self, begin: ModelCallBegin) -> ModelCallVerdict:
         """Raises Unavailable and what asyncpg raises: then nothing was reserved, or the same question tells."""
@@ -79,7 +85,10 @@ class ModelCalls:
     async def end(self, end: ModelCallEnd) -> bool:
         """Whether such a call was begun."""
         async with self._turns:
-            return await end_call(self._pool, end)
+            known = await end_call(self._pool, end)
+        self._room.set()
+        self._room = asyncio.Event()
+        return known
 
     async def sweep(self) -> None:
         """Settle what nobody will end: its runner has died."""
@@ -107,6 +116,20 @@ class ModelCalls:
         return await self._reserve(begin, holder, agent)
 
     async def _reserve(self, begin: ModelCallBegin, holder: Holder, agent: str) -> ModelCallVerdict:
+        """What only calls that run now leave no room for waits a moment: they may take less than was reserved."""
+        give_up_at = time.monotonic() + self._patience_s
+        while True:
+            room = self._room
+            over = await self._try_to_reserve(begin, holder, agent)
+            if over is None:
+                return ModelCallVerdict(Verdict.GO)
+            left = give_up_at - time.monotonic()
+            if not over.may_pass or left <= 0:
+                return await self._refuse(begin, over)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(room.wait(), min(left, LOOK_EVERY_S))
+
+    async def _try_to_reserve(self, begin: ModelCallBegin, holder: Holder, agent: str) -> Over | None:
         day = datetime.now(UTC).date()
         levels = await levels_of(self._pool, begin.run)
         limits = await self._limits(holder.project, levels, day=day)
@@ -126,7 +149,7 @@ class ModelCalls:
                         tokens=begin.tokens_most,
                         dollars=begin.dollars_most,
                     )
-        return ModelCallVerdict(Verdict.GO) if over is None else await self._refuse(begin, over)
+        return over
 
     async def _limits(self, project: str, levels: tuple[Level, ...], *, day: date) -> list[Limit]:
         """Of each run as its version says, of each workflow as its latest version says, of the project."""

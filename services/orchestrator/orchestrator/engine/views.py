@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from orchestrator.domain.run import Pause, Undo
+from orchestrator.engine.model_call_views import ModelCallsView
 from orchestrator.engine.unit_views import (
     CachedView,
     ChildView,
@@ -185,38 +186,6 @@ class RunView(RunSummary, frozen=True, kw_only=True):
     nodes: tuple[NodeView, ...]
     children: tuple[ChildView, ...] = ()
     trace_id: str | None = None
-
-
-class ModelCallView(msgspec.Struct, frozen=True):
-    """One call of a language model. `state`: open, done, failed, lost (its runner died) or replayed: it got the
-    answer that an earlier attempt had paid for. `model` is what the agent asked for, `answered_by` what answered.
-    """
-
-    state: str
-    operation: str
-    model: str
-    provider: str | None
-    answered_by: str | None
-    tokens_in: int
-    tokens_out: int
-    cost_dollars: float | None
-    seconds: float | None
-    error: str | None
-    began_at: datetime
-
-
-class ModelCallsView(msgspec.Struct, frozen=True):
-    """The calls of one attempt. `items` are the last ones, at most 100. `cost_dollars` is what is known of the cost,
-    null if nothing is; `unpriced` counts the calls of which it is not known."""
-
-    calls: int
-    replayed: int
-    failed: int
-    tokens_in: int
-    tokens_out: int
-    cost_dollars: float | None
-    unpriced: int
-    items: tuple[ModelCallView, ...]
 
 
 class Attempt(msgspec.Struct, frozen=True):

@@ -117,8 +117,6 @@ def _allowance(path: str, body: AllowanceBody | None) -> Allowance | None:
 
 
 def budget_endpoints(door: BudgetDoor) -> tuple[Endpoint, ...]:
-    of_project = "/api/v1/budgets/project"
-    example = {"day": {"dollars": 20}, "on_limit": "pause", "by": "ada"}
     return (
         Endpoint(
             "GET",
@@ -130,6 +128,26 @@ def budget_endpoints(door: BudgetDoor) -> tuple[Endpoint, ...]:
             "Calls of models count also where nobody limits them: then `limit` and `left` are null.",
             query=BudgetsQuery,
         ),
+        *_project_endpoints(door),
+        Endpoint(
+            "POST",
+            "/api/v1/runs/{run_id}/budget",
+            door.raise_run,
+            "raise_run_budget",
+            "Raise a run's budget",
+            {200: Answer("The budget after the change", BudgetView)},
+            "Of the run, or of the nearest run that started it as a sub-workflow and has a budget. Forks share the"
+            " budget of the run that they were forked from. A paused run goes on when it is resumed.",
+            body=Body(RaiseBody, example={"dollars": 5, "by": "ada", "reason": "it is worth it"}),
+            conflicts="The run has no budget in that unit",
+        ),
+    )
+
+
+def _project_endpoints(door: BudgetDoor) -> tuple[Endpoint, ...]:
+    of_project = "/api/v1/budgets/project"
+    example = {"day": {"dollars": 20}, "on_limit": "pause", "by": "ada"}
+    return (
         Endpoint(
             "GET",
             of_project,
@@ -156,17 +174,5 @@ def budget_endpoints(door: BudgetDoor) -> tuple[Endpoint, ...]:
             "Clear the budget of the project",
             {204: Answer("It is gone", media_type="")},
             query=ClearQuery,
-        ),
-        Endpoint(
-            "POST",
-            "/api/v1/runs/{run_id}/budget",
-            door.raise_run,
-            "raise_run_budget",
-            "Raise a run's budget",
-            {200: Answer("The budget after the change", BudgetView)},
-            "Of the run, or of the nearest run that started it as a sub-workflow and has a budget. Forks share the"
-            " budget of the run that they were forked from. A paused run goes on when it is resumed.",
-            body=Body(RaiseBody, example={"dollars": 5, "by": "ada", "reason": "it is worth it"}),
-            conflicts="The run has no budget in that unit",
         ),
     )

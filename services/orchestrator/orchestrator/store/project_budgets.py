@@ -3,8 +3,8 @@
 from sqlalchemy import delete, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orchestrator.store.budget_tables import budget_event, project_budget
 from orchestrator.store.composed import Database
-from orchestrator.store.tables import budget_event, project_budget
 from penstock.contracts.budget import BudgetDefinition
 from penstock.telemetry.operations import measured
 

@@ -9,8 +9,9 @@ from sqlalchemy import ColumnElement, Row, Text, and_, cast, or_, select
 
 from orchestrator.domain.budget import AccountName, Scope
 from orchestrator.engine.budget_views import BudgetsView, BudgetView, DollarsView, TokensView
+from orchestrator.store.budget_tables import budget_account, project_budget
 from orchestrator.store.composed import Database
-from orchestrator.store.tables import budget_account, project_budget, run, workflow, workflow_version
+from orchestrator.store.tables import run, workflow, workflow_version
 from penstock.contracts.budget import Allowance, BudgetDefinition, OnSpent
 from penstock.telemetry.operations import measured
 

@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Float, Row, Select, exists, func, literal, literal_column, select
 
 from orchestrator.engine.statistics_views import Cost
+from orchestrator.store.budget_tables import model_call
 from orchestrator.store.composed import Database
 from orchestrator.store.read_model_calls import is_unpriced
-from orchestrator.store.tables import model_call, run, run_event
+from orchestrator.store.tables import run, run_event
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import Value
 from penstock.telemetry.operations import measured

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from sqlalchemy import Row, func, select
 
-from orchestrator.engine.views import ModelCallsView, ModelCallView
+from orchestrator.engine.model_call_views import ModelCallsView, ModelCallView
+from orchestrator.store.budget_tables import model_call
 from orchestrator.store.composed import Database
-from orchestrator.store.tables import model_call
 from penstock.telemetry.operations import measured
 
 CALLS_PER_ATTEMPT_MAX = 100  # shown; sums are of all
