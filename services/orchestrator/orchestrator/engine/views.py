@@ -189,8 +189,11 @@ class RunView(RunSummary, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One attempt of a node, as the timeline tells it. `outcome` is None while it runs. `models`: what it asked of
-    language models; null: nothing."""
+    """One attempt of a node, as the timeline tells it. `outcome` is None while it runs.
+
+    `agent_version`: of the agent that its runner ran; None for a sub-workflow. `models`: what it asked of language
+    models; None: nothing.
+    """
 
     attempt: int
     started_at: datetime | None = None
@@ -199,6 +202,7 @@ class Attempt(msgspec.Struct, frozen=True):
     failure: Failure | None = None
     runner: str | None = None
     tier: str | None = None
+    agent_version: str | None = None
     models: ModelCallsView | None = None
 
 
@@ -250,7 +254,11 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class AgentVersion(msgspec.Struct, frozen=True):
-    """`runners` are those that can run it; `error` is set when none can."""
+    """`runners` are those that can run it; `error` is set when none can.
+
+    `secrets`, `models`, `stores` and `network` are what it may reach. `differs`: runners that are alive offer this
+    version with other schemas, which only a version of its own should have.
+    """
 
     version: str
     reuse: Reuse
@@ -259,12 +267,21 @@ class AgentVersion(msgspec.Struct, frozen=True):
     error: str | None
     runners: tuple[str, ...]
     refusals: tuple[Refusal, ...]
+    pools: tuple[str, ...] = ()  # of these runners
+    secrets: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    stores: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()
+    differs: bool = False
 
 
 class AgentView(msgspec.Struct, frozen=True):
+    """`mixed`: a pool has runners with different versions of it; which one an attempt gets is chance."""
+
     name: str
     description: str
     versions: tuple[AgentVersion, ...]
+    mixed: bool = False
 
 
 class RunnerView(msgspec.Struct, frozen=True):
