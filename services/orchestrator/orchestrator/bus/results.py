@@ -82,7 +82,7 @@ def event_of(result: Result) -> RunEvent:
     """What the core is told; raises Undecodable when the result says nothing or contradicts itself."""
     usage = Usage(result.seconds, result.cpu_s, result.memory_bytes, result.tier, result.usage)
     if result.released:
-        began = usage if result.seconds else None
+        began = usage if result.seconds or result.usage else None
         return AttemptReleased(result.node, result.attempt, result.token, began)
     output = b"" if result.output is UNSET else bytes(result.output)
     if (output != b"") + (result.failure is not None) + (result.parked is not None) != 1:
