@@ -2,7 +2,6 @@
 
 from orchestrator.domain.detail import Question
 from orchestrator.domain.events import Answered
-from orchestrator.domain.plan import Plan
 from orchestrator.domain.run import Run
 from penstock.contracts.errors import Conflict, InvalidInput, LimitExceeded, NotFound, Problem
 from penstock.contracts.limits import ANSWER_BYTES_MAX
@@ -23,33 +22,31 @@ def check_answer(run: Run, answer: Answered) -> Answered:
     question = unit.detail if isinstance(unit.detail, Question) else None
     definition = plan.planned(answer.node).definition
     if question is None and definition.approval is None and unit.answers is None:
-        raise Conflict(_no_question(plan, answer.node, definition.kind))
-    if answer.approved:
-        form = question.form if question else definition.approval.form if definition.approval else None
-        _check_fields(answer.fields, form, is_open=question is not None or definition.approval is not None)
-    if question is None or answer.question is not None:
-        return answer
-    return replace(
-        answer, question=question.key
-    )  # whichever is asked when it is decided on, the person saw this
+        raise Conflict(_no_question(run, answer.node, definition.kind))
+    if question is not None and answer.question not in (None, question.key):
+        return answer  # meant for another question: what that means is for the core to say
+    if answer.approved and (question is not None or definition.approval is not None):
+        approval = definition.approval
+        form = question.form if question is not None else approval.form if approval is not None else None
+        _check_fields(answer.fields, form)
+    return answer if question is None else replace(answer, question=question.key)
 
 
-def _no_question(plan: Plan, node: str, kind: NodeKind) -> str:
-    if kind is NodeKind.AGENT:
-        return f"node '{node}' waits for no answer: its agent has asked nothing"
-    asking = [name for name, planned in plan.nodes.items() if planned.definition.approval is not None]
-    known = (
-        f": only {', '.join(asking)} can be answered" if asking else ": nor does any other of the workflow"
-    )
-    return f"node '{node}' (of kind {kind}) never waits for an answer{known}"
+def _no_question(run: Run, node: str, kind: NodeKind) -> str:
+    approvals = [name for name, planned in run.plan.nodes.items() if planned.definition.approval is not None]
+    agents = [
+        name for name, unit in run.nodes.items() if isinstance(unit.detail, Question) and unit.detail.key
+    ]
+    asking = [*approvals, *agents]
+    known = f"only {', '.join(asking)} can be answered" if asking else "nor does any other of the run"
+    why = ": its agent has asked nothing" if kind is NodeKind.AGENT else f", for it is of kind {kind}"
+    return f"node '{node}' waits for no answer{why}; {known}"
 
 
-def _check_fields(fields: dict[str, Json], form: Json, *, is_open: bool) -> None:
+def _check_fields(fields: dict[str, Json], form: Json) -> None:
     size = len(encode(fields))
     if size > ANSWER_BYTES_MAX:
         raise LimitExceeded.at("fields", f"{size} bytes, the limit is {ANSWER_BYTES_MAX}")
-    if not is_open:  # it was answered before: whether so, is for the core to say
-        return
     if form is None:
         message = "the question has no form: expected no fields"
         problems = tuple(Problem(f"fields.{name}", message) for name in fields)
