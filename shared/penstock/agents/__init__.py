@@ -24,15 +24,18 @@ from penstock.agents.errors import (
     NetworkFailed,
     NotAllowed,
     NotAuthenticated,
+    Parked,
     RateLimited,
     TimedOut,
     TryAgain,
 )
 from penstock.agents.function import Agent, agent
+from penstock.agents.questions import Answer
 
 __all__ = [
     "Agent",
     "AgentError",
+    "Answer",
     "ConnectionLost",
     "Context",
     "Invalid",
@@ -41,6 +44,7 @@ __all__ = [
     "NetworkFailed",
     "NotAllowed",
     "NotAuthenticated",
+    "Parked",
     "RateLimited",
     "TimedOut",
     "TryAgain",

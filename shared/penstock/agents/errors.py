@@ -12,6 +12,8 @@ AgentError                       the class says whether another attempt can help
 ├── NotAllowed      authorisation
 └── LimitReached    resource
 
+Parked is none of them: nothing failed. It passes every `except Exception`, so that the attempt can end.
+
 Imports nothing: an agent's process starts for every attempt, and each import there is paid by the run.
 """
 
@@ -97,6 +99,10 @@ class LimitReached(AgentError):
     """A limit on size, memory or number would be exceeded."""
 
     error_class = "resource"
+
+
+class Parked(BaseException):
+    """This attempt ends here, for it has to wait: another one gets to this point again. Let it pass."""
 
 
 def error_class_of(error: BaseException) -> "str | None":
