@@ -8,13 +8,21 @@ from uuid import UUID
 
 import pytest
 
-from orchestrator.domain.events import AttemptReleased, AttemptSucceeded, ResumeRequested
+from orchestrator.domain.decision import Outcome
+from orchestrator.domain.events import (
+    Answered,
+    AttemptParked,
+    AttemptReleased,
+    AttemptSucceeded,
+    ResumeRequested,
+)
 from orchestrator.engine.model_calls import ModelCalls
 from orchestrator.engine.port import ForkPoint
 from orchestrator.store.composed import Database, open_database
 from penstock.contracts.budget import Allowance, BudgetDefinition, OnSpent
 from penstock.contracts.errors import Conflict
-from penstock.contracts.model_messages import ModelCallEnd, Verdict
+from penstock.contracts.messages import AgentQuestion
+from penstock.contracts.model_messages import ModelCallEnd, ModelCallVerdict, Verdict
 from tests.engine.conftest import World
 from tests.engine.model_calls import Caller, account, answer, control, fail_and_retry, hold, talker
 from tests.engine.test_apply import assert_invariants
@@ -221,6 +229,65 @@ async def test_pause_gives_the_attempt_back_and_goes_on_after_a_raise(
 async def resumed(world: World, caller: Caller) -> Caller:
     await world.engine.handle([(caller.run, ResumeRequested("ada"))])
     return await hold(world, caller.run, attempt=caller.attempt + 1)
+
+
+async def parked(world: World, caller: Caller, verdict: ModelCallVerdict) -> AgentQuestion:
+    """The runner parks the attempt with the question that it was given."""
+    assert verdict.question is not None
+    event = AttemptParked("n0", caller.attempt, caller.token, verdict.question)
+    assert await world.engine.handle([(caller.run, event)]) == [Outcome.APPLIED]
+    return verdict.question
+
+
+async def test_ask_raises_the_budget_by_what_a_person_says(world: World) -> None:
+    await world.define(talker("talk", run={"dollars": 0.5}, on_limit="ask"))
+    caller = await begun(world)
+    await caller.call("one", reply=answer(cost=0.3))
+
+    question = await parked(world, caller, await caller.begin("two"))
+    yes = Answered("n0", True, "ada", "worth it", {"dollars": 0.3})
+    assert await world.engine.answer("default", caller.run, yes) is Outcome.APPLIED
+    assert await world.engine.answer("default", caller.run, yes) is Outcome.REPEATED
+
+    again = await hold(world, caller.run, attempt=2)
+    assert (await again.begin("one")).verdict is Verdict.REPLAY
+    assert await again.call("two", reply=answer(cost=0.3)) is Verdict.GO
+    second = await parked(world, again, await again.begin("three"))
+    assert (question.key, second.key) == ("budget/run", "budget/run/2")
+    raised = await world.pool.fetchrow("select * from budget_event")
+    assert (raised["action"], raised["by"], float(raised["dollars"])) == ("raised", "ada", 0.3)
+    assert len(await facts(world, caller.run, "run.budget_raised")) == 1
+    assert len(await facts(world, caller.run, "run.budget_exceeded")) == 2, (
+        "once before the raise, once after"
+    )
+    await assert_invariants(world)
+
+
+async def test_who_does_not_want_to_raise_it_is_not_asked_again(world: World) -> None:
+    await world.define(talker("talk", day={"tokens": 50}, on_limit="ask"))
+    caller = await begun(world)
+    await parked(world, caller, await caller.begin())
+
+    await world.engine.answer("default", caller.run, Answered("n0", False, "ada", "enough"))
+
+    refused = await (await hold(world, caller.run, attempt=2)).begin()
+    assert refused.verdict is Verdict.REFUSED
+    assert refused.sentence.endswith("; ada did not want to raise it")
+    other = await begun(world)
+    assert (await other.begin()).verdict is Verdict.PARK, "it was said of that run"
+
+
+async def test_an_agents_own_question_raises_nothing(world: World) -> None:
+    await world.define(talker("talk", run={"tokens": 50}, on_limit="ask"))
+    caller = await begun(world)
+    form = {"type": "object", "properties": {"tokens": {"type": "integer"}}}
+    own = AgentQuestion("budget/run", "Lunch?", {"budget": f"run/{caller.run}"}, form)
+    await caller.begin("one", tokens_most=10)
+    await parked(world, caller, ModelCallVerdict(Verdict.PARK, question=own))
+
+    await world.engine.answer("default", caller.run, Answered("n0", True, "ada", "", {"tokens": 500}))
+
+    assert await world.pool.fetchval("select max(tokens_raised) from budget_account") == 0
 
 
 async def test_what_limits_nothing_cannot_be_raised(world: World, composed: Database) -> None:

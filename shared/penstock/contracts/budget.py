@@ -7,6 +7,8 @@ import msgspec
 DOLLARS_MAX = 1e9  # as of one call; more is a slip of the keyboard
 TOKENS_MAX = 10**12
 
+QUESTION_PREFIX = "budget/"  # of the keys under which people are asked about budgets; no agent asks under one
+
 
 class OnSpent(StrEnum):
     """What becomes of a call that a budget has no room for."""

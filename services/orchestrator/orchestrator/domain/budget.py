@@ -8,8 +8,6 @@ from uuid import UUID
 from penstock.contracts.budget import Allowance, BudgetDefinition, OnSpent
 from penstock.contracts.value import Value
 
-QUESTION_PREFIX = "budget/"  # of the keys under which people are asked about budgets
-
 
 class Scope(StrEnum):
     """What an account is of. A `run` is one with its forks, retries and sub-workflows."""

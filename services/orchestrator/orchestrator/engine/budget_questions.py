@@ -5,7 +5,7 @@ from uuid import UUID
 
 import asyncpg
 
-from orchestrator.domain.budget import QUESTION_PREFIX, Over
+from orchestrator.domain.budget import Over
 from orchestrator.domain.decision import Outcome
 from orchestrator.domain.detail import Question
 from orchestrator.domain.events import Answered, BudgetRaised, RunEvent
@@ -13,7 +13,7 @@ from orchestrator.domain.run import Run
 from orchestrator.engine.admission import Item, Runs
 from orchestrator.store.budget_accounts import Raise, lock_accounts, raise_account
 from orchestrator.store.budget_questions import Asked, answer_question, questions_of, write_rejection
-from penstock.contracts.budget import DOLLARS_MAX, TOKENS_MAX
+from penstock.contracts.budget import DOLLARS_MAX, QUESTION_PREFIX, TOKENS_MAX
 from penstock.contracts.messages import AgentQuestion
 
 
