@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, func, select
 
-from orchestrator.engine.model_call_views import ModelCallsView, ModelCallView
+from orchestrator.engine.attempt_views import ModelCallsView, ModelCallView
 from orchestrator.store.budget_tables import model_call
 from orchestrator.store.composed import Database
 from penstock.telemetry.operations import measured

@@ -1,8 +1,10 @@
-"""Calls of language models as people see them."""
+"""Attempts of a node as people see them, with their calls of language models."""
 
 from datetime import datetime
 
 import msgspec
+
+from penstock.contracts.failure import Failure
 
 
 class ModelCallView(msgspec.Struct, frozen=True):
@@ -35,3 +37,21 @@ class ModelCallsView(msgspec.Struct, frozen=True):
     cost_dollars: float | None
     unpriced: int
     items: tuple[ModelCallView, ...]
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One attempt of a node, as the timeline tells it. `outcome` is None while it runs.
+
+    `agent_version`: of the agent that its runner ran; None for a sub-workflow. `models`: what it asked of language
+    models; None: nothing.
+    """
+
+    attempt: int
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    outcome: str | None = None  # succeeded | failed | cancelled | released | parked
+    failure: Failure | None = None
+    runner: str | None = None
+    tier: str | None = None
+    agent_version: str | None = None
+    models: ModelCallsView | None = None
