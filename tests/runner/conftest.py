@@ -13,6 +13,7 @@ import pytest
 from agent_runner.catalogue import Agent, Catalogue, compiled
 from agent_runner.granted_secrets import GrantedSecrets
 from agent_runner.main import compose
+from agent_runner.models.configured import NO_MODELS, Models
 from agent_runner.runner import Runner
 from agent_runner.sandbox.port import Tier
 from agent_runner.sandbox.probe import Report
@@ -113,6 +114,7 @@ async def start(
             secrets: Any = None,
             report: Report = HOLDS,
             tracing: Tracing = OFF,
+            models: Models = NO_MODELS,
             **fields: Any,
         ) -> Started:
             login = own_nats.login(RUNNER)
@@ -128,7 +130,7 @@ async def start(
             )
             catalogue = Catalogue(agents.made)
             return await stack.enter_async_context(
-                _running(settings, catalogue, GrantedSecrets(secrets or {}), report, tracing)
+                _running(settings, catalogue, GrantedSecrets(secrets or {}), report, tracing, models)
             )
 
         yield start
@@ -141,6 +143,7 @@ async def _running(
     secrets: GrantedSecrets,
     report: Report,
     tracing: Tracing,
+    models: Models,
 ) -> AsyncIterator[Started]:
     stop = Stop()
     async with AsyncExitStack() as stack:
@@ -162,6 +165,7 @@ async def _running(
             work=work,
             stack=stack,
             tracing=tracing,
+            models=models,
         )
         task = asyncio.create_task(runner.run(stop, grace_s=settings.drain_grace_s))
         yield Started(runner, stop, task, settings.id, work.root)
