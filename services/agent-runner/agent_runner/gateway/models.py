@@ -10,7 +10,8 @@ from starlette.types import Receive, Scope, Send
 from agent_runner.gateway.calls import span_above
 from agent_runner.gateway.requests import JSON, Refused, attempt_of, body_of, json_answer
 from agent_runner.held import Held, HeldAttempts
-from agent_runner.models.calls import Answer, ModelCalls, Streamed
+from agent_runner.models.answers import Answer, Streamed
+from agent_runner.models.calls import ModelCalls
 from agent_runner.models.configured import Operation
 from agent_runner.models.problems import ModelProblem
 from agent_runner.models.requested import asked_of

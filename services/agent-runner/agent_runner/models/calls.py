@@ -4,7 +4,7 @@ call → begin (the orchestrator's verdict) → ask the providers → settle (wh
 """
 
 from collections.abc import AsyncIterator
-from typing import Any, TypeAlias, assert_never
+from typing import Any, assert_never
 
 import httpx
 import msgspec
@@ -12,6 +12,7 @@ import structlog
 
 from agent_runner.gateway.usage import note_model_usage
 from agent_runner.held import Held
+from agent_runner.models.answers import Answer, Streamed, Whole
 from agent_runner.models.configured import Model, Models
 from agent_runner.models.kept import KeptReplies
 from agent_runner.models.ledger import Ledger
@@ -26,7 +27,6 @@ from penstock.contracts.messages import AgentQuestion
 from penstock.contracts.model_messages import ModelCallEnd, ModelCallVerdict, ModelReply, Verdict
 from penstock.contracts.names import did_you_mean
 from penstock.contracts.usage import MODEL_CHARS_MAX
-from penstock.contracts.value import Value
 from penstock.telemetry.log_fields import about_attempt
 from penstock.telemetry.tracing import Tracing
 
@@ -36,23 +36,6 @@ _NONE_CONFIGURED = (
 )
 
 log = structlog.get_logger(__name__)
-
-
-class Whole(Value, frozen=True):
-    """A complete answer. `is_replayed`: an earlier attempt got it."""
-
-    raw: bytes
-    is_replayed: bool = False
-
-
-class Streamed(Value, frozen=True):
-    """An answer in events, complete with their framing. Whoever takes them closes them."""
-
-    events: AsyncIterator[bytes]
-    is_replayed: bool = False
-
-
-Answer: TypeAlias = Whole | Streamed
 
 
 class ModelCalls:
