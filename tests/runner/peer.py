@@ -75,10 +75,14 @@ class Peer:
         await self._answer("checkpoint-save", self._save)
         await self._answer("checkpoint-load", self._load)
         await self._answer("progress", self._progress)
-        await self._answer("model-begin", self._begin_call)
-        await self._answer("model-end", self._end_call)
+        await self.open_models()
         await self._declare_results()
         await self.bus.client.subscribe(f"{subjects.LOG}.>", cb=self._log)
+
+    async def open_models(self) -> None:
+        """Only what calls of models need."""
+        await self._answer("model-begin", self._begin_call)
+        await self._answer("model-end", self._end_call)
 
     async def take_results(self) -> None:
         """Take results from their stream until cancelled, as an orchestrator does."""
