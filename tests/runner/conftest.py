@@ -49,8 +49,7 @@ class Agents:
             version="1.0.0",
             command=(program, "agent"),
             folder=str(folder),
-            sandbox=LIMITS,
-            **fields,
+            **{"sandbox": LIMITS, **fields},
         )
         self.made[name] = compiled(manifest)
 
