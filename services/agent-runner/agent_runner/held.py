@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from agent_runner.catalogue import Agent
+from agent_runner.models.occurrences import Occurrences
 from agent_runner.modes.port import Cancellation
 from penstock.contracts.messages import AgentQuestion, StartNode
 from penstock.contracts.usage import ModelUsage
@@ -32,6 +33,7 @@ class Held:
         "cancelled",
         "drained",
         "granted_at",
+        "model_calls",
         "order",
         "parking",
         "reported",
@@ -65,7 +67,10 @@ class Held:
         self.parking: Parking | None = None
         self.reported = False  # its result is on its way; it can only be reported once
         self.granted_at = time.monotonic()
-        self.usage: dict[str, ModelUsage] = {}  # by model; what the agent told of itself
+        self.usage: dict[
+            str, ModelUsage
+        ] = {}  # by model; what the agent told of itself, and the runner's calls
+        self.model_calls = Occurrences()
         self.task: asyncio.Task[None] | None = None
         self.traceparent = order.traceparent  # of the agent's own span, once the runner has begun one
 
