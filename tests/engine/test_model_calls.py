@@ -2,6 +2,8 @@
 
 from uuid import uuid4
 
+import msgspec
+
 from orchestrator.domain.events import AttemptSucceeded
 from penstock.contracts.model_messages import ModelCallEnd, Verdict
 from tests.engine.conftest import World, chain
@@ -84,6 +86,28 @@ async def test_an_unknown_cost_is_charged_with_what_was_reserved(world: World) -
     assert await account(world, f"run/{caller.run}") == (0.4, 15, 0.0, 0)
     assert await world.pool.fetchval("select cost_dollars from model_call") is None
     assert await world.pool.fetchval("select unpriced from budget_account where scope = 'run'") == 1
+
+
+async def test_an_answer_that_cannot_be_kept_is_paid_for_all_the_same(world: World) -> None:
+    await world.define(talker("talk"))
+    caller = await hold(world, (await world.start("talk")).run_id)
+
+    await caller.call(reply=msgspec.structs.replace(answer(), body=msgspec.Raw(b"{no json")))
+
+    assert await account(world, f"run/{caller.run}") == (0.1, 15, 0.0, 0)
+    assert await world.pool.fetchval("select state from model_call") == "failed"
+
+
+async def test_days_of_long_ago_are_forgotten(world: World) -> None:
+    await world.define(talker("talk"))
+    caller = await hold(world, (await world.start("talk")).run_id)
+    await caller.call()
+    await world.pool.execute("update budget_account set day = day - 401 where scope = 'project_day'")
+
+    await caller.calls.forget()
+
+    scopes = {row["scope"] for row in await world.pool.fetch("select scope from budget_account")}
+    assert scopes == {"run", "workflow_day", "workflow_total", "project_total"}
 
 
 async def test_a_call_whose_runner_died_is_charged_and_put_right_by_a_late_end(world: World) -> None:

@@ -46,6 +46,10 @@ async def test_every_account_is_shown_with_limit_spent_reserved_and_left(
     (of_run,) = (await api.get("/budgets", params={"run": str(caller.run)})).json()["items"]
     assert of_run == shown["run"]
     assert (await api.get("/budgets", params={"run": str(uuid4())})).status_code == 404
+    past = (await api.get("/budgets", params={"day": "2026-01-01", "workflow": "greet"})).json()["items"]
+    assert {item["key"]: item["tokens"]["spent"] for item in past if item["day"]} == {
+        "workflow/greet/day/2026-01-01": 0
+    }
 
 
 async def test_a_projects_budget_is_set_shown_and_cleared(api: httpx.AsyncClient) -> None:

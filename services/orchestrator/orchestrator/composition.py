@@ -125,6 +125,7 @@ async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = 
         Loop(models.sweep, every_s=often),
         Loop(triggering.start_due, every_s=often),
         Loop(inbox.forget, every_s=FORGET_EVERY_S),
+        Loop(models.forget, every_s=FORGET_EVERY_S),
         Loop(retention, every_s=RETENTION_EVERY_S),
         Loop(live.look_for_laggards, every_s=LOOK_EVERY_S),
         Loop(NotifierConsumer(bus, Replay(pool, publisher)), every_s=DECLARE_EVERY_S, at_once=True),

@@ -31,6 +31,7 @@ from orchestrator.engine.budget_questions import question_about
 from orchestrator.engine.engine import RunEngine
 from orchestrator.store.budget_accounts import (
     add_accounts,
+    forget_days,
     levels_of,
     lock_accounts,
     project_limits,
@@ -85,7 +86,11 @@ class ModelCalls:
     async def end(self, end: ModelCallEnd) -> bool:
         """Whether such a call was begun."""
         async with self._turns:
-            known = await end_call(self._pool, end)
+            try:
+                known = await end_call(self._pool, end)
+            except asyncpg.DataError as error:  # what it took counts, though no table can hold the answer
+                log.warning("model_calls.answer_not_kept", call=str(end.call), reason=str(error))
+                known = await end_call(self._pool, _without_answer(end))
         self._room.set()
         self._room = asyncio.Event()
         return known
@@ -96,6 +101,9 @@ class ModelCalls:
             lost = await lose_calls(self._pool)
         if lost:
             log.warning("model_calls.lost", calls=lost)
+
+    async def forget(self) -> None:
+        await forget_days(self._pool)
 
     async def _begin(self, begin: ModelCallBegin) -> ModelCallVerdict:
         holder = await holder_of(self._pool, begin)
@@ -195,6 +203,18 @@ class ModelCalls:
         about = question_about(over)
         question = await open_question(self._pool, begin.run, begin.node, key, name=about.key)
         return ModelCallVerdict(Verdict.PARK, over.sentence, question=question_about(over, key=question))
+
+
+def _without_answer(end: ModelCallEnd) -> ModelCallEnd:
+    used = end.reply or end
+    return ModelCallEnd(
+        end.call,
+        end.seconds,
+        error="its answer cannot be kept",
+        tokens_in=used.tokens_in,
+        tokens_out=used.tokens_out,
+        cost_dollars=used.cost_dollars,
+    )
 
 
 def _as_before(known: KnownCall) -> ModelCallVerdict:

@@ -10,6 +10,7 @@ from penstock.contracts.budget import Allowance, OnSpent
 from penstock.contracts.value import Value
 from penstock.telemetry.operations import measured
 
+DAYS_KEPT = 400  # a year and a bit, to compare months
 LEVELS_MAX = 1_000  # forks of forks of sub-workflows: a chain that is longer counts only to here
 
 # From a run to the one that it was forked from or that started it as a sub-workflow, and so on.
@@ -60,6 +61,9 @@ with raised as (
 insert into budget_event (project, key, action, by, reason, dollars, tokens)
 values ($1, $2, 'raised', $5, $6, $4::float8::numeric, $3)
 """
+
+
+_FORGET = "delete from budget_account where day < current_date - $1::integer"
 
 
 class ProjectLimit(Value, frozen=True):
@@ -123,6 +127,12 @@ async def lock_accounts(
     """Those that there are, held until the transaction ends; always in the order of their keys."""
     rows = await connection.fetch(_LOCK, project, list(keys))
     return {row["key"]: Account(**{name: row[name] for name in Account.__struct_fields__}) for row in rows}
+
+
+@measured
+async def forget_days(pool: asyncpg.Pool) -> None:
+    """What was spent on days that nobody looks at any more."""
+    await pool.execute(_FORGET, DAYS_KEPT)
 
 
 @measured
