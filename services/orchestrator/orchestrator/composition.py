@@ -15,6 +15,7 @@ from orchestrator.bus.control import ControlDoor
 from orchestrator.bus.for_notifier import DECLARE_EVERY_S, NotifierConsumer
 from orchestrator.bus.requests import Requests
 from orchestrator.clock import FORGET_EVERY_S, RETENTION_EVERY_S
+from orchestrator.engine.attempt_stores import AttemptStores
 from orchestrator.engine.budgets import BudgetControl
 from orchestrator.engine.bus_gauges import BusGauges
 from orchestrator.engine.engine import RunEngine
@@ -34,6 +35,7 @@ from orchestrator.engine.schedule_control import ScheduleControl
 from orchestrator.engine.schedules import ScheduleSweep
 from orchestrator.engine.span_contexts import SpanContexts
 from orchestrator.engine.start_rate import StartRate
+from orchestrator.engine.stores import Stores
 from orchestrator.engine.sweep import Sweep
 from orchestrator.engine.ticks import TickRuns
 from orchestrator.engine.triggering import Triggering
@@ -72,6 +74,7 @@ class Ground:
     settings: Settings
     pool: asyncpg.Pool
     database: Database
+    stores: Database  # connections of their own: what agents ask is nothing that people should wait for
     bus: Bus
     expressions: Expressions
     tracing: Tracing
@@ -135,7 +138,7 @@ async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = 
     schedules = ScheduleControl(ground.database, pool, workflows, ticks)
     server = _http_server(ground, engine, workflows, schedules, inbox, artifacts, retention, rate, live)
     requests = Requests(bus, registry)
-    control = ControlDoor(bus, requests, registry)
+    control = ControlDoor(bus, requests, registry, AttemptStores(ground.stores))
     doors = (requests, control, registry, models)
     return Parts(bus, engine, relay, sweep, inbox, triggering, live, *doors, clocks, server)
 
@@ -160,7 +163,9 @@ async def _ground(settings: Settings, stack: AsyncExitStack, tracing: Tracing) -
     stack.callback(expressions.close)
     database = open_database(settings.database_url)
     stack.push_async_callback(database.dispose)
-    return Ground(settings, pool, database, bus, expressions, tracing)
+    stores = open_database(settings.database_url)
+    stack.push_async_callback(stores.dispose)
+    return Ground(settings, pool, database, stores, bus, expressions, tracing)
 
 
 def _engine(ground: Ground, relay: Relay, workflows: WorkflowRegistry) -> RunEngine:
@@ -205,6 +210,7 @@ def _http_server(
         readiness=Readiness(ground.bus, ground.pool),
         limits=LimitTable(database, on_change=engine.dispatcher.look_again),
         start_rate=rate,
+        stores=Stores(ground.stores),
         live=live,
         settings=HttpSettings(),
         tracing=ground.tracing,
