@@ -26,6 +26,7 @@ from orchestrator.store.store_rows import (
     changes_of,
     find_rows,
     hold_attempt,
+    holder_of,
     note_undone,
     write_rows,
 )
@@ -54,16 +55,14 @@ class NotHeld(Exception):
 
 
 class AttemptStores:
-    """Each call is fenced by the attempt's token, in the transaction that it is done in."""
+    """Each call is fenced by the attempt's token; a write in the transaction that it is done in."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def read(self, asked: StoreRead) -> StoreReadAnswer:
         try:
-            async with self._held(asked) as (_, project):
-                pass
-            page = await self._read(project, asked)
+            page = await self._read(await self._project_of(asked), asked)
         except NotHeld:
             return StoreReadAnswer(held=False)
         except (InvalidInput, NotFound) as error:
@@ -108,10 +107,18 @@ class AttemptStores:
         rows: tuple[RowView, ...] = () if row is None else (row,)
         return RowsPage(rows)
 
+    async def _project_of(self, asked: StoreRead) -> str:
+        """Raises NotHeld."""
+        _refuse_odd(asked)
+        held = await holder_of(
+            self._database, run=asked.run, node=asked.node, attempt=asked.attempt, token=asked.token
+        )
+        if held is None:
+            raise NotHeld
+        return held
+
     @asynccontextmanager
-    async def _held(
-        self, asked: StoreRead | StoreWrite | StoreUndo
-    ) -> AsyncIterator[tuple[AsyncConnection, str]]:
+    async def _held(self, asked: StoreWrite | StoreUndo) -> AsyncIterator[tuple[AsyncConnection, str]]:
         """A transaction that the attempt is held in, and its project. Raises NotHeld, Undecodable."""
         _refuse_odd(asked)
         async with self._database.transaction() as connection:
