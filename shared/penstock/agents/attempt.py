@@ -202,7 +202,7 @@ class Context:
         assignees: "Sequence[str]" = (),
         no_self_approval: bool = False,
     ) -> "Answer":
-        return await _in_thread(
+        return await in_thread(
             self.ask,
             key,
             message,
