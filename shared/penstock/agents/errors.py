@@ -15,6 +15,8 @@ AgentError                       the class says whether another attempt can help
 └── LimitReached    resource
     └── BudgetSpent              no more calls of models may be made for this run, workflow or project
 
+Parked is none of them: nothing failed. It passes every `except Exception`, so that the attempt can end.
+
 Imports nothing: an agent's process starts for every attempt, and each import there is paid by the run.
 """
 
@@ -108,6 +110,10 @@ class LimitReached(AgentError):
     """A limit on size, memory or number would be exceeded."""
 
     error_class = "resource"
+
+
+class Parked(BaseException):
+    """This attempt ends here, for it has to wait: another one gets to this point again. Let it pass."""
 
 
 class BudgetSpent(LimitReached):

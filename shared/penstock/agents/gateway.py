@@ -6,6 +6,8 @@
 | PUT /checkpoint | JSON up to 256 KiB; 204 |
 | POST /progress | {"done", "total", "message"}; 204 |
 | POST /v1/usage | {"model", "tokens_in", "tokens_out", "cost_dollars"?, "calls"?}; 204 |
+| POST /v1/questions | {"key", "message", "details"?, "form"?, "assignees"?, "no_self_approval"?}; 200 with the
+answer, or 423: the attempt ends |
 | POST /v1/chat/completions, /v1/embeddings … | as OpenAI's API has them; penstock.agents.llm |
 | GET /secrets/{name} | {"value"}, or 403 with the reason |
 | POST /artifacts?name= | the raw bytes; {"uri"} |
@@ -28,9 +30,10 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from penstock.agents.attempt import NotOffered, variable
-from penstock.agents.errors import ConnectionLost, LimitReached, NetworkFailed, NotAllowed
+from penstock.agents.errors import ConnectionLost, LimitReached, NetworkFailed, NotAllowed, Parked
 
 TIMEOUT_SECONDS = 60.0  # the runner is on the same machine; an artifact may have to come from afar
+PARKED_STATUS = 423
 _PIECE_BYTES = 256 * 1024
 
 
@@ -131,6 +134,8 @@ def _good(response: http.client.HTTPResponse, *, what: str) -> http.client.HTTPR
     if response.status < 300:
         return response
     reason = _reason(response.read(16 * 1024)) or response.reason
+    if response.status == PARKED_STATUS:
+        raise Parked(reason)
     kind = {403: NotAllowed, 413: LimitReached, 404: NotOffered}.get(response.status)
     if kind is None:
         kind = NetworkFailed if response.status >= 500 else NotOffered

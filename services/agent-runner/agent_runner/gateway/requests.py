@@ -22,6 +22,7 @@ _TITLES = {
     409: "No longer yours",
     413: "Too large",
     422: "Wrong input",
+    423: "Parked",
     500: "The runner failed",
     503: "Not now",
 }

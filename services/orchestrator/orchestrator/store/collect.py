@@ -20,7 +20,7 @@ DEFINITIONS_TIMEOUT_S = 300.0
 # Every `json` column that may name an artifact; tests/engine/test_retention.py holds this to the schema.
 NAMING = {
     "run": ("input", "output", "detail"),
-    "node": ("input", "output", "previous", "detail"),
+    "node": ("input", "output", "previous", "answers", "detail"),
     "node_checkpoint": ("value",),
     "cached_output": ("output",),
     "workflow_version": ("source",),
