@@ -1,7 +1,7 @@
 """The gateway's routes, those of models apart: they have a form of their own for errors."""
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import IO
 
@@ -19,6 +19,8 @@ from agent_runner.gateway.models import ModelRoutes
 from agent_runner.gateway.questions import answer_or_park
 from agent_runner.gateway.reports import Checkpoints, ProgressReports
 from agent_runner.gateway.requests import JSON, Refused, attempt_of, body_of, json_answer, pieces_of, problem
+from agent_runner.gateway.routes import Endpoint
+from agent_runner.gateway.stores import StoreCalls, StoreRoutes
 from agent_runner.gateway.usage import USAGE_BYTES_MAX, note_usage
 from agent_runner.granted_secrets import GrantedSecrets
 from agent_runner.held import Held, HeldAttempts
@@ -36,8 +38,6 @@ PROGRESS_MESSAGE_CHARS_MAX = 500
 log = structlog.get_logger(__name__)
 
 _UNTRACED = frozenset({"/", "/progress"})  # they come often, and say nothing about where time went
-
-Endpoint = Callable[[Request, Held], Awaitable[Response]]
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -60,11 +60,13 @@ class Gateway:
         secrets: GrantedSecrets,
         artifacts: ArtifactStore,
         models: ModelCalls,
+        stores: StoreCalls,
         tracing: Tracing = OFF,
     ) -> None:
         self._attempts, self._checkpoints, self._progress = attempts, checkpoints, progress
         self._secrets, self._artifacts = secrets, artifacts
         self._models = ModelRoutes(attempts=attempts, calls=models)
+        self._stores = StoreRoutes(stores)
         self._tracing = tracing
 
     def app(self) -> Starlette:
@@ -80,6 +82,7 @@ class Gateway:
                 self._route("POST", "/artifacts", self._store_artifact),
                 self._route("GET", "/artifacts/{sha256}", self._fetch_artifact),
                 *self._models.routes(),
+                *self._stores.routes(self._route),
             ],
             exception_handlers={HTTPException: _http_problem, Refused: _refusal, Exception: _broken},
         )

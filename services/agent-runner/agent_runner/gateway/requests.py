@@ -20,6 +20,7 @@ _TITLES = {
     404: "Not found",
     405: "Method not allowed",
     409: "No longer yours",
+    412: "Conflict",
     413: "Too large",
     422: "Wrong input",
     423: "Parked",
