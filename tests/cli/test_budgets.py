@@ -1,6 +1,6 @@
 """`penstock budgets`, against a real Penstock."""
 
-from tests.cli.conftest import Shell
+from tests.cli.conftest import PRESS, Shell
 
 
 def test_a_projects_budget_is_set_listed_and_cleared(penstock: Shell) -> None:
@@ -24,6 +24,16 @@ def test_raising_says_what_is_wrong(penstock: Shell) -> None:
     unknown = penstock("budgets", "raise", "01890000-0000-7000-8000-000000000001", "--dollars", "5")
 
     assert (unknown.code, "no run named" in unknown.err) == (1, True)
+
+
+def test_a_run_that_called_no_model_says_so(penstock: Shell) -> None:
+    assert penstock("apply", penstock.write("press.yaml", PRESS)).code == 0
+    run = penstock("run", "press-pages", "-i", "text=x", "--wait", "-o", "json").document["id"]
+
+    told = penstock("runs", "models", run)
+
+    assert (told.code, "no model was called" in told.err) == (0, True)
+    assert penstock("runs", "models", run, "-o", "json").document == {"items": []}
 
 
 def test_figures_are_by_agent_or_by_workflow(penstock: Shell) -> None:

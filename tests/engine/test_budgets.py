@@ -70,6 +70,32 @@ async def test_what_was_reserved_and_not_used_is_there_again(world: World) -> No
     assert (await caller.begin("two")).verdict is Verdict.GO
 
 
+async def test_of_two_calls_in_the_same_instant_one_gets_the_last_room(
+    world: World, second_world: World
+) -> None:
+    await world.define(talker("talk", run={"tokens": 150}))
+    caller = await begun(world)
+    await caller.call("the accounts are there")
+    calls = ModelCalls(second_world.pool, second_world.engine, patience=timedelta(0))
+    other = Caller(calls, caller.run, caller.token, node="n0", attempt=1)
+
+    async with world.pool.acquire() as connection, connection.transaction():
+        await connection.execute("select 1 from budget_account for update")
+        asked = [asyncio.create_task(each.begin(f"{each}")) for each in (caller, other)]
+        await until_waiting(world, len(asked))
+
+    verdicts = {verdict.verdict for verdict in await asyncio.gather(*asked)}
+    assert verdicts == {Verdict.GO, Verdict.REFUSED}
+
+
+async def until_waiting(world: World, count: int) -> None:
+    """So many transactions wait for a lock of this database."""
+    waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    async with asyncio.timeout(10):
+        while await world.pool.fetchval(waiting) < count:
+            await asyncio.sleep(0.01)
+
+
 async def test_a_call_waits_for_others_whose_reservations_leave_no_room(world: World) -> None:
     await world.define(talker("talk", run={"tokens": 120}, on_limit="pause"))
     caller = await begun(world)
