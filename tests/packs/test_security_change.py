@@ -1,5 +1,6 @@
 """change-reader and change-reviewer: what a change brings, told from what was there, as comments that hosts take."""
 
+import importlib
 import json
 import shutil
 import subprocess
@@ -7,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from guard.change import parse
 
+from tests.model_server import ModelServer
 from tests.packs.agent_process import attempt, details, run, write_tree
 from tests.packs.expectations import PACK, SHOP
 
@@ -152,3 +155,39 @@ def test_the_comments_have_the_form_of_the_hosts(reviewed: Json, tmp_path: Path)
         "new_path": "shop/app.py",
         "new_line": 49,
     }
+
+
+def test_without_a_model_it_says_so(reviewed: Json, tmp_path: Path) -> None:
+    answer = run("change-reviewer", out=tmp_path, **reviewed)
+
+    assert answer["model"]["calls"] == 0
+    assert "none is configured" in answer["notes"][0]
+
+
+def test_a_models_remark_counts_only_if_it_quotes_a_new_line_and_no_secret_is_shown(
+    model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(PACK / "agents/change-reviewer"))
+    monkeypatch.setenv("OPENAI_BASE_URL", model_server.url)
+    monkeypatch.setenv("OPENAI_API_KEY", model_server.key)
+    model_review = importlib.import_module("model_review")
+    secret = "AKIAIOSFODNN7" + "EXAMPLE"
+    diff = (
+        f'--- a/a.py\n+++ b/a.py\n@@ -1,3 +1,3 @@\n x = 1\n-password = "old one"\n+key = "{secret}"\n y = 2\n'
+    )
+    said = {"severity": "high", "title": "t", "text": "t"}
+    remarks = [
+        {**said, "file": "a.py", "line": 2, "quote": "+key = "},
+        {**said, "file": "a.py", "line": 1, "quote": "x = 1"},  # was there before
+        {**said, "file": "a.py", "line": 2, "quote": "eval(x)"},  # does not stand there
+        {**said, "file": "b.py", "line": 2, "quote": "key"},
+    ]
+    model_server.on(lambda request: {"remarks": remarks})
+
+    hidden = {("a.py", 2): 'key = "AKIA********"'}
+    asked = model_review.ask(parse(diff), hidden=hidden, known=[], is_wanted=True)
+
+    assert [(one.file, one.line, one.source) for one in asked.remarks] == [("a.py", 2, "model")]
+    assert asked.dropped == 3
+    assert secret not in model_server.requests[-1].everything
+    assert "old one" not in model_server.requests[-1].everything

@@ -13,6 +13,7 @@ import yaml
 
 from tests.deliveries.targets import Target
 from tests.e2e.conftest import Api, states
+from tests.model_server import ModelServer
 from tests.packs.conftest import apply
 from tests.packs.expectations import PACK, SHOP
 from tests.stack import Stack
@@ -21,10 +22,11 @@ SAMPLES = PACK / "samples"
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, model_server_running: ModelServer) -> Iterator[Stack]:
     extra = {"PENSTOCK_NOTIFIER_NETWORKS": "127.0.0.0/8"}
     folder = tmp_path_factory.mktemp("security")
-    with Stack(folder=folder, agents=(PACK / "agents",), notifiers=1, extra=extra) as running:
+    own = {"runner-0": {"PENSTOCK_RUNNER_MODELS_FILE": str(model_server_running.write_models(folder))}}
+    with Stack(folder=folder, agents=(PACK / "agents",), notifiers=1, extra=extra, own=own) as running:
         yield running
 
 
@@ -66,7 +68,12 @@ async def subscribe(stack: Stack, target: Target) -> None:
 
 
 @pytest.mark.sandbox
-async def test_a_change_is_reviewed_and_those_who_asked_for_it_are_told(stack: Stack, api: Api) -> None:
+async def test_a_change_is_reviewed_and_those_who_asked_for_it_are_told(
+    stack: Stack, api: Api, model_server: ModelServer
+) -> None:
+    remark = {"file": "shop/report.py", "line": 10, "severity": "medium", "title": "Divides by zero"}
+    quote = {"text": "An empty list has no length.", "quote": "return sum(totals) / len(totals)"}
+    model_server.on(lambda request: {"remarks": [{**remark, **quote}]})
     await apply(api, PACK / "review-change.yaml")
     given = {
         "repository": await upload(api, SHOP),
@@ -74,7 +81,6 @@ async def test_a_change_is_reviewed_and_those_who_asked_for_it_are_told(stack: S
         "osv": await upload(api, SAMPLES / "osv"),
         "license_policy": await upload(api, SAMPLES / "license-policy.yaml"),
         "threshold": "medium",
-        "model": False,
         "notify": "security",
         "link": "https://example.org/changes/1",
     }
@@ -89,10 +95,11 @@ async def test_a_change_is_reviewed_and_those_who_asked_for_it_are_told(stack: S
     output = run["output"]
     assert output["verdict"] == "fail"
     comments = (await fetched(api, output["comments"]))["comments"]
-    assert [(one["file"], one["line"], one["rules"]) for one in comments] == [
-        ("requirements.txt", 5, ["osv/EXAMPLE-2026-0004"]),
-        ("shop/app.py", 49, ["bandit/B307", "ruff/S307"]),
-        ("requirements.txt", 5, ["licenses/unknown"]),
+    assert [(one["file"], one["line"], one["source"], one["rules"]) for one in comments] == [
+        ("requirements.txt", 5, "tools", ["osv/EXAMPLE-2026-0004"]),
+        ("shop/app.py", 49, "tools", ["bandit/B307", "ruff/S307"]),
+        ("shop/report.py", 10, "model", []),
+        ("requirements.txt", 5, "tools", ["licenses/unknown"]),
     ]
     assert (await fetched(api, output["github"]))["event"] == "REQUEST_CHANGES"
     assert told.document == {

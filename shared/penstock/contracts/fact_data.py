@@ -74,7 +74,9 @@ class RunStarted(_Data, frozen=True, kw_only=True):
 
 
 class RunSucceeded(_Data, frozen=True, kw_only=True):
-    output: msgspec.Raw | UnsetType = UNSET  # what the workflow declares, up to 8 KiB; a longer one stays with the run
+    output: msgspec.Raw | UnsetType = (
+        UNSET  # what the workflow declares, up to 8 KiB; a longer one stays with the run
+    )
 
 
 class RunFailed(_Data, frozen=True, kw_only=True):

@@ -86,7 +86,7 @@ def ask(
         return Asked(sentence=NOT_WANTED)
     from penstock.agents import llm  # only now: it costs milliseconds that most runs need not pay
 
-    if MODEL not in llm.models():
+    if not llm.models():
         return Asked(sentence=NO_MODEL)
     pieces = list(_pieces(_without_secrets(changes, hidden)))
     asked = Asked()
