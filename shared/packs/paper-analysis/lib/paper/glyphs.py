@@ -82,11 +82,10 @@ def _glyphs(page: pypdfium2.PdfPage) -> Iterator[_Glyph | None]:
         if 0xDC00 <= code < 0xE000 and high:
             code, high = 0x10000 + ((high - 0xD800) << 10) + (code - 0xDC00), 0
         letter = _letter(code)
-        if not letter or pdfium.FPDFText_IsGenerated(text.raw, index) == 1:
-            # A hyphen at a line's end is told as 2 or as a generated one; only spaces and breaks are dropped.
-            if letter != "-":
-                yield None
-                continue
+        # Spaces and breaks are dropped, also those that PDFium made up; a hyphen at a line's end stays.
+        if letter != "-" and (not letter or pdfium.FPDFText_IsGenerated(text.raw, index) == 1):
+            yield None
+            continue
         pdfium.FPDFText_GetCharOrigin(text.raw, index, x, y)
         pdfium.FPDFText_GetLooseCharBox(text.raw, index, box)
         angle = pdfium.FPDFText_GetCharAngle(text.raw, index)
