@@ -6,6 +6,7 @@
 | PUT /checkpoint | JSON up to 256 KiB; 204 |
 | POST /progress | {"done", "total", "message"}; 204 |
 | POST /v1/usage | {"model", "tokens_in", "tokens_out", "cost_dollars"?, "calls"?}; 204 |
+| POST /v1/chat/completions, /v1/embeddings … | as OpenAI's API has them; penstock.agents.llm |
 | GET /secrets/{name} | {"value"}, or 403 with the reason |
 | POST /artifacts?name= | the raw bytes; {"uri"} |
 | GET /artifacts/{sha256} | the raw bytes |
@@ -34,8 +35,8 @@ _PIECE_BYTES = 256 * 1024
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("penstock", timeout=TIMEOUT_SECONDS)
+    def __init__(self, path: str, *, timeout_s: float) -> None:
+        super().__init__("penstock", timeout=timeout_s)
         self._path = path
 
     def connect(self) -> None:
@@ -55,6 +56,12 @@ def call(method: str, path: str, *, json: object = None, missing_ok: bool = Fals
         if response.status == 404 and missing_ok:
             return None
         return _good(response, what=f"{method} {path}").read()
+
+
+def exchange(method: str, path: str, body: bytes | None, *, timeout_s: float) -> tuple[int, bytes]:
+    """Status and body of an answer, whatever it is."""
+    with _answer(method, path, body, {"Content-Type": "application/json"}, timeout_s=timeout_s) as response:
+        return response.status, response.read()
 
 
 def json_of(body: bytes | None, key: str | None = None) -> Any:
@@ -98,12 +105,17 @@ def _unpack(source: IO[bytes], target: Path) -> None:
 
 @contextlib.contextmanager
 def _answer(
-    method: str, path: str, body: bytes | IO[bytes] | None, headers: dict[str, str]
+    method: str,
+    path: str,
+    body: bytes | IO[bytes] | None,
+    headers: dict[str, str],
+    *,
+    timeout_s: float = TIMEOUT_SECONDS,
 ) -> Iterator[http.client.HTTPResponse]:
     address = variable("SOCKET")
     if not address:
         raise NotOffered(f"{method} {path}: there is no PENSTOCK_SOCKET; this works inside a run only")
-    connection = _UnixConnection(address)
+    connection = _UnixConnection(address, timeout_s=timeout_s)
     with contextlib.closing(connection):
         try:
             connection.request(method, path, body, {**headers, "Penstock-Attempt": variable("ATTEMPT_KEY")})
