@@ -16,7 +16,10 @@ _METHODS_CHARACTERS_MIN = 400
 _REFERENCES_MIN = 5
 _SUPPORTED = (0.7, 0.4)  # share of claims with support in their sentence: good, some
 
-_SAMPLE = r"\b\d[\d,]* (?:participants|subjects|patients|samples|images|documents|respondents|instances|users|repositories)\b"
+_SAMPLE = (
+    r"\b\d[\d,]* (?:participants|subjects|patients|samples|images|documents|respondents|instances|users"
+    r"|repositories)\b"
+)
 _ENVIRONMENT = (
     r"\b(?:Python|R|PyTorch|TensorFlow|CUDA|NumPy|SciPy|scikit-learn|MATLAB|SPSS|Stata|Ubuntu|Linux|JAX|GCC|Java|Julia|"
     r"PostgreSQL)\s*(?:\(?v(?:ersion)?\.?\s*)?\d+(?:\.\d+)*"

@@ -1,0 +1,27 @@
+"""Files from node to node: each node gives its successor all that the rest of the chain needs, as P2 draws it.
+
+A path below the out folder becomes an artifact. A file that came in is given on as a copy; the store knows it by its
+content, so that it is kept once.
+"""
+
+import shutil
+from pathlib import Path
+
+from penstock.agents import Invalid, context
+
+
+def out(name: str) -> Path:
+    return context.out_folder / name
+
+
+def hand_on(came: str) -> str:
+    """The file `came` for the next node."""
+    return str(shutil.copyfile(came, out(Path(came).name)))
+
+
+def file_in(part: dict[str, object], key: str, *, of: str) -> Path:
+    """The file that an earlier node's answer names under `key`."""
+    said = part.get(key)
+    if not isinstance(said, str) or not Path(said).is_file():
+        raise Invalid(f"{key}: expected the file of {of}; give that node's whole output")
+    return Path(said)
