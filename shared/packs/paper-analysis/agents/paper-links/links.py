@@ -1,6 +1,5 @@
 """The agent paper-links: asks which links of a paper are alive, through the runner's proxy."""
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import Mapping

@@ -59,7 +59,14 @@ def evidence_in(document: Document) -> Evidence:
 
 
 def flows_of(document: Document) -> Sequence[Flow]:
-    return [Flow(page.number, page.text) for page in document.pages if page.text]
+    """Pages whose sentences end where a heading begins or ends; the first of a section may be a word inside it."""
+    breaks: dict[int, list[int]] = {page.number: [] for page in document.pages}
+    for section in document.sections:
+        text = document.text_of(section.page)
+        end = text.find("\n", section.start)
+        is_whole_line = text[section.start : end].rstrip(" :").endswith(section.title)
+        breaks[section.page] += [section.start, *([end + 1] if is_whole_line and end >= 0 else [])]
+    return [Flow(page.number, page.text, breaks=breaks[page.number]) for page in document.pages if page.text]
 
 
 def write_evidence(evidence: Evidence, path: Path) -> str:

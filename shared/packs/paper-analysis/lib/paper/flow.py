@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
-from bisect import bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 _HYPHENATED = re.compile(r"(?<=[a-z])-\n(?=[a-z])")
 _SPACES = re.compile(r"\s+")
@@ -31,10 +32,12 @@ class Place:
 class Flow:
     """The text of one page with words put together again and single spaces; `origin` leads back."""
 
-    def __init__(self, page: int, text: str) -> None:
+    def __init__(self, page: int, text: str, *, breaks: Iterable[int] = ()) -> None:
+        """`breaks`: offsets in `text` where a sentence ends in any case, such as those of headings."""
         self.page = page
         self.original = text
         self.text, self._origins = _flowing(text)
+        self._breaks = sorted({bisect_left(self._origins, place) for place in breaks})
 
     def place(self, start: int, end: int) -> Place:
         """The place of flow text [start, end) in the page's own text."""
@@ -43,19 +46,16 @@ class Flow:
         last = self._origins[min(max(end - 1, start), len(self._origins) - 1)] + 1
         return Place(self.page, first, last, quote[:600])
 
-    def flow_offset(self, original: int) -> int:
-        """Where the page's offset `original` has come to."""
-        return max(0, bisect_right(self._origins, original) - 1)
-
     def sentences(self) -> Iterator[tuple[int, int, str]]:
         """Start, end and text of each sentence."""
-        start = 0
-        for match in _ENDS.finditer(self.text):
-            if not _NO_END.search(self.text[max(0, start) : match.start()]):
-                yield start, match.start(), self.text[start : match.start()]
-                start = match.end()
-        if start < len(self.text):
-            yield start, len(self.text), self.text[start:]
+        for first, last in pairwise([0, *self._breaks, len(self.text)]):
+            start = first
+            for match in _ENDS.finditer(self.text, first, last):
+                if not _NO_END.search(self.text[start : match.start()]):
+                    yield start, match.start(), self.text[start : match.start()]
+                    start = match.end()
+            if start < last:
+                yield start, last, self.text[start:last].rstrip()
 
     def find(self, quote: str) -> Place | None:
         """Where the page has `quote`, whatever its line breaks, spaces, hyphens, dashes and quotation marks."""

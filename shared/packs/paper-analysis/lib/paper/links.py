@@ -15,6 +15,7 @@ _BARE = re.compile(r"(?<![\w/.@-])(?:github\.com|gitlab\.com|codeberg\.org|bitbu
 _NEXT = re.compile(r"\n(?P<token>[^\s<>\"{}|\\^`“”]+)")
 _ENDS_OPEN = tuple("/-_=&?%#~:+.")
 _OPENS = tuple("/-_=&?%#~+.")
+_PUNCTUATION = ".,;:!?'’*"
 _LINES_MAX = 4  # that one address may go over
 _ADDRESS_CHARACTERS_MAX = 2_000
 
@@ -95,10 +96,10 @@ def _goes_on(address: str, token: str, annotations: Sequence[str]) -> bool:
     An annotation knows. Without one: the break stands beside a character that joins parts of an address, or the
     token has such parts itself and no look of a word.
     """
-    so_far = _clean(address, only_wrap=True)
+    so_far = _with_scheme(address)
     known = [uri for uri in annotations if uri.startswith(so_far) and len(uri) > len(so_far)]
     if known:
-        return any(uri.startswith(so_far + _clean(token)) for uri in known)
+        return any(uri.startswith(so_far + token.rstrip(_PUNCTUATION)) for uri in known)
     if any(uri.rstrip("/") == so_far.rstrip("/") for uri in annotations):
         return False
     if address.endswith((",", ";", ")", "]", "!")) or _ADDRESS.match(token):
@@ -106,7 +107,9 @@ def _goes_on(address: str, token: str, annotations: Sequence[str]) -> bool:
     if address.endswith(".") or token.startswith("."):  # the end of a sentence, or a dot inside
         return bool(re.match(r"\.?[a-z0-9][\w-]*(?:[./][\w-]+)*[).,;]?$", token)) and _has_parts(token)
     if address.endswith(_ENDS_OPEN):
-        return not token[0].isupper() or _has_parts(token)
+        # Behind a host's own slash a plain word is the sentence's more often than the address's.
+        is_host = _with_scheme(address).count("/") == 3 and address.endswith("/")
+        return _has_parts(token) or (not token[0].isupper() and not is_host)
     return token.startswith(_OPENS) or _has_parts(token)
 
 
@@ -136,15 +139,16 @@ def kind_of(url: str) -> str:
     return "arxiv" if host.removeprefix("www.") == "arxiv.org" else "web"
 
 
-def _clean(address: str, *, only_wrap: bool = False) -> str:
+def _clean(address: str) -> str:
     """Without the punctuation of the sentence around it; a closing bracket stays if one was opened."""
-    if not re.match(r"https?://", address, re.IGNORECASE):
-        address = f"https://{address}"
-    if only_wrap:
-        return address
-    while address and (address[-1] in ".,;:!?'’*" or _is_unopened(address)):
+    address = _with_scheme(address)
+    while address and (address[-1] in _PUNCTUATION or _is_unopened(address)):
         address = address[:-1]
     return address
+
+
+def _with_scheme(address: str) -> str:
+    return address if re.match(r"https?://", address, re.IGNORECASE) else f"https://{address}"
 
 
 def _is_unopened(address: str) -> bool:

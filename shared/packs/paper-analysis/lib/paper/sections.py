@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from paper.layout import Line
 
 _HEADING_CHARACTERS_MAX = 90
-_NUMBER = r"(?:(?:\d{1,2}(?:\.\d{1,2}){0,3}|[IVX]{1,5}|[A-H])\.?\s+)?"
+_NUMBER = r"(?:(?:\d{1,2}(?:\.\d{1,2}){0,3}|[IVX]{1,5}(?=\.)|[A-H](?=\.))\.?\s+)?"
 _LARGER = 1.08  # than most lines
 
 # The first kind whose words are in a heading names it. Order matters: "data availability" is no "data".
