@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from agent_runner.catalogue import Agent
+from agent_runner.models.occurrences import Occurrences
 from agent_runner.modes.port import Cancellation
 from penstock.contracts.messages import StartNode
 from penstock.contracts.usage import ModelUsage
@@ -22,6 +23,7 @@ class Held:
         "cancelled",
         "drained",
         "granted_at",
+        "model_calls",
         "order",
         "reported",
         "safe_until",
@@ -53,7 +55,10 @@ class Held:
         self.agent_began: datetime | None = None  # since when the agent was, or may have been, started
         self.reported = False  # its result is on its way; it can only be reported once
         self.granted_at = time.monotonic()
-        self.usage: dict[str, ModelUsage] = {}  # by model; what the agent told of itself
+        self.usage: dict[
+            str, ModelUsage
+        ] = {}  # by model; what the agent told of itself, and the runner's calls
+        self.model_calls = Occurrences()
         self.task: asyncio.Task[None] | None = None
         self.traceparent = order.traceparent  # of the agent's own span, once the runner has begun one
 

@@ -145,6 +145,16 @@ RUNNER_SANDBOX_STARTS = Counter(
     "penstock_runner_sandbox_starts_total", "Sandboxes started", ["tier", "reuse"]
 )
 
+LLM_CALLS = Counter(
+    "penstock_llm_calls_total",
+    "Calls of language models, by how they ended: answered, replayed (from an earlier attempt), failed, broken_off, "
+    "abandoned (by the agent), refused or parked (a budget), lost; `model` is the operator's name",
+    ["model", "outcome"],
+)
+LLM_CALL_SECONDS = Histogram(
+    "penstock_llm_call_duration_seconds", "Time of a call with all its tries", ["model"], buckets=_WORK
+)
+
 # The notifier. `source` is a source of alerts as the configuration names it.
 ALERT_PAYLOADS = Counter(
     "penstock_alert_payloads_total", "Webhooks of Alertmanagers, by answer", ["source", "answer"]

@@ -1,4 +1,4 @@
-"""The gateway's routes. Later ones (`/v1/chat/completions`) are added here, with the same way to know who asks."""
+"""The gateway's routes, those of models apart: they have a form of their own for errors."""
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -15,11 +15,13 @@ from starlette.routing import Route
 
 from agent_runner.artifacts import PIECE_BYTES, ArtifactStore
 from agent_runner.gateway.calls import call_span
+from agent_runner.gateway.models import ModelRoutes
 from agent_runner.gateway.reports import Checkpoints, ProgressReports
 from agent_runner.gateway.requests import JSON, Refused, attempt_of, body_of, json_answer, pieces_of, problem
 from agent_runner.gateway.usage import USAGE_BYTES_MAX, note_usage
 from agent_runner.granted_secrets import GrantedSecrets
 from agent_runner.held import Held, HeldAttempts
+from agent_runner.models.calls import ModelCalls
 from penstock.contracts.artifact import ArtifactReference, parse
 from penstock.contracts.errors import InvalidInput, LimitExceeded, NotFound, Unavailable
 from penstock.contracts.limits import CHECKPOINT_BYTES_MAX, KIB
@@ -56,10 +58,12 @@ class Gateway:
         progress: ProgressReports,
         secrets: GrantedSecrets,
         artifacts: ArtifactStore,
+        models: ModelCalls,
         tracing: Tracing = OFF,
     ) -> None:
         self._attempts, self._checkpoints, self._progress = attempts, checkpoints, progress
         self._secrets, self._artifacts = secrets, artifacts
+        self._models = ModelRoutes(attempts=attempts, calls=models)
         self._tracing = tracing
 
     def app(self) -> Starlette:
@@ -73,6 +77,7 @@ class Gateway:
                 self._route("GET", "/secrets/{name}", self._tell_secret),
                 self._route("POST", "/artifacts", self._store_artifact),
                 self._route("GET", "/artifacts/{sha256}", self._fetch_artifact),
+                *self._models.routes(),
             ],
             exception_handlers={HTTPException: _http_problem, Refused: _refusal, Exception: _broken},
         )
