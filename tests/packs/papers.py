@@ -211,7 +211,8 @@ QUEUES = Paper(
         ("Acknowledgements", ("This work was supported by the example foundation, grant no. 42.",)),
     ),
     references=(
-        "A. Author and B. Writer. Messages one at a time. Journal of Examples 12 (2019), 1-12. doi:10.1234/examples.2019.001",
+        "A. Author and B. Writer. Messages one at a time. Journal of Examples 12 (2019), 1-12. "
+        "doi:10.1234/examples.2019.001",
         "C. Reader. Reading ahead. In Proceedings of Examples, 2008. https://example.org/proceedings/2008/reader.pdf",
         "D. Doubter. Why not to read ahead. arXiv:2101.01234, 2021.",
         "E. Editor (ed.). A handbook of queues. Example Press, 2001.",

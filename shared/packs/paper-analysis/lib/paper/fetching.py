@@ -70,7 +70,10 @@ def clone(url: str, target: Path) -> Cloned | NotCloned:
         )
     for attempt in range(1, TRIES + 1):
         shutil.rmtree(target, ignore_errors=True)
-        said = _run_clone(url, target)
+        said = _run_clone(url, target, "--depth", "1")
+        if said and "dumb http" in said:  # such a server can only give all of the history
+            shutil.rmtree(target, ignore_errors=True)
+            said = _run_clone(url, target)
         if said is None:
             return Cloned(target, *_newest(target))
         if attempt == TRIES or not any(word in said.lower() for word in _TEMPORARY):
@@ -79,24 +82,13 @@ def clone(url: str, target: Path) -> Cloned | NotCloned:
     return NotCloned(said)
 
 
-def _run_clone(url: str, target: Path) -> str | None:
+def _run_clone(url: str, target: Path, *depth: str) -> str | None:
     """None when it worked, else what git said last, in one line."""
     settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
-    words = [
-        "git",
-        *settings,
-        "clone",
-        "--depth",
-        "1",
-        "--single-branch",
-        "--no-tags",
-        "--quiet",
-        "--template=",
-        "--",
-        url,
-    ]
+    shallow = (*depth, "--single-branch", "--no-tags", "--quiet", "--template=")
+    words = ["git", *settings, "clone", *shallow, "--", url, str(target)]
     process = subprocess.Popen(
-        [*words, str(target)],
+        words,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

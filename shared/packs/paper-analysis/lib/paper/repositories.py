@@ -85,7 +85,7 @@ def clone_address(url: str) -> str | None:
     host = (parts.hostname or "").removeprefix("www.")
     port = f":{parts.port}" if parts.port else ""
     steps = [step for step in parts.path.split("/") if step]
-    if steps and steps[-1].endswith(".git"):
+    if host not in _FORGES and steps and steps[-1].endswith(".git"):
         return f"{parts.scheme}://{host}{port}/{'/'.join(steps)}"
     if host not in _FORGES or len(steps) < 2 or steps[0].lower() in _NO_OWNERS:
         return None

@@ -8,6 +8,7 @@ from paper.document import Document
 from paper.flow import Flow, Place
 from paper.sections import section_at
 
+_WORDS_MIN = 4  # fewer are a heading
 _WHAT = (
     (
         "code",
@@ -60,6 +61,8 @@ class Statement:
 def statements_in(document: Document, flows: Sequence[Flow]) -> Iterator[Statement]:
     for flow in flows:
         for start, end, sentence in flow.sentences():
+            if len(sentence.split()) < _WORDS_MIN:
+                continue
             place = flow.place(start, end)
             section = section_at(document.sections, page=flow.page, start=place.start)
             if section is None or section.kind != "references":
