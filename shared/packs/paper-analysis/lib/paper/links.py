@@ -105,7 +105,9 @@ def _goes_on(address: str, token: str, annotations: Sequence[str]) -> bool:
     if address.endswith((",", ";", ")", "]", "!")) or _ADDRESS.match(token):
         return False
     if address.endswith(".") or token.startswith("."):  # the end of a sentence, or a dot inside
-        return bool(re.match(r"\.?[a-z0-9][\w-]*(?:[./?&=#%~+:-][\w-]+)*[).,;/]*$", token)) and _has_parts(token)
+        return bool(re.match(r"\.?[a-z0-9][\w-]*(?:[./?&=#%~+:-][\w-]+)*[).,;/]*$", token)) and _has_parts(
+            token
+        )
     if address.endswith(_ENDS_OPEN):
         # Behind a host's own slash a plain word is the sentence's more often than the address's.
         is_host = _with_scheme(address).count("/") == 3 and address.endswith("/")

@@ -65,7 +65,11 @@ def _methods(read: Read) -> Finding:
     said = (
         f"a section '{found[0].title}' of {length:,} characters" if found else "no heading that names methods"
     )
-    places = [Place(each.page, each.start, each.start + len(each.title), each.title) for each in found]
+    starts = [read.document.text_of(each.page).find(each.title, each.start) for each in found]
+    places = [
+        Place(each.page, start, start + len(each.title), each.title)
+        for each, start in zip(found, starts, strict=True)
+    ]
     return Finding("reporting", "methods", "Methods are described", outcome, said, 3, evidence=quoted(places))
 
 

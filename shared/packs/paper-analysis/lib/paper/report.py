@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from paper.checking import Checked
-from paper.finding import PARTS, Finding, plain
+from paper.finding import Finding, plain
 
 ROWS_MAX = 1_000  # of links on the page; the JSON has all
 _FOLDER = Path(__file__).parent / "page"
@@ -27,8 +27,8 @@ def facts_of(score: Json, *, findings: Sequence[Finding], links: Sequence[Checke
     ordered = sorted(links, key=lambda link: (_LINK_ORDER.index(link.state), link.page, link.url))
     return {
         **{key: score[key] for key in ("score", "grade", "coverage", "parts")},
-        "paper": aggregated["paper"],
-        "repository": aggregated["repository"],
+        "paper": {"title": "", "scanned": [], "facts": {}, **aggregated["paper"]},
+        "repository": {"found": None, "tried": [], **aggregated["repository"]},
         "methods": aggregated["methods"],
         "missing": aggregated["missing"],
         "counts": aggregated["counts"],
@@ -47,12 +47,27 @@ def page_of(facts: Json) -> str:
     templates.tests["web_address"] = is_web_address
     return templates.get_template("page.html.j2").render(
         facts,
-        part_titles=PARTS,
+        judged_by=_judged_by(facts["methods"]),
         contributions={points["finding"]: points for part in facts["parts"] for points in part["points"]},
         rows_max=ROWS_MAX,
         style=style,
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
     )
+
+
+def _judged_by(methods: Json) -> str:
+    """Who has judged, in one sentence, and what of it was left out."""
+    paper, repository = methods.get("paper", {}), methods.get("repository", {})
+    said = f"The paper was judged by {paper.get('method', 'nobody')}"
+    if paper.get("method") == "model":
+        said += (
+            f" in {paper['pieces']} pieces; {paper['dropped_quotes']} quotes were dropped: they are not in it"
+        )
+    if "model_error" in paper:
+        said += f" (the model could not do it: {paper['model_error']})"
+    if paper.get("pieces_left_out"):
+        said += f"; {paper['pieces_left_out']} pieces at the end were left out"
+    return f"{said}. The repository was judged by {repository.get('method', 'nobody').replace('none', 'nobody')}."
 
 
 def is_web_address(text: str) -> bool:
