@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from agent_runner.models.configured import Operation
+from agent_runner.models.examined import examine_models
 from agent_runner.models.prices import cost_of
-from agent_runner.models.reading import UnusableModels, read_models
+from agent_runner.models.reading import UnusableModels, models_of, read_models
 from agent_runner.models.took import Tokens
+from tests.model_server import ModelServer
 
 GOOD = """
 providers:
@@ -121,3 +123,29 @@ def test_prices_are_the_operators_or_a_known_providers_or_unknown(tmp_path: Path
     costs = {name: cost_of(model, used) for name in models.names() if (model := models.get(name))}
 
     assert costs == {"default": None, "large": pytest.approx(2.5), "embeddings": 0.5}
+
+
+async def test_the_doctor_says_which_providers_answer(model_server: ModelServer, tmp_path: Path) -> None:
+    more = "  lost: {provider: tests, model: nonesuch}\n  away: {provider: gone, model: x}\n"
+    text = model_server.write_models(tmp_path, models=more).read_text()
+    gone = "providers:\n  gone: {url: http://127.0.0.1:9/v1}\n  unkeyed: {url: '" + model_server.url + "'}\n"
+    text = text.replace("providers:\n", gone) + "  stranger: {provider: unkeyed, model: x}\n"
+    models = models_of(text.encode(), folder=tmp_path, environment={})
+
+    found = {finding.name: finding for finding in await examine_models(models)}
+
+    assert {name: finding.ok for name, finding in found.items()} == {
+        "provider tests": False,
+        "provider gone": False,
+        "provider unkeyed": False,
+    }
+    assert "has no model 'nonesuch'" in found["provider tests"].detail
+    assert "does not answer" in found["provider gone"].detail
+    assert "refuses the key" in found["provider unkeyed"].detail
+
+
+async def test_the_doctor_is_content_with_what_works(model_server: ModelServer, tmp_path: Path) -> None:
+    (found,) = await examine_models(read_models(model_server.write_models(tmp_path), {}))
+
+    assert found.ok
+    assert "test-model-large, test-embedding" in found.detail

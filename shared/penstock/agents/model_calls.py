@@ -47,6 +47,7 @@ _OF_CODE: dict[str, Callable[[str], AgentError]] = {
     "model_not_found": NoModel,
     "context_length_exceeded": LimitReached,
     "budget_exceeded": BudgetSpent,
+    "provider_key_refused": NotAuthenticated,
 }
 _NOBODY = (
     "there is no model to call: inside a run the runner has those that the operator configured; "

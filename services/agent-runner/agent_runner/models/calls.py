@@ -140,6 +140,7 @@ class ModelCalls:
         finally:
             if not call.is_ended:
                 self._settle_left(call, opened.model, _tokens_so_far(call, whole))
+                self._unanswered(call)
             await opened.response.aclose()
 
     async def _ended_badly(

@@ -12,8 +12,9 @@ from penstock.contracts.value import Value
 CHOICES_MAX = 16  # of one call: each is paid for
 _BYTES_PER_TOKEN_LEAST = 2  # of any text in any tokenizer that is in use, or nearly so
 _NOT_ASKED = ("stream", "stream_options", "user")  # say how to answer, or for whom: not what
-_LIMITS = ("max_completion_tokens", "max_tokens")
-_OPENAI = "openai"  # the one whose newer models refuse max_tokens
+_LIMIT, _NEWER_LIMIT = "max_tokens", "max_completion_tokens"  # the same; every server knows the first
+_LIMITS = (_LIMIT, _NEWER_LIMIT)
+_OPENAI = "openai"  # whose chat models refuse the first
 
 _canonical = msgspec.json.Encoder(order="sorted")
 
@@ -56,9 +57,10 @@ class Asked(Value, frozen=True):
         if self.is_stream:
             body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
         if self.operation is not Operation.EMBEDDINGS:
-            given = next((name for name in _LIMITS if body.get(name) is not None), "")
-            name = given or ("max_completion_tokens" if model.provider.kind == _OPENAI else "max_tokens")
-            body[name] = self.output_tokens_most(model)
+            for name in _LIMITS:
+                body.pop(name, None)
+            is_newer = self.operation is Operation.CHAT and model.provider.kind == _OPENAI
+            body[_NEWER_LIMIT if is_newer else _LIMIT] = self.output_tokens_most(model)
         return msgspec.json.encode(body)
 
 
