@@ -5,7 +5,7 @@ import os
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ class Web:
     address: str
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     busy: Counter[str] = field(default_factory=Counter)
+    on_git: Callable[[], None] = field(default=lambda: None)  # called at each request to git
 
     @property
     def url(self) -> str:
@@ -46,6 +47,7 @@ def serving(repositories: Path) -> Iterator[Web]:
             path = urlsplit(self.path).path
             web.asked[(self.command, path)] += 1
             if path.startswith("/git/"):
+                web.on_git()
                 return self._git()
             if path.startswith("/dumb/"):
                 return self._file(repositories / path.removeprefix("/dumb/"))

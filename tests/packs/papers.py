@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -155,6 +155,18 @@ def _head(word: str, width: float, size: float) -> str:
     cuts = [match.end() for match in re.finditer(r"[/.-](?=\w)", word)]
     fitting = [cut for cut in cuts if cut > 8 and stringWidth(word[:cut], "Times-Roman", size) <= width]
     return word[: fitting[-1]] if fitting else ""
+
+
+def with_addresses(paper: Paper, addresses: Mapping[str, str]) -> Paper:
+    """The paper with other addresses in its text."""
+
+    def changed(text: str) -> str:
+        for before, after in addresses.items():
+            text = text.replace(before, after)
+        return text
+
+    body = tuple((heading, tuple(map(changed, paragraphs))) for heading, paragraphs in paper.body)
+    return Paper(paper.title, changed(paper.abstract), body, tuple(map(changed, paper.references)))
 
 
 QUEUES = Paper(

@@ -121,7 +121,7 @@ def test_the_samples_repository_fits_the_paper(sample: tuple[Document, Evidence]
         ("title", "versions", "results"), "passed"
     )
     assert "numpy ==1.26.4" in matched["versions"].evidence[0].quote
-    assert {item.file for item in matched["results"].evidence} == {"results/analysis.txt"}
+    assert "results/analysis.txt" in {item.file for item in matched["results"].evidence}
 
 
 def test_another_repository_does_not_fit(sample: tuple[Document, Evidence], tmp_path: Path) -> None:
