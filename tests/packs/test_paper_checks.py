@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from paper.document import Document, read_document
+from paper.document import Document
 from paper.evidence import Evidence, evidence_in, flows_of
 from paper.finding import Finding, load_findings, write_findings
 from paper.matching import match_findings
@@ -14,6 +14,7 @@ from paper.opening import open_paper
 from paper.paper_model import QUESTIONS, judged
 from paper.paper_rules import paper_findings
 from paper.pinning import dependencies_in
+from paper.reading import read_document
 from paper.repository_model import summary_of
 from paper.repository_rules import repository_findings
 from paper.repository_tree import RepositoryTree

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
-from paper.document import Document, read_document
+from paper.document import Document
 from paper.evidence import Evidence, evidence_in, flows_of, load_evidence, write_evidence
 from paper.flow import Flow
 from paper.links import Link, links_in
 from paper.opening import open_paper
+from paper.reading import read_document
 from paper.repositories import clone_address
 from paper.statistics import Statistic, statistics_in
 

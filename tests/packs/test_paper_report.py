@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from paper.checking import Checked
+from paper.checked import Checked
 from paper.finding import Evidence, Finding
 from paper.report import facts_of, page_of
 from paper.scoring import score_of, weights_from

@@ -1,17 +1,18 @@
 """paper-analysis reads PDFs as people do, and says precisely why it cannot read one."""
 
-import importlib.util
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from paper.document import Document, load_document, read_document, write_document
+from paper.document import Document, load_document, write_document
 from paper.opening import Broken, Encrypted, NotPdf, TooLarge, facts_of, open_paper
+from paper.reading import read_document
 from reportlab.lib.pdfencrypt import StandardEncryption
 
-from penstock.agents import Agent, Invalid
-from tests.packs.papers import PACK, QUEUES, SAMPLE, Paper, write_paper, write_scan
+from penstock.agents import Invalid
+from tests.packs import paper_agents as agents
+from tests.packs.papers import QUEUES, SAMPLE, Paper, write_paper, write_scan
 
 LOCKED = {"canPrint": 0, "canModify": 0, "canCopy": 0, "canAnnotate": 0}
 
@@ -140,14 +141,4 @@ def test_scanned_pages_are_told_and_a_paper_of_nothing_else_is_refused(tmp_path:
 
     assert read(some).scanned == [2, 3]
     with pytest.raises(Invalid, match="all 2 pages are pictures; make text of them first"):
-        text_agent()(paper=only, facts={})
-
-
-def text_agent() -> Agent[..., dict[str, object]]:
-    spec = importlib.util.spec_from_file_location("paper_text_agent", PACK / "agents/paper-text/text.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: Agent[..., dict[str, object]] = module.text
-    return found
+        agents.load("paper-text")(paper=only, facts={})

@@ -10,7 +10,8 @@ import pytest
 from paper import checking
 from paper.allowlist import AllowList, host_of, read_allow_list
 from paper.archives import unpack
-from paper.checking import Checked, LinkChecker, client, counts_of
+from paper.checked import Checked, counts_of
+from paper.checking import LinkChecker, client
 from paper.fetching import Cloned, NotCloned, clone
 from paper.links import Link
 from paper.trees import copy_tree, only_folder

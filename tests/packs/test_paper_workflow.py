@@ -1,5 +1,6 @@
-"""paper-analysis through the public API: ten nodes as drawn, on real PDFs, with real git and links, checked by results."""
+"""paper-analysis through the public API: ten nodes as drawn, real PDFs, git and links, checked by results."""
 
+import asyncio
 import json
 import shutil
 import threading
@@ -10,8 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from penstock.definition import load
+from penstock_cli.drawing import as_document
 from tests.e2e.conftest import Api, node_of, states
 from tests.e2e.test_repository_guard import download, upload
 from tests.model_server import ModelRequest, ModelServer
@@ -35,16 +38,13 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, model_server_running: ModelServer) -> Iterator[World]:
-    """A Penstock with the pack's agents, whose operator has put one host on both allow-lists."""
+    """A Penstock with the pack's agents, whose operator has one host on both allow-lists."""
     folder = tmp_path_factory.mktemp("papers")
     commit = make_repository(folder / "repositories", "code", CODE)
     with serving(folder / "repositories") as web:
         pack = shutil.copytree(PACK, folder / "packs/paper-analysis")
         for agent in ("paper-links", "paper-repository"):
-            manifest = pack / "agents" / agent / "agent.yaml"
-            manifest.write_text(
-                manifest.read_text().replace("network:\n", f"network:\n    - {web.address}\n")
-            )
+            _allow(pack / "agents" / agent / "agent.yaml", web.address)
         extra = {
             "PENSTOCK_RUNNER_NETWORKS": "127.0.0.0/8",
             "PENSTOCK_RUNNER_MODELS_FILE": str(
@@ -53,6 +53,13 @@ def world(tmp_path_factory: pytest.TempPathFactory, model_server_running: ModelS
         }
         with Stack(folder=folder, agents=(folder / "packs",), own={"runner-0": extra}) as stack:
             yield World(stack, web, commit)
+
+
+def _allow(manifest: Path, address: str) -> None:
+    """Make `address` the whole list: nobody else is asked by a test."""
+    said = yaml.safe_load(manifest.read_text())
+    said["sandbox"]["network"] = [address]
+    manifest.write_text(yaml.safe_dump(said))
 
 
 @pytest.fixture
@@ -65,7 +72,7 @@ async def api(world: World, model_server: ModelServer) -> AsyncIterator[Api]:
 
 
 async def give(api: Api, path: Path) -> str:
-    answer = await api.client.post("/api/v1/artifacts", content=path.read_bytes())
+    answer = await api.client.post("/api/v1/artifacts", content=await asyncio.to_thread(path.read_bytes))
     return f"artifact://{answer.json()['sha256']}/{path.name}"
 
 
@@ -81,7 +88,9 @@ def local(web: Web) -> Paper:
     """The sample with addresses of the local web."""
     there = {
         "https://github.com/example/queue-speed": f"{web.url}/git/code.git",
-        "https://example.org/library/queues/a-long-address/of-a-page/that-goes-over/lines.html": f"{web.url}/a-long/way/to-a.html",
+        "https://example.org/library/queues/a-long-address/of-a-page/that-goes-over/lines.html": (
+            f"{web.url}/a-long/way/to-a.html"
+        ),
         "https://example.org/proceedings/2008/reader.pdf": f"{web.url}/gone",
     }
     return with_addresses(QUEUES, there)
@@ -95,7 +104,7 @@ def test_the_nodes_and_edges_are_those_of_the_drawing() -> None:
     loaded = load(WORKFLOW.read_text())
 
     assert loaded.warnings == ()
-    assert {node.name: {*node.needs} for node in loaded.definition.nodes} == {
+    assert {node["name"]: {*node["needs"]} for node in as_document(loaded.definition)["nodes"]} == {
         "ingest-pdf": set(),
         "extract-text": {"ingest-pdf"},
         "extract-evidence": {"extract-text"},
@@ -139,14 +148,14 @@ async def test_a_paper_is_analysed_with_its_links_its_repository_and_a_model(
     links = {link["url"].removeprefix(world.web.url): link["state"] for link in facts["links"]}
     assert links["/a-long/way/to-a.html"] == "ok"
     assert links["/gone"] == "broken"
-    assert links["https://arxiv.org/abs/2101.01234"] in ("not_allowed", "unreachable", "ok")
+    assert links["https://arxiv.org/abs/2101.01234"] == "not_allowed"
     assert facts["repository"]["commit"] == world.commit
     assert facts["methods"]["paper"]["method"] == facts["methods"]["repository"]["method"] == "model"
     assert facts["methods"]["paper"]["dropped_quotes"] == 1
     found = outcomes(facts)
     assert (found["reporting.limitations"], found["reporting.methods"]) == ("passed", "failed")
     assert (found["statistics.consistent"], found["match.results"]) == ("failed", "passed")
-    assert found["openness.links"] in ("partly", "failed")
+    assert found["openness.links"] == "failed"
     points = [each for part in facts["parts"] for each in part["points"]]
     assert sum(each["contributed"] for each in points) == pytest.approx(run["output"]["score"], abs=0.3)
     assert "computed p = 0.2402" in page
@@ -191,7 +200,7 @@ async def test_without_a_model_and_with_given_code_and_weights(
         "weights": {"match": 0, "repository": 0},
     }
 
-    run, facts, page = await analysed(api, write_paper(tmp_path / "a.pdf", offline), **given)
+    _, facts, page = await analysed(api, write_paper(tmp_path / "a.pdf", offline), **given)
 
     assert model_server.requests == []
     assert (facts["repository"]["source"], facts["methods"]["paper"]["method"]) == ("input", "rules")
@@ -204,17 +213,6 @@ async def test_without_a_model_and_with_given_code_and_weights(
     contributed = {part["name"]: sum(each["possible"] for each in part["points"]) for part in facts["parts"]}
     assert (contributed["match"], contributed["repository"]) == (0, 0)
     assert "judged by rules" in page
-
-
-async def test_no_repository_is_a_result(api: Api, tmp_path: Path) -> None:
-    lonely = Paper("A Paper Without Any Code", "", QUEUES.body[1:2])
-
-    run, facts, page = await analysed(api, write_paper(tmp_path / "a.pdf", lonely), use_model=False)
-
-    assert facts["repository"]["found"] is False
-    assert "No repository was found." in page
-    assert not any(finding.startswith(("repository.", "match.")) for finding in outcomes(facts))
-    assert run["output"]["coverage"] < 0.8
 
 
 async def test_what_is_no_pdf_fails_once_and_says_why(api: Api, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from paper.checking import Checked, counts_of
+from paper.checked import Checked, counts_of
 from paper.finding import Finding, load_findings, plain, write_findings
 from paper.handing import hand_on, out
 from paper.links_finding import links_finding

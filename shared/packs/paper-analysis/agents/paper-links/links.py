@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 from paper.allowlist import AllowList, host_of, read_allow_list
-from paper.checking import Checked, LinkChecker, client, counts_of
+from paper.checked import Checked, counts_of
+from paper.checking import LinkChecker, client
 from paper.evidence import load_evidence
 from paper.handing import file_in, hand_on, out
 from paper.links import Link

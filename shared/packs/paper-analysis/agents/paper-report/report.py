@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from paper.checking import Checked
+from paper.checked import Checked
 from paper.finding import load_findings
 from paper.handing import file_in, out
 from paper.report import facts_of, page_of

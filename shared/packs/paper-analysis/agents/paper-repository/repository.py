@@ -7,7 +7,7 @@ from typing import Any
 
 from paper.allowlist import read_allow_list
 from paper.archives import is_archive, unpack
-from paper.checking import NOT_ON_LIST
+from paper.checked import NOT_ON_LIST
 from paper.evidence import load_evidence
 from paper.fetching import Cloned, clone
 from paper.handing import file_in, hand_on, out

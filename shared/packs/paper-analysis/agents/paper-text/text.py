@@ -4,9 +4,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from paper.document import Document, read_document, write_document
+from paper.document import Document, write_document
 from paper.handing import out
 from paper.opening import open_paper
+from paper.reading import read_document
 
 from penstock.agents import Invalid, agent, context
 

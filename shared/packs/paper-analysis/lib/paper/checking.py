@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urljoin
 
 import httpx
 
 from paper.allowlist import AllowList, host_of
+from paper.checked import NOT_ON_LIST, Checked
 from paper.links import Link
 
 AT_ONCE = 8  # requests, over all hosts
@@ -26,22 +27,6 @@ _NO_HEAD = {400, 401, 403, 404, 405, 406, 410, 429, 500, 501, 503}  # servers th
 _REDIRECTS = {301, 302, 303, 307, 308}
 _GONE = {404, 410}
 _DOI_HOSTS = {"doi.org:443", "dx.doi.org:443", "doi.org:80", "dx.doi.org:80"}
-
-NOT_ON_LIST = "not checked: not on the allow-list"
-
-
-@dataclass(frozen=True)
-class Checked:
-    """`state`: ok, broken (gone, or no such thing), unreachable (nobody can say) or not_allowed."""
-
-    url: str
-    state: str
-    note: str
-    status: int | None = None
-    final_url: str = ""
-    page: int = 0
-    kind: str = "web"
-
 
 Note = Callable[[Mapping[str, Checked]], Awaitable[None]]
 
@@ -141,16 +126,6 @@ def client() -> httpx.AsyncClient:
         headers={"user-agent": _AGENT, "accept": "*/*"},
         follow_redirects=False,
     )
-
-
-def counts_of(results: Iterable[Checked]) -> dict[str, int]:
-    return {
-        "ok": 0,
-        "broken": 0,
-        "unreachable": 0,
-        "not_allowed": 0,
-        **Counter(each.state for each in results),
-    }
 
 
 def _judged(url: str, address: str, answer: httpx.Response) -> tuple[Checked, float | None]:

@@ -8,22 +8,12 @@ from dataclasses import dataclass
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from paper.layout import Word
+
 CHARACTERS_MAX = 60_000  # of one page; a dense one has 8,000, and a drawing made of text may have millions
 _TURNED_RADIANS = 0.1
 _JUMP = 0.35  # of the letters' height: a wider gap ends the word even without a space
 _URI_BYTES_MAX = 4096
-
-
-@dataclass(frozen=True)
-class Word:
-    """Points from the lower left corner; `base` is the baseline, `height` that of the font."""
-
-    text: str
-    left: float
-    right: float
-    base: float
-    height: float
-    turned: bool = False
 
 
 @dataclass(frozen=True)

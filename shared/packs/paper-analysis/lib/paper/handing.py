@@ -5,6 +5,7 @@ content, so that it is kept once.
 """
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from penstock.agents import Invalid, context
@@ -16,7 +17,10 @@ def out(name: str) -> Path:
 
 def hand_on(came: str) -> str:
     """The file `came` for the next node."""
-    return str(shutil.copyfile(came, out(Path(came).name)))
+    target = out(Path(came).name)
+    with suppress(shutil.SameFileError):  # without a runner, all nodes may have one out folder
+        shutil.copyfile(came, target)
+    return str(target)
 
 
 def file_in(part: dict[str, object], key: str, *, of: str) -> Path:

@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from paper.glyphs import Word
-
 _SAME_LINE = 0.45  # of the height: baselines nearer than this are one line, so that superscripts belong to it
 _GUTTER = 0.7  # of the height: a strip between columns is at least as wide; most spaces are narrower
 _LINES_MIN = 4  # on each side; fewer are a table or a figure
@@ -19,6 +17,19 @@ _ALIGNED_MIN = 0.45  # share of the right lines that begin at one edge
 _EDGE_POINTS = 3.0
 _COLUMN_WIDTH_MIN = 0.2  # of the page: narrower columns are those of a table
 _STEP_POINTS = 2.0
+
+
+@dataclass(frozen=True)
+class Word:
+    """Points from the lower left corner; `base` is the baseline, `height` that of the font."""
+
+    text: str
+    left: float
+    right: float
+    base: float
+    height: float
+    turned: bool = False
+
 
 Row = tuple[Word, ...]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from paper.checking import Checked
+from paper.checked import Checked
 from paper.finding import Evidence, Finding, by_share
 
 _ALIVE = (0.95, 0.75)  # share of the links that somebody could judge: good, some

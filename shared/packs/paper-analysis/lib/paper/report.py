@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from paper.checking import Checked
+from paper.checked import Checked
 from paper.finding import Finding, plain
 
 ROWS_MAX = 1_000  # of links on the page; the JSON has all
