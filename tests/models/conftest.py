@@ -19,6 +19,7 @@ from agent_runner.catalogue import compiled
 from agent_runner.gateway.app import Gateway
 from agent_runner.gateway.reports import Checkpoints, ProgressReports
 from agent_runner.gateway.sockets import Sockets
+from agent_runner.gateway.stores import StoreCalls
 from agent_runner.granted_secrets import GrantedSecrets
 from agent_runner.held import Held, HeldAttempts
 from agent_runner.models.calls import ModelCalls
@@ -178,6 +179,7 @@ def _runner(
         secrets=GrantedSecrets({}),
         artifacts=artifacts,
         models=calls,
+        stores=StoreCalls(bus, pool=POOL_DEFAULT),
         tracing=tracing,
     )
     sockets = Sockets(Serving(gateway.app()), folder)

@@ -6,6 +6,7 @@ import json
 import openai
 import pytest
 
+from penstock.contracts.messages import AgentQuestion
 from penstock.contracts.model_messages import ModelCallBegin, ModelCallVerdict, Verdict
 from penstock.contracts.usage import ModelUsage
 from tests.model_answers import Call
@@ -372,6 +373,21 @@ async def test_what_the_orchestrator_does_not_allow_is_not_called(
     assert verdict.sentence in _error(answer)["message"]
     assert model_server.requests == []
     assert ledger.model_ends == []
+
+
+@pytest.mark.parametrize("question", [AgentQuestion("budget/run", "May it take more?"), None])
+async def test_at_a_budget_that_waits_the_attempt_is_parked(
+    runner: Runner, model_server: ModelServer, ledger: Peer, question: AgentQuestion | None
+) -> None:
+    ledger.verdict = lambda begin: ModelCallVerdict(Verdict.PARK, "the budget is spent", question=question)
+    attempt = await runner.attempt()
+
+    answer = await attempt.chat()
+
+    assert (answer.status_code, _error(answer)["code"]) == (423, "parked")
+    assert attempt.held.parking is not None
+    assert attempt.held.parking.question == question
+    assert model_server.requests == []
 
 
 async def test_tools_are_passed_on(runner: Runner, model_server: ModelServer) -> None:

@@ -9,6 +9,7 @@ from agent_runner.models.reading import read_models
 from penstock.contracts.agent import Reuse, SandboxLimits
 from penstock.contracts.failure import ErrorClass
 from penstock.contracts.limits import MIB
+from penstock.contracts.messages import AgentAnswer
 from tests.model_answers import Call
 from tests.model_server import CHAT_MODEL, ModelServer
 from tests.runner.conftest import Agents, Start
@@ -41,6 +42,26 @@ OURS = """
 
     if __name__ == "__main__":
         asks.main()
+"""
+
+
+APPROVED = """
+    from penstock.agents import agent, llm
+
+    @agent
+    def cleans() -> list[str]:
+        def look() -> list[str]:
+            return ["old.txt"]
+
+        def delete(path: str) -> str:
+            return f"{path} is gone"
+
+        tools = [llm.tool(look), llm.tool(delete, approval=True)]
+        done = llm.converse([{"role": "user", "content": "Clean up."}], tools=tools)
+        return [done.text, *(message["content"] for message in done.messages if message["role"] == "tool")]
+
+    if __name__ == "__main__":
+        cleans.main()
 """
 
 
@@ -96,3 +117,28 @@ async def test_without_models_the_failure_says_what_to_configure(
     assert result.failure is not None
     assert (result.failure.type, result.failure.error_class) == ("NoModel", ErrorClass.VALIDATION)
     assert "PENSTOCK_RUNNER_MODELS_FILE" in result.failure.message
+
+
+@pytest.mark.parametrize("approved", [True, False])
+async def test_a_tool_that_needs_approval_parks_the_attempt_and_goes_on_at_the_same_point(
+    start: Start, peer: Peer, agents: Agents, model_server: ModelServer, models: Models, approved: bool
+) -> None:
+    agents.add("cleans", APPROVED, models=("default",), reuse=Reuse.FORK)
+    steps = [Call("look"), Call("delete", {"path": "old.txt"}), "Done."]
+    model_server.on(lambda request: steps[sum(message["role"] == "tool" for message in request.messages)])
+    await start(models=models)
+
+    first = await peer.order("cleans")
+    parked = (await peer.result_of(first)).parked
+    assert parked is not None
+    answer = AgentAnswer(approved=approved, by="ada", comment="as I see it")
+    second = await peer.order("cleans", run=first.run, attempt=2, answers={parked.key: answer})
+    result = await peer.result_of(second)
+
+    assert parked.details == {"tool": "delete", "arguments": {"path": "old.txt"}}
+    assert result.failure is None, result.failure
+    text, looked, deleted = output_of(result)
+    assert (text, looked) == ("Done.", '["old.txt"]')
+    assert deleted == ("old.txt is gone" if approved else '{"error": "ada rejected this call: as I see it"}')
+    assert len(model_server.requests) == 3
+    assert [used.calls for used in result.usage] == [1]

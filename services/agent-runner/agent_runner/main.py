@@ -18,6 +18,7 @@ from agent_runner.connecting import connected
 from agent_runner.gateway.app import Gateway
 from agent_runner.gateway.reports import Checkpoints, ProgressReports
 from agent_runner.gateway.sockets import Sockets
+from agent_runner.gateway.stores import StoreCalls
 from agent_runner.granted_secrets import GrantedSecrets, UnsafeSecrets, read_secrets
 from agent_runner.health import health_app
 from agent_runner.held import HeldAttempts
@@ -149,6 +150,7 @@ async def compose(
         secrets=secrets,
         artifacts=artifacts,
         models=_model_calls(models, bus, pool, artifacts, tracing, stack),
+        stores=StoreCalls(bus, pool=pool),
         tracing=tracing,
     )
     sockets = Sockets(Serving(gateway.app()), work.sockets)

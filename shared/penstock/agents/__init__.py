@@ -27,15 +27,18 @@ from penstock.agents.errors import (
     NoModel,
     NotAllowed,
     NotAuthenticated,
+    Parked,
     RateLimited,
     TimedOut,
     TryAgain,
 )
 from penstock.agents.function import Agent, agent
+from penstock.agents.questions import Answer
 
 __all__ = [
     "Agent",
     "AgentError",
+    "Answer",
     "BudgetSpent",
     "ConnectionLost",
     "Context",
@@ -47,6 +50,7 @@ __all__ = [
     "NoModel",
     "NotAllowed",
     "NotAuthenticated",
+    "Parked",
     "RateLimited",
     "TimedOut",
     "TryAgain",

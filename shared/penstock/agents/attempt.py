@@ -13,9 +13,12 @@ from penstock.agents.errors import AgentError
 
 TYPE_CHECKING = False  # typing's own costs 7 ms of each attempt; type checkers know this name
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
     from typing import Any, ParamSpec, TypeVar
+
+    from penstock.agents.questions import Answer
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -124,6 +127,32 @@ class Context:
 
         call("POST", "/v1/usage", json=told)
 
+    def ask(
+        self,
+        key: str,
+        message: str,
+        *,
+        details: object = None,
+        form: "dict[str, Any] | None" = None,
+        assignees: "Sequence[str]" = (),
+        no_self_approval: bool = False,
+    ) -> "Answer":
+        """Ask a person, and wait for as long as it takes, without a runner: see docs/guides/people.md.
+
+        The first time this raises Parked and the attempt ends here. Once there is an answer, another attempt runs
+        from the start, finds its checkpoint, and gets the answer here. `key` names the question within the node.
+        """
+        from penstock.agents.questions import ask
+
+        return ask(
+            key,
+            message,
+            details=details,
+            form=form,
+            assignees=assignees,
+            no_self_approval=no_self_approval,
+        )
+
     def secret(self, name: str) -> str:
         """A secret that the manifest names under `secrets`; NotOffered says why it is refused."""
         from penstock.agents.gateway import call, json_of, quoted
@@ -143,7 +172,7 @@ class Context:
         return get_file(uri)
 
     async def progress_async(self, done: float, total: "float | None" = None, message: str = "") -> None:
-        await _in_thread(self.progress, done, total, message)
+        await in_thread(self.progress, done, total, message)
 
     async def report_usage_async(
         self,
@@ -154,7 +183,7 @@ class Context:
         cost_dollars: "float | None" = None,
         calls: int = 1,
     ) -> None:
-        await _in_thread(
+        await in_thread(
             self.report_usage,
             model,
             tokens_in=tokens_in,
@@ -163,14 +192,34 @@ class Context:
             calls=calls,
         )
 
+    async def ask_async(
+        self,
+        key: str,
+        message: str,
+        *,
+        details: object = None,
+        form: "dict[str, Any] | None" = None,
+        assignees: "Sequence[str]" = (),
+        no_self_approval: bool = False,
+    ) -> "Answer":
+        return await in_thread(
+            self.ask,
+            key,
+            message,
+            details=details,
+            form=form,
+            assignees=assignees,
+            no_self_approval=no_self_approval,
+        )
+
     async def secret_async(self, name: str) -> str:
-        return await _in_thread(self.secret, name)
+        return await in_thread(self.secret, name)
 
     async def put_artifact_async(self, path: "str | os.PathLike[str]") -> str:
-        return await _in_thread(self.put_artifact, path)
+        return await in_thread(self.put_artifact, path)
 
     async def get_artifact_async(self, uri: str) -> "Path":
-        return await _in_thread(self.get_artifact, uri)
+        return await in_thread(self.get_artifact, uri)
 
 
 class Checkpoint:
@@ -196,10 +245,10 @@ class Checkpoint:
             call("PUT", "/checkpoint", json=written)
 
     async def load_async(self) -> "Any":
-        return await _in_thread(self.load)
+        return await in_thread(self.load)
 
     async def save_async(self, value: object) -> None:
-        await _in_thread(self.save, value)
+        await in_thread(self.save, value)
 
 
 def variable(name: str, default: str = "") -> str:
@@ -227,7 +276,8 @@ def _local_out_folder() -> str:
     return _local_out
 
 
-async def _in_thread(function: "Callable[P, R]", /, *args: "P.args", **kwargs: "P.kwargs") -> "R":
+async def in_thread(function: "Callable[P, R]", /, *args: "P.args", **kwargs: "P.kwargs") -> "R":
+    """What an async agent awaits instead of calling `function`, which waits for the runner."""
     import asyncio
 
     return await asyncio.to_thread(function, *args, **kwargs)

@@ -161,7 +161,7 @@ def _called(wanted: Tool, arguments: dict[str, Any]) -> str:
 
 def _rejection(call: ToolCall, assignees: tuple[str, ...]) -> str:
     """What to tell the model if a person says no; nothing if yes. Parks the attempt until there is an answer."""
-    answer = context.ask(  # type: ignore[attr-defined]
+    answer = context.ask(
         _question_key(call),
         f"May {call.name} be called?",
         details={"tool": call.name, "arguments": call.arguments},

@@ -2,6 +2,7 @@
 
 AgentError                       the class says whether another attempt can help
 ├── TryAgain        temporary    exit 75: "try again later"
+│   └── Conflict                 a row of a store is not as a write expects it (penstock.agents.store)
 ├── RateLimited     rate_limit   retried
 ├── NetworkFailed   network      retried
 ├── ConnectionLost  connection   retried
@@ -14,6 +15,8 @@ AgentError                       the class says whether another attempt can help
 ├── NotAllowed      authorisation
 └── LimitReached    resource
     └── BudgetSpent              no more calls of models may be made for this run, workflow or project
+
+Parked is none of them: nothing failed. It passes every `except Exception`, so that the attempt can end.
 
 Imports nothing: an agent's process starts for every attempt, and each import there is paid by the run.
 """
@@ -108,6 +111,10 @@ class LimitReached(AgentError):
     """A limit on size, memory or number would be exceeded."""
 
     error_class = "resource"
+
+
+class Parked(BaseException):
+    """This attempt ends here, for it has to wait: another one gets to this point again. Let it pass."""
 
 
 class BudgetSpent(LimitReached):

@@ -6,10 +6,16 @@
 | PUT /checkpoint | JSON up to 256 KiB; 204 |
 | POST /progress | {"done", "total", "message"}; 204 |
 | POST /v1/usage | {"model", "tokens_in", "tokens_out", "cost_dollars"?, "calls"?}; 204 |
+| POST /v1/questions | {"key", "message", "details"?, "form"?, "assignees"?, "no_self_approval"?}; 200 with the
+answer, or 423: the attempt ends |
 | POST /v1/chat/completions, /v1/embeddings … | as OpenAI's API has them; penstock.agents.llm |
 | GET /secrets/{name} | {"value"}, or 403 with the reason |
 | POST /artifacts?name= | the raw bytes; {"uri"} |
 | GET /artifacts/{sha256} | the raw bytes |
+| GET /store/{store}/{table}/{key} | {"key", "value", "version"}, 404 when there is no such row |
+| POST /store/{store}/query | {"rows", "next"} |
+| POST /store/{store}/write | {"versions"}; 412 when rows are not as the write expects them |
+| POST /store/{store}/undo | {"restored", "deleted", "undone_before"}; 412 when others have written since |
 
 Every request carries `Penstock-Attempt`: one socket may serve several attempts.
 """
@@ -22,16 +28,27 @@ import shutil
 import socket
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
 
 from penstock.agents.attempt import NotOffered, variable
-from penstock.agents.errors import ConnectionLost, LimitReached, NetworkFailed, NotAllowed
+from penstock.agents.errors import (
+    AgentError,
+    ConnectionLost,
+    LimitReached,
+    NetworkFailed,
+    NotAllowed,
+    Parked,
+)
 
 TIMEOUT_SECONDS = 60.0  # the runner is on the same machine; an artifact may have to come from afar
+PARKED_STATUS = 423
 _PIECE_BYTES = 256 * 1024
+
+Errors = Mapping[int, type[AgentError]]
+"""What a status means, where it means something of its own."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -49,13 +66,15 @@ def quoted(name: str) -> str:
     return quote(name, safe="")
 
 
-def call(method: str, path: str, *, json: object = None, missing_ok: bool = False) -> bytes | None:
+def call(
+    method: str, path: str, *, json: object = None, missing_ok: bool = False, errors: Errors | None = None
+) -> bytes | None:
     """The body of a good answer; None for a 404 where that is an answer. Anything else raises."""
     body = None if method == "GET" else json_module.dumps(json, allow_nan=False).encode()
     with _answer(method, path, body, {"Content-Type": "application/json"}) as response:
         if response.status == 404 and missing_ok:
             return None
-        return _good(response, what=f"{method} {path}").read()
+        return _good(response, what=f"{method} {path}", errors=errors).read()
 
 
 def exchange(method: str, path: str, body: bytes | None, *, timeout_s: float) -> tuple[int, bytes]:
@@ -126,12 +145,17 @@ def _answer(
         yield response
 
 
-def _good(response: http.client.HTTPResponse, *, what: str) -> http.client.HTTPResponse:
+def _good(
+    response: http.client.HTTPResponse, *, what: str, errors: Errors | None = None
+) -> http.client.HTTPResponse:
     """The response if it is good; else the error that its status means, with the runner's reason."""
     if response.status < 300:
         return response
     reason = _reason(response.read(16 * 1024)) or response.reason
-    kind = {403: NotAllowed, 413: LimitReached, 404: NotOffered}.get(response.status)
+    if response.status == PARKED_STATUS:
+        raise Parked(reason)
+    known: dict[int, type[AgentError]] = {403: NotAllowed, 413: LimitReached, 404: NotOffered}
+    kind = (known | dict(errors or {})).get(response.status)
     if kind is None:
         kind = NetworkFailed if response.status >= 500 else NotOffered
     raise kind(f"{what}: {reason}")

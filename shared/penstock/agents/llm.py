@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from penstock.agents.attempt import _in_thread
+from penstock.agents.attempt import in_thread
 from penstock.agents.conversation import Conversation, Tool, converse, tool
 from penstock.agents.errors import Invalid, LimitReached, ModelRefused
 from penstock.agents.model_calls import DEFAULT, model_named, model_names, post
@@ -85,19 +85,19 @@ def embed(texts: Sequence[str], *, model: str = "embeddings") -> list[list[float
 
 
 async def chat_async(messages: Sequence[Message], **options: Any) -> Reply:
-    return await _in_thread(chat, messages, **options)
+    return await in_thread(chat, messages, **options)
 
 
 async def ask_async(prompt: str, **options: Any) -> Any:
-    return await _in_thread(ask, prompt, **options)
+    return await in_thread(ask, prompt, **options)
 
 
 async def embed_async(texts: Sequence[str], **options: Any) -> list[list[float]]:
-    return await _in_thread(embed, texts, **options)
+    return await in_thread(embed, texts, **options)
 
 
 async def converse_async(messages: Sequence[Message], **options: Any) -> Conversation:
-    return await _in_thread(converse, messages, **options)
+    return await in_thread(converse, messages, **options)
 
 
 def _structured(body: dict[str, Any], schema: Schema) -> Reply:

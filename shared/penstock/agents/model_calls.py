@@ -23,12 +23,14 @@ from penstock.agents.errors import (
     NoModel,
     NotAllowed,
     NotAuthenticated,
+    Parked,
     RateLimited,
     TimedOut,
     TryAgain,
 )
 
 DEFAULT = "default"
+PARKED_STATUS = 423  # the attempt ends, and another one gets to this call again
 TIMEOUT_SECONDS_LOCAL = 600.0  # without an attempt there is no deadline
 _BEYOND_DEADLINE_S = 5.0  # the runner gives up first, and says why
 
@@ -112,6 +114,8 @@ def _good(status: int, body: bytes) -> Any:
         return document
     error = document.get("error") if isinstance(document, dict) else None
     told = error if isinstance(error, dict) else {"message": body.decode("utf-8", "replace")[:500]}
+    if status == PARKED_STATUS:
+        raise Parked(str(told.get("message")))
     kind = _OF_CODE.get(str(told.get("code"))) or _OF_STATUS.get(status)
     if kind is None:
         kind = NetworkFailed if status >= 500 else Invalid

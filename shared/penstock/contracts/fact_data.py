@@ -153,20 +153,30 @@ class NodeCancelled(_Used, frozen=True, kw_only=True):
     run: UUID | UnsetType = UNSET
 
 
-class NodeReleased(_Data, frozen=True, kw_only=True):
+class NodeReleased(_Used, frozen=True, kw_only=True):
+    """What it used is known if it had begun."""
+
     runner: str
+    question: str | UnsetType = UNSET  # the key of what its agent asks a person
+
+
+class NodeAnswered(_Data, frozen=True, kw_only=True):
+    key: str  # of the agent's question
+    by: str
+    approved: bool
+    comment: str
 
 
 class NodeSuspended(_Data, frozen=True, kw_only=True):
-    """`code`: approval, moment, event, cache, or why a claim is held back (`breaker_open` …)."""
+    """`code`: approval, question (an agent's), moment, event, cache, or why a claim is held back (`breaker_open` …)."""
 
     code: str
-    message: str | UnsetType = UNSET  # approval
+    message: str | UnsetType = UNSET  # approval, question
     assignees: tuple[str, ...] | UnsetType = UNSET
     until: datetime | UnsetType = UNSET  # moment: either of two
     seconds: float | UnsetType = UNSET
     type: str | UnsetType = UNSET  # event
-    key: str | UnsetType = UNSET  # cache, breaker
+    key: str | UnsetType = UNSET  # cache, breaker, question
     reason: str | UnsetType = UNSET
 
 
@@ -203,6 +213,7 @@ DATA: Mapping[Kind, type[msgspec.Struct]] = {
     Kind.NODE_SKIPPED: Reason,
     Kind.NODE_CANCELLED: NodeCancelled,
     Kind.NODE_RELEASED: NodeReleased,
+    Kind.NODE_ANSWERED: NodeAnswered,
     Kind.NODE_SUSPENDED: NodeSuspended,
     Kind.NODE_EXPANDED: NodeExpanded,
     Kind.NODE_REPEATED: NodeRepeated,

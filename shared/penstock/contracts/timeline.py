@@ -29,7 +29,8 @@ class Kind(StrEnum):
     NODE_FAILED = "node.failed"  # for good
     NODE_SKIPPED = "node.skipped"
     NODE_CANCELLED = "node.cancelled"
-    NODE_RELEASED = "node.released"  # given back by a runner before it began
+    NODE_RELEASED = "node.released"  # given back by a runner: before it began, or to wait
+    NODE_ANSWERED = "node.answered"  # a person answered what its agent had asked
     NODE_SUSPENDED = "node.suspended"  # waits without a runner; `code` says for what
     NODE_EXPANDED = "node.expanded"  # a `foreach` has its list
     NODE_REPEATED = "node.repeated"  # an iteration ended well, and another one follows

@@ -20,8 +20,10 @@ _TITLES = {
     404: "Not found",
     405: "Method not allowed",
     409: "No longer yours",
+    412: "Conflict",
     413: "Too large",
     422: "Wrong input",
+    423: "Parked",
     500: "The runner failed",
     503: "Not now",
 }

@@ -276,7 +276,7 @@ def _broken_off(model: Model, error: Exception | None) -> ModelProblem:
 
 def _parked(held: Held, question: AgentQuestion | None, sentence: str) -> ModelProblem:
     """The attempt ends, and another one gets to this call again."""
-    if not held.park(question):  # type: ignore[attr-defined]
+    if not held.park(question):
         return ModelProblem(409, f"{sentence}; this attempt is being stopped", code="attempt_superseded")
     return ModelProblem(423, f"{sentence}: this attempt ends now, and goes on later", code="parked")
 

@@ -16,6 +16,7 @@ from orchestrator.domain.events import (
     Answered,
     AttemptClaimed,
     AttemptFailed,
+    AttemptParked,
     AttemptReleased,
     AttemptSucceeded,
     CacheAnswered,
@@ -190,6 +191,8 @@ def _apply(draft: Draft, event: RunEvent) -> bool:
             attempts.fail(draft, event)
         case AttemptReleased():
             attempts.release(draft, event)
+        case AttemptParked():
+            attempts.park(draft, event)
         case LeaseLapsed():
             attempts.lapse(draft, event)
         case RetryCameDue():

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from penstock.contracts.failure import Failure
+from penstock.contracts.messages import AgentQuestion
 from penstock.contracts.usage import Usage
 from penstock.contracts.value import Value
 from penstock.contracts.workflow import Json
@@ -53,11 +54,22 @@ class AttemptFailed(Value, frozen=True):
 
 
 class AttemptReleased(Value, frozen=True):
-    """The runner gives the attempt back before it began; the attempt is not spent."""
+    """The runner gives the attempt back; the attempt is not spent. `usage`: it had begun, and its run is to pause."""
 
     node: str
     attempt: int
     token: UUID
+    usage: Usage | None = None
+
+
+class AttemptParked(Value, frozen=True):
+    """The agent asks a person, and waits for the answer without a runner; the attempt is not spent."""
+
+    node: str
+    attempt: int
+    token: UUID
+    question: AgentQuestion
+    usage: Usage = Usage()
 
 
 class LeaseLapsed(Value, frozen=True):
@@ -99,13 +111,15 @@ class EventArrived(Value, frozen=True):
 
 
 class Answered(Value, frozen=True):
-    """A person answered a question. `fields` fits its form."""
+    """A person answered a question. `fields` fits its form. `question`: the key of the agent's question that is
+    meant; None: whatever the node asks."""
 
     node: str
     approved: bool
     by: str
     comment: str = ""
     fields: dict[str, Json] = {}
+    question: str | None = None
 
 
 class ChildStarted(Value, frozen=True):
@@ -192,6 +206,7 @@ NodeEvent: TypeAlias = (
     | AttemptSucceeded
     | AttemptFailed
     | AttemptReleased
+    | AttemptParked
     | LeaseLapsed
     | RetryCameDue
     | ReadyWentUnclaimed

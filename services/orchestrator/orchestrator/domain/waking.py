@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from orchestrator.domain.answers import with_answer
 from orchestrator.domain.beginning import begin_again
 from orchestrator.domain.children import CHILD_LOOKED_AT
 from orchestrator.domain.decision import AskCache, CancelChild, CompensateChild, LookBack, StartChild
@@ -34,6 +35,7 @@ from orchestrator.domain.resolve import Unresolvable, is_true
 from orchestrator.domain.run import RunState
 from orchestrator.domain.unit import is_undo
 from penstock.contracts.failure import ErrorClass, Failure
+from penstock.contracts.messages import AgentAnswer
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
 from penstock.contracts.wire import encode
@@ -97,6 +99,10 @@ def event(draft: Draft, event: EventArrived) -> bool:
 
 
 def answer(draft: Draft, event: Answered) -> None:
+    question = draft.node(event.node).detail
+    if isinstance(question, Question) and question.key is not None:
+        _hand_over(draft, event, question.key)
+        return
     told: dict[str, Json] = {"by": event.by, "comment": event.comment}
     if event.approved:
         output = {"approved": True, **told, "fields": event.fields, "timed_out": False}
@@ -105,6 +111,16 @@ def answer(draft: Draft, event: Answered) -> None:
     why = f": {event.comment}" if event.comment else ""
     failure = Failure("Rejected", f"{event.by} rejected it{why}", ErrorClass.AUTHORISATION, retryable=False)
     fail_node(draft, event.node, failure.cut(), told=told)
+
+
+def _hand_over(draft: Draft, event: Answered, key: str) -> None:
+    """An agent asked: yes or no, it is for the agent to act on. Its next attempt gets to the same point."""
+    node = draft.node(event.node)
+    answer = AgentAnswer(event.approved, event.by, event.comment, event.fields)
+    draft.put(event.node, replace(node, answers=with_answer(node.answers, key, answer)))
+    told: dict[str, Json] = {"by": event.by, "comment": event.comment, "approved": event.approved}
+    draft.tell_of(Kind.NODE_ANSWERED, event.node, node.attempt, key=key, **told)
+    begin_again(draft, event.node)
 
 
 def cache_answer(draft: Draft, event: CacheAnswered) -> bool:

@@ -125,11 +125,11 @@ class RunEngine:
         return await self._ask(run_id, wish)
 
     async def answer(self, project: str, run_id: UUID, answer: Answered) -> Outcome:
+        self.runs.doubt(run_id)  # what it asks may have changed: another orchestrator can be busy with it
         run = (await self.runs.fetch([run_id])).get(run_id)
         if run is None or run.project != project:
             raise NotFound("run", str(run_id))
-        check_answer(run.plan, answer)
-        return await self._ask(run_id, answer)
+        return await self._ask(run_id, check_answer(run, answer))
 
     async def _ask(self, run_id: UUID, event: RunEvent) -> Outcome:
         (answer,) = await self.handle([(run_id, event)])

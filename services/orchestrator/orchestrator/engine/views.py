@@ -196,7 +196,7 @@ class Attempt(msgspec.Struct, frozen=True):
     attempt: int
     started_at: datetime | None = None
     ended_at: datetime | None = None
-    outcome: str | None = None  # succeeded | failed | cancelled | released
+    outcome: str | None = None  # succeeded | failed | cancelled | released | parked
     failure: Failure | None = None
     runner: str | None = None
     tier: str | None = None

@@ -14,6 +14,7 @@ from penstock.telemetry.operations import measured
 _TELL = (
     Kind.NODE_SUCCEEDED,
     Kind.NODE_REPEATED,
+    Kind.NODE_RELEASED,
     Kind.NODE_ATTEMPT_FAILED,
     Kind.NODE_FAILED,
     Kind.NODE_CANCELLED,

@@ -37,6 +37,7 @@ class _AttemptData(msgspec.Struct, frozen=True):
     runner: str | None = None
     failure: Failure | None = None
     tier: str | None = None
+    question: str | None = None
     agent_version: str | None = None
 
 
@@ -122,7 +123,7 @@ def _closed(attempt: Attempt, row: Row[Any]) -> Attempt:
     return msgspec.structs.replace(
         attempt,
         ended_at=row.at,
-        outcome=_OUTCOMES[Kind(row.kind)],
+        outcome="parked" if data.question is not None else _OUTCOMES[Kind(row.kind)],
         failure=data.failure,
         tier=data.tier or attempt.tier,
     )
