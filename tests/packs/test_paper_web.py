@@ -1,9 +1,11 @@
 """paper-analysis asks links politely and only where it may, and gets repositories without running anything of them."""
 
+import asyncio
 import io
 import tarfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from paper.fetching import Cloned, NotCloned, clone
 from paper.links import Link
 from paper.trees import copy_tree, only_folder
 
+from agent_runner.sandbox.network import Allowance, Proxy
 from penstock.agents import Invalid, LimitReached
 from tests.packs.agent_process import write_tree
 from tests.packs.paper_web import Web, make_repository, serving
@@ -85,6 +88,54 @@ async def test_nobody_there_is_unreachable_and_not_broken(web: Web, monkeypatch:
         (result,) = await checker.check([Link("http://127.0.0.1:1/x", "web", "text", 1, 0, 9)], known={})
 
     assert result.state == "unreachable"
+
+
+async def test_what_the_runners_proxy_refuses_is_told_as_such(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real proxy; its list differs from the agent's, as after an edit that was not loaded."""
+    _, port = web.address.split(":")
+    listed = (web.address, f"localhost:{port}", "nowhere.invalid:443", "nowhere.invalid:80")
+    plain, tunnel, other = f"{web.url}/ok", "https://nowhere.invalid/x", "http://nowhere.invalid/x"
+    links = [Link(url, "web", "text", 1, 0, 9) for url in (plain, tunnel, other, "https://off.invalid/x")]
+
+    states = {}
+    for networks in (("127.0.0.0/8",), ()):
+        async with _proxy(tmp_path / "proxy.sock", Allowance.parse(listed, networks)) as address:
+            monkeypatch.setenv("HTTP_PROXY", address)
+            monkeypatch.setenv("HTTPS_PROXY", address)
+            async with client() as opened:
+                checker = LinkChecker(opened, AllowList([*listed, "off.invalid:443"]))
+                states[networks] = {each.url: each for each in await checker.check(links, known={})}
+
+    open_, closed = states.values()
+    assert (open_[plain].state, closed[plain].state) == ("ok", "not_allowed")
+    assert (open_[tunnel].state, open_[other].state) == ("unreachable", "unreachable")
+    assert open_[tunnel].note == "the host is unknown, or nobody answers there"
+    assert "cannot resolve nowhere.invalid" in open_[other].note
+    assert "not on the public internet" in closed[plain].note
+    assert open_["https://off.invalid/x"].state == "not_allowed"
+
+
+@asynccontextmanager
+async def _proxy(path: Path, allowance: Allowance) -> AsyncIterator[str]:
+    """The runner's proxy, behind TCP as inside a sandbox."""
+    proxy = Proxy(allowance)
+    await proxy.open(path)
+
+    async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            target.write(data)
+        target.close()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_unix_connection(path)
+        await asyncio.gather(copy(reader, up_writer), copy(up_reader, writer))
+
+    server = await asyncio.start_server(forward, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()
+    await proxy.close()
 
 
 async def test_an_address_that_a_line_break_made_too_long_is_tried_without_its_end(web: Web) -> None:

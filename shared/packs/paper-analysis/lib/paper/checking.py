@@ -23,7 +23,7 @@ PAUSE_S_MAX = 20.0  # longer than this nobody waits for a host that says 429
 TOTAL_S_MAX = 240.0  # for all links; what is left is told as unreachable
 _PAUSE_S = 1.0
 _AGENT = "penstock-paper-analysis/1.0 (checks links of papers)"
-_NO_HEAD = {400, 401, 403, 404, 405, 406, 410, 429, 500, 501, 503}  # servers that answer HEAD wrongly
+_NO_HEAD = {400, 401, 403, 404, 405, 406, 410, 429, 500, 501, 502, 503}  # of servers that answer HEAD wrongly, and of the proxy
 _REDIRECTS = {301, 302, 303, 307, 308}
 _GONE = {404, 410}
 _DOI_HOSTS = {"doi.org:443", "dx.doi.org:443", "doi.org:80", "dx.doi.org:80"}
@@ -163,10 +163,12 @@ def _is_proxys(answer: httpx.Response) -> bool:
 
 
 def _refused(url: str, said: str) -> Checked:
+    """What the runner's proxy says; of a tunnel only its status is heard."""
     text = said.strip().removeprefix("penstock: ")
     if text.startswith("403") or "is not in the agent's" in text or "public internet" in text:
         return Checked(url, "not_allowed", f"{NOT_ON_LIST}, or not on the public internet")
-    return Checked(url, "unreachable", text[:200] or "the host is unknown, or nobody answers there")
+    reason = "the host is unknown, or nobody answers there" if text.startswith("502") else text[:200]
+    return Checked(url, "unreachable", reason or "the proxy does not answer")
 
 
 def _pause(answer: httpx.Response) -> float:

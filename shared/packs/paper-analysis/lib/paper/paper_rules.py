@@ -31,7 +31,7 @@ _RANDOMNESS = (
 )
 _SETTINGS = (
     r"\b(?:learning rate|batch size|epochs?|hyper-?parameters?|weight decay|dropout|optimi[sz]er|temperature|threshold"
-    r"|sample rate|concentration|protocol)\b[^.]{0,60}?\d"
+    r"|sample rate|concentration|protocol)\b[^.]{0,60}?\d+(?:\.\d+)?"
 )
 
 
@@ -177,7 +177,7 @@ def _worded(
     """Passed if words say so anywhere but in the references."""
     found = [*also, *_places(read, pattern)]
     outcome: Outcome = "passed" if found else "failed"
-    said = f"{len(found)} places" if found else "no such words were found"
+    said = f"{len(found)} {'place' if len(found) == 1 else 'places'}" if found else "no such words were found"
     return Finding(part, check, title, outcome, said, worth, evidence=quoted(found))
 
 
