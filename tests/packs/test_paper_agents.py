@@ -32,7 +32,7 @@ def test_no_repository_is_a_result(tmp_path: Path) -> None:
 def test_a_repository_off_the_list_is_told_and_never_asked(tmp_path: Path) -> None:
     addresses = {"https://github.com/example": "https://forge.invalid/a", "queue-speed": "code.git"}
     paper = with_addresses(
-        QUEUES, {**addresses, "https://doi.org": "https://doi.invalid", "arXiv:": "", "doi:": ""}
+        QUEUES, {**addresses, "https://doi.org": "https://doi.invalid", "arXiv:": "", "10.1234": "no-doi"}
     )
 
     repository, facts, page = agents.chain(write_paper(tmp_path / "a.pdf", paper))
