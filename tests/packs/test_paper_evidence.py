@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from paper.document import Document
+from paper.document import Document, Page
 from paper.evidence import Evidence, evidence_in, flows_of, load_evidence, write_evidence
 from paper.flow import Flow
 from paper.links import Link, links_in
@@ -148,6 +148,27 @@ def test_quotes_are_found_over_lines_and_made_up_ones_are_not(sample: tuple[Docu
     found = hyphened.find('significant difference of "five" well-known')
     assert found is not None
     assert (found.start, found.end) == (2, 49)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1" * 20_000,
+        "1,111" * 5_000,
+        "https://example.org/x/\n" + "a-" * 200 + "!",
+        "https://example.org/x.\n" + "a." * 5_000 + "!",
+        "https://example.org/x/\n" + "a" * 20_000,
+        "is are was were " * 2_000,
+        "p = ." + "0" * 20_000,
+        "(" * 5_000 + "http://[" * 500,
+        "10.1234/" + "a-" * 10_000,
+    ],
+)
+def test_text_that_means_harm_is_read_like_any_other(text: str) -> None:
+    """Patterns that try every way to divide such a text would not end in a lifetime."""
+    page = Page(number=1, text=text, columns=1, links=(), scanned=False)
+
+    evidence_in(Document(pages=(page,), sections=(), references=(), title="", left_out=0))
 
 
 def test_evidence_is_the_same_after_its_file(tmp_path: Path, sample: tuple[Document, Evidence]) -> None:

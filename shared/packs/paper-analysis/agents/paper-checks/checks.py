@@ -5,7 +5,7 @@ from typing import Any
 from paper.document import Document, load_document
 from paper.evidence import evidence_in, flows_of
 from paper.finding import Finding, write_findings
-from paper.handing import file_in, out
+from paper.handing import file_in, keep, out
 from paper.paper_model import judged
 from paper.paper_rules import paper_findings
 
@@ -41,7 +41,7 @@ def _with_model(document: Document, by_rules: list[Finding]) -> tuple[list[Findi
     """By the model; by rules if it cannot do this paper. What another attempt may cure is left to one."""
 
     def save(state: dict[str, Any], done: int, total: int) -> None:
-        context.checkpoint.save(state)
+        keep(state)
         context.progress(done, total, "pieces judged")
 
     try:

@@ -1,5 +1,6 @@
 """The agent paper-links: asks which links of a paper are alive, through the runner's proxy."""
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from paper.allowlist import AllowList, host_of, read_allow_list
 from paper.checked import Checked, counts_of
 from paper.checking import LinkChecker, client
 from paper.evidence import load_evidence
-from paper.handing import file_in, hand_on, out
+from paper.handing import file_in, hand_on, keep, out
 from paper.links import Link
 
 from penstock.agents import agent, context
@@ -55,7 +56,7 @@ async def _checked(every: tuple[Link, ...], allowed: AllowList) -> list[Checked]
     async def note(done: Mapping[str, Checked]) -> None:
         asked["links"] += 1
         if asked["links"] % SAVED_EVERY == 0:
-            await context.checkpoint.save_async({url: asdict(each) for url, each in done.items()})
+            await asyncio.to_thread(keep, {url: asdict(each) for url, each in done.items()})
             await context.progress_async(len(done), len(every), "links")
 
     async with client() as opened:

@@ -23,7 +23,20 @@ PAUSE_S_MAX = 20.0  # longer than this nobody waits for a host that says 429
 TOTAL_S_MAX = 240.0  # for all links; what is left is told as unreachable
 _PAUSE_S = 1.0
 _AGENT = "penstock-paper-analysis/1.0 (checks links of papers)"
-_NO_HEAD = {400, 401, 403, 404, 405, 406, 410, 429, 500, 501, 502, 503}  # of servers that answer HEAD wrongly, and of the proxy
+_NO_HEAD = {
+    400,
+    401,
+    403,
+    404,
+    405,
+    406,
+    410,
+    429,
+    500,
+    501,
+    502,
+    503,
+}  # of servers that answer HEAD wrongly, and of the proxy
 _REDIRECTS = {301, 302, 303, 307, 308}
 _GONE = {404, 410}
 _DOI_HOSTS = {"doi.org:443", "dx.doi.org:443", "doi.org:80", "dx.doi.org:80"}

@@ -4,11 +4,14 @@ A path below the out folder becomes an artifact. A file that came in is given on
 content, so that it is kept once.
 """
 
+import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from penstock.agents import Invalid, context
+
+_CHECKPOINT_BYTES_MAX = 240 * 1024  # the runner takes 256 KiB
 
 
 def out(name: str) -> Path:
@@ -21,6 +24,12 @@ def hand_on(came: str) -> str:
     with suppress(shutil.SameFileError):  # without a runner, all nodes may have one out folder
         shutil.copyfile(came, target)
     return str(target)
+
+
+def keep(state: object) -> None:
+    """Save a checkpoint if it fits. One that does not is done without: then another attempt does more again."""
+    if len(json.dumps(state)) < _CHECKPOINT_BYTES_MAX:
+        context.checkpoint.save(state)
 
 
 def file_in(part: dict[str, object], key: str, *, of: str) -> Path:

@@ -18,6 +18,7 @@ _OPENS = tuple("/-_=&?%#~+.")
 _PUNCTUATION = ".,;:!?'’*"
 _LINES_MAX = 4  # that one address may go over
 _ADDRESS_CHARACTERS_MAX = 2_000
+_TOKEN_CHARACTERS_MAX = 200  # that are looked at
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,11 @@ def _goes_on(address: str, token: str, annotations: Sequence[str]) -> bool:
         return any(uri.startswith(so_far + token.rstrip(_PUNCTUATION)) for uri in known)
     if any(uri.rstrip("/") == so_far.rstrip("/") for uri in annotations):
         return False
+    token = token[:_TOKEN_CHARACTERS_MAX]
     if address.endswith((",", ";", ")", "]", "!")) or _ADDRESS.match(token):
         return False
     if address.endswith(".") or token.startswith("."):  # the end of a sentence, or a dot inside
-        return bool(re.match(r"\.?[a-z0-9][\w-]*(?:[./?&=#%~+:-][\w-]+)*[).,;/]*$", token)) and _has_parts(
+        return bool(re.match(r"\.?[a-z0-9][\w-]*(?:[./?&=#%~+:][\w-]+)*[).,;/]*$", token)) and _has_parts(
             token
         )
     if address.endswith(_ENDS_OPEN):
@@ -116,7 +118,7 @@ def _goes_on(address: str, token: str, annotations: Sequence[str]) -> bool:
 
 
 def _has_parts(token: str) -> bool:
-    inside = token.strip(".,;:()[]")
+    inside = token[:_TOKEN_CHARACTERS_MAX].strip(".,;:()[]")
     return bool(
         re.search(r"[/_=&?%#~]|\d.*[a-z]|[a-z].*\d|\.(?:html?|pdf|git|zip|org|com|net|io|csv|json)$", inside)
     )

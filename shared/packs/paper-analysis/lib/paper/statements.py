@@ -17,7 +17,7 @@ _WHAT = (
     ("data", r"\b(?:data|dataset|datasets|data sets?|materials?|benchmark|corpus)\b"),
 )
 _OPEN = re.compile(
-    r"\b(?:(?:is|are|was|were|will be|been|made|publicly|freely|openly) +)+(?:publicly |freely |openly )?"
+    r"\b(?:(?:is|are|was|were|will be|been|made|publicly|freely|openly) +){1,4}(?:publicly |freely |openly )?"
     r"(?:available|released|accessible|deposited|hosted|shared|published|provided)\b"
     r"|\b(?:available|released|deposited|hosted|found|accessible|downloaded) (?:at|on|from|in|via|under|through)\b"
     r"|\bwe (?:publicly |also )?(?:release|provide|share|open-?source|make)\b",

@@ -8,8 +8,9 @@ from decimal import Decimal
 from paper.distributions import p_of_chi_squared, p_of_f, p_of_r, p_of_t, p_of_z
 from paper.flow import Flow, Place
 
-_NUMBER = r"[-−–]?\s?(?:\d+(?:,\d{3})*)?\.?\d+(?:[eE][-−]?\d+)?"
-_P = r"[pP]\s*(?P<relation>[<>=≤≥])\s*(?P<p>[01]?\.\d+(?:\s?[×x*]\s?10\s?[-−–]\s?\d+|[eE][-−–]\d+)?)"
+# Bounded, because a stranger's page may be made of digits.
+_NUMBER = r"(?<![\w.])[-−–]?\s?(?:\d{1,9}(?:,\d{3}){0,3}(?:\.\d{1,9})?|\.\d{1,9})(?:[eE][-−]?\d{1,3})?"
+_P = r"[pP]\s*(?P<relation>[<>=≤≥])\s*(?P<p>[01]?\.\d{1,20}(?:\s?[×x*]\s?10\s?[-−–]\s?\d+|[eE][-−–]\d+)?)"
 _TEST = re.compile(
     r"(?<![\w.])(?P<kind>t|F|r|z|Z|χ\s?2|χ²|[Cc]hi(?:-|\s)?squared?|X2|𝜒\s?2)\s*"
     r"(?:\(\s*(?P<first>\d+(?:\.\d+)?)\s*(?:,\s*(?:[nN]\s*=\s*)?(?P<second>\d+(?:\.\d+)?))?\s*\))?\s*"
