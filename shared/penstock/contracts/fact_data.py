@@ -106,6 +106,26 @@ class RunPaused(_Data, frozen=True, kw_only=True):
     reason: str
 
 
+class RunBudgetExceeded(_Data, frozen=True, kw_only=True):
+    """`budget` is the key of the account; `reason` says what is spent and reserved, and what the call may take."""
+
+    budget: str
+    node: str
+    attempt: int
+    on_limit: str  # fail, pause or ask
+    reason: str
+
+
+class RunBudgetRaised(_Data, frozen=True, kw_only=True):
+    """By how much."""
+
+    budget: str
+    by: str
+    reason: str
+    dollars: float | UnsetType = UNSET
+    tokens: int | UnsetType = UNSET
+
+
 class NodeReady(_Data, frozen=True, kw_only=True):
     publication: int  # grows each time the same attempt is offered
     paused: Literal[True] | UnsetType = UNSET  # ready, but not offered before the run goes on
@@ -205,6 +225,8 @@ DATA: Mapping[Kind, type[msgspec.Struct]] = {
     Kind.RUN_RESUMED: By,
     Kind.RUN_COMPENSATING: ByReason,
     Kind.RUN_COMPENSATED: ByReason,
+    Kind.RUN_BUDGET_EXCEEDED: RunBudgetExceeded,
+    Kind.RUN_BUDGET_RAISED: RunBudgetRaised,
     Kind.NODE_READY: NodeReady,
     Kind.NODE_STARTED: NodeStarted,
     Kind.NODE_SUCCEEDED: NodeSucceeded,

@@ -22,6 +22,8 @@ class Kind(StrEnum):
     RUN_RESUMED = "run.resumed"
     RUN_COMPENSATING = "run.compensating"
     RUN_COMPENSATED = "run.compensated"
+    RUN_BUDGET_EXCEEDED = "run.budget_exceeded"  # it had no room for a call of a model
+    RUN_BUDGET_RAISED = "run.budget_raised"
     NODE_READY = "node.ready"
     NODE_STARTED = "node.started"
     NODE_SUCCEEDED = "node.succeeded"

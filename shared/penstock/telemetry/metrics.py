@@ -62,6 +62,11 @@ COST_DOLLARS = Counter(
 COST_UNKNOWN = Counter(
     "penstock_cost_unknown_total", "Model calls of which nobody knows the price", [*_OF_WORKFLOW, "model"]
 )
+MODEL_CALLS = Counter(
+    "penstock_model_calls_total",
+    "Calls of models that runners asked for, by verdict: go, replay, refused, park, lost",
+    ["verdict"],
+)
 BUDGET_DOLLARS = Gauge("penstock_budget_dollars", "What a project may cost in a day", ["project"])
 BREAKER_STATE = Gauge("penstock_breaker_state", "0 closed, 1 half-open, 2 open", ["project", "breaker"])
 BREAKER_CHANGES = Counter("penstock_breaker_changes_total", "Breakers that opened, closed …", ["state"])

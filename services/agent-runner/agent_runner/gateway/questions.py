@@ -4,6 +4,7 @@ import msgspec
 
 from agent_runner.gateway.requests import Refused
 from agent_runner.held import Held
+from penstock.contracts.budget import QUESTION_PREFIX
 from penstock.contracts.limits import ANSWER_BYTES_MAX, ANSWERS_BYTES_MAX, KIB, QUESTIONS_PER_NODE_MAX
 from penstock.contracts.messages import AgentAnswer, AgentQuestion
 from penstock.contracts.wire import encode
@@ -35,6 +36,8 @@ def _asked(body: bytes) -> AgentQuestion:
         expected = "{key, message, details?, form?, assignees?, no_self_approval?}"
         raise Refused(422, f"expected {expected}: {error}") from error
     question = AgentQuestion(*msgspec.structs.astuple(asked))
+    if question.key.startswith(QUESTION_PREFIX):
+        raise Refused(422, f"key: '{QUESTION_PREFIX}…' is for what Penstock itself asks about budgets")
     if why := why_unaskable(question):
         raise Refused(422, why)
     return question

@@ -19,6 +19,8 @@ from orchestrator.domain.events import (
     AttemptParked,
     AttemptReleased,
     AttemptSucceeded,
+    BudgetExceeded,
+    BudgetRaised,
     CacheAnswered,
     CancelRequested,
     ChildEnded,
@@ -234,5 +236,9 @@ def _apply_to_run(draft: Draft, event: RunWideEvent) -> None:
             control.compensate(draft, event)
         case DeadlinePassed():
             control.pass_deadline(draft, event)
+        case BudgetExceeded():
+            control.tell_exceeded(draft, event)
+        case BudgetRaised():
+            control.tell_raised(draft, event)
         case _:
             assert_never(event)

@@ -201,6 +201,26 @@ class DeadlinePassed(Value, frozen=True):
     """The whole run took longer than its timeout."""
 
 
+class BudgetExceeded(Value, frozen=True):
+    """A budget had no room for a call of a model that the attempt wanted to make. `account` is its key."""
+
+    node: str
+    attempt: int
+    account: str
+    sentence: str
+    on_limit: str
+
+
+class BudgetRaised(Value, frozen=True):
+    """A person raises the limit of the run's budget, by this much. `account` is its key."""
+
+    account: str
+    by: str
+    reason: str = ""
+    dollars: float = 0.0
+    tokens: int = 0
+
+
 NodeEvent: TypeAlias = (
     AttemptClaimed
     | AttemptSucceeded
@@ -227,6 +247,8 @@ RunWideEvent: TypeAlias = (
     | SkipRequested
     | CompensateRequested
     | DeadlinePassed
+    | BudgetExceeded
+    | BudgetRaised
 )
 
 RunEvent: TypeAlias = NodeEvent | RunWideEvent
@@ -239,4 +261,6 @@ RUN_WIDE = (
     SkipRequested,
     CompensateRequested,
     DeadlinePassed,
+    BudgetExceeded,
+    BudgetRaised,
 )

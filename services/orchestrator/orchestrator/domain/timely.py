@@ -12,6 +12,8 @@ from orchestrator.domain.events import (
     AttemptParked,
     AttemptReleased,
     AttemptSucceeded,
+    BudgetExceeded,
+    BudgetRaised,
     CacheAnswered,
     CancelRequested,
     ChildEnded,
@@ -73,6 +75,8 @@ TIMELY: Mapping[type[RunEvent], Timely] = {
     SkipRequested: Timely(frozenset({RunState.PAUSED})),
     CompensateRequested: Timely(frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})),
     DeadlinePassed: Timely(frozenset({RunState.RUNNING})),
+    BudgetExceeded: Timely(_OPEN),
+    BudgetRaised: Timely(frozenset(RunState)),
 }
 
 
@@ -128,7 +132,7 @@ def untimely(run: Run, node: Node | None, event: RunEvent) -> Outcome:
             return _repeated(run.state in (RunState.COMPENSATING, RunState.COMPENSATED))
         case SkipRequested():
             return _repeated(run.undo is not None and run.state is not RunState.PAUSED)
-        case DeadlinePassed() | SlotGranted():
+        case DeadlinePassed() | SlotGranted() | BudgetExceeded() | BudgetRaised():
             return Outcome.LATE
     assert node is not None, "an event of a node has its node"
     if _took_effect_before(node, event):

@@ -34,6 +34,7 @@ from orchestrator.domain.outcomes import fail_attempt, succeed_unit
 from orchestrator.domain.resolve import Unresolvable, is_true
 from orchestrator.domain.run import RunState
 from orchestrator.domain.unit import is_undo
+from penstock.contracts.budget import QUESTION_PREFIX
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.messages import AgentAnswer
 from penstock.contracts.timeline import Kind
@@ -102,6 +103,8 @@ def answer(draft: Draft, event: Answered) -> None:
     question = draft.node(event.node).detail
     if isinstance(question, Question) and question.key is not None:
         _hand_over(draft, event, question.key)
+        if question.key.startswith(QUESTION_PREFIX) and event.approved:
+            _tell_raised(draft, event, question)
         return
     told: dict[str, Json] = {"by": event.by, "comment": event.comment}
     if event.approved:
@@ -121,6 +124,14 @@ def _hand_over(draft: Draft, event: Answered, key: str) -> None:
     told: dict[str, Json] = {"by": event.by, "comment": event.comment, "approved": event.approved}
     draft.tell_of(Kind.NODE_ANSWERED, event.node, node.attempt, key=key, **told)
     begin_again(draft, event.node)
+
+
+def _tell_raised(draft: Draft, event: Answered, question: Question) -> None:
+    """The account changes in the same transaction (engine/budget_questions.py)."""
+    account = question.details.get("budget") if isinstance(question.details, dict) else None
+    amounts = {unit: event.fields[unit] for unit in ("dollars", "tokens") if event.fields.get(unit)}
+    if amounts:
+        draft.tell(Kind.RUN_BUDGET_RAISED, budget=str(account), by=event.by, reason=event.comment, **amounts)
 
 
 def cache_answer(draft: Draft, event: CacheAnswered) -> bool:

@@ -18,6 +18,7 @@ from orchestrator.engine.apply import Answer, Apply
 from orchestrator.engine.batch import Batcher
 from orchestrator.engine.breaker_gate import BreakerGate
 from orchestrator.engine.breakers import BreakerControl
+from orchestrator.engine.budget_questions import BudgetGate
 from orchestrator.engine.capacity import Capacity
 from orchestrator.engine.claim_limits import LimitGate
 from orchestrator.engine.committed import Committed
@@ -78,7 +79,7 @@ class RunEngine:
         relay.connect(self.dispatcher)
         # A claim that a limit refuses is not shown to a breaker: it would spend the one probe of a half-open one.
         limits = LimitGate(self.capacity, on_refused=self.dispatcher.refused)
-        admission = Admission(pool, [limits, BreakerGate(pool, spread=random.random)])
+        admission = Admission(pool, [limits, BreakerGate(pool, spread=random.random), BudgetGate()])
         apply = Apply(
             pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease, admission=admission
         )
