@@ -1,0 +1,59 @@
+"""The records of one program in the pack's store. What a stage writes goes out in one call, or in parts of a batch."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from penstock.agents import Invalid, store
+
+from value_lifecycle.audit import Rows
+from value_lifecycle.records import Record, record
+
+STORE = "value-lifecycle"
+BATCH_MAX = 500  # of the 1,000 operations that a batch may have: rows of 1 KiB still fit into a message
+
+Kind = TypeVar("Kind", bound=Record)
+
+
+class Book:
+    """What is known of a program."""
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+        self._store = store.open(STORE)
+
+    def all(self, kind: type[Kind], **where: Any) -> list[Kind]:
+        """In the order of their keys."""
+        found = self._store.rows(kind.TABLE, where={"program": self.program, **where})
+        return [record(kind, row.value) for row in found]
+
+    def some(self, kind: type[Kind], *, needed_for: str, made_by: str, **where: Any) -> list[Kind]:
+        """At least one; raises Invalid that says which workflow makes them."""
+        found = self.all(kind, **where)
+        if not found:
+            raise Invalid(
+                f"program '{self.program}' has no {kind.TABLE} for {needed_for}: run {made_by} first, "
+                "or name the program that has them"
+            )
+        return found
+
+    def rows(self, tables: Sequence[str]) -> Rows:
+        """As they are stored, table by table."""
+        return {
+            table: {row.key: row.value for row in self._store.rows(table, where={"program": self.program})}
+            for table in tables
+        }
+
+    def write(self, records: Iterable[Record]) -> None:
+        """New ones, and new contents of old ones."""
+        self._apply([store.put(one.TABLE, one.key, one.row()) for one in records])
+
+    def replace(self, kind: type[Record], records: Sequence[Record]) -> None:
+        """Exactly these of their kind, whatever the program had before."""
+        kept = {one.key for one in records}
+        gone = [one.key for one in self.all(kind) if one.key not in kept]
+        deletions = [store.delete(kind.TABLE, key) for key in gone]
+        self._apply([*deletions, *(store.put(kind.TABLE, one.key, one.row()) for one in records)])
+
+    def _apply(self, operations: list[Any]) -> None:
+        for start in range(0, len(operations), BATCH_MAX):
+            self._store.write(operations[start : start + BATCH_MAX])
