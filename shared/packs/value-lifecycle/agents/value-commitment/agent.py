@@ -4,12 +4,13 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, Literal
 
-from penstock.agents import Invalid, agent
 from value_lifecycle.book import Book
 from value_lifecycle.commitments import commitment_of, plan_of
 from value_lifecycle.dates import day_of
 from value_lifecycle.records import Account, Commitment, Kpi, Opportunity, Performance, Plan, Target
 from value_lifecycle.targets import HORIZON_MONTHS_MAX, judged, needs_person, target_of
+
+from penstock.agents import Invalid, agent
 
 DISCOVERY = "opportunity-discovery-v1"
 CLOSED = ("achieved", "missed")
@@ -17,7 +18,9 @@ CLOSED = ("achieved", "missed")
 
 @agent
 def commit(
-    stage: Literal["kpi-target-definition", "validation-and-approval", "value-commitment", "measurement-setup"],
+    stage: Literal[
+        "kpi-target-definition", "validation-and-approval", "value-commitment", "measurement-setup"
+    ],
     program: str,
     as_of: str = "",
     ambition: float = 0.6,
@@ -56,21 +59,32 @@ def define(program: str, as_of: str, *, ambition: float, horizon_months: int) ->
     committed = [one for one in book.all(Target, status="committed") if one.place not in _places(targets)]
     book.replace(Target, [*committed, *targets])
     by_feasibility = {name: sum(one.feasibility == name for one in targets) for name in _names(targets)}
-    return {"as_of": start.isoformat(), "targets": len(targets), "value": _value(targets), "feasibility": by_feasibility}
+    return {
+        "as_of": start.isoformat(),
+        "targets": len(targets),
+        "value": _value(targets),
+        "feasibility": by_feasibility,
+    }
 
 
 def validate(program: str, as_of: date, *, auto_approve_below: float, approved_by: str) -> dict[str, Any]:
     """Fails if no target holds. Says whether a person has to agree to those that do."""
     book = Book(program)
     proposed = book.some(Target, needed_for="validation", made_by="kpi-target-definition", status="proposed")
-    kpis, accounts = {one.metric: one for one in book.all(Kpi)}, {one.account: one for one in book.all(Account)}
+    kpis, accounts = (
+        {one.metric: one for one in book.all(Kpi)},
+        {one.account: one for one in book.all(Account)},
+    )
     closed = {one.place for one in book.all(Performance) if one.status in CLOSED}
     open_places = {one.place for one in book.all(Commitment)} - closed
     targets = [
-        judged(one, kpis[one.metric], accounts[one.account], open_places=open_places, as_of=as_of) for one in proposed
+        judged(one, kpis[one.metric], accounts[one.account], open_places=open_places, as_of=as_of)
+        for one in proposed
     ]
     approved = [one for one in targets if one.status == "approved"]
-    rejected = [{"target": one.key, "reasons": list(one.reasons)} for one in targets if one.status == "rejected"]
+    rejected = [
+        {"target": one.key, "reasons": list(one.reasons)} for one in targets if one.status == "rejected"
+    ]
     if not approved:
         told = "; ".join(f"{one['target']}: {', '.join(one['reasons'])}" for one in rejected[:5])
         raise Invalid(f"none of {len(rejected)} targets can be committed: {told}")
@@ -79,16 +93,21 @@ def validate(program: str, as_of: date, *, auto_approve_below: float, approved_b
         "approved": len(approved),
         "rejected": rejected[:20],
         "value": _value(approved),
-        "needs_person": needs_person(approved, auto_approve_below=auto_approve_below, approved_by=approved_by),
+        "needs_person": needs_person(
+            approved, auto_approve_below=auto_approve_below, approved_by=approved_by
+        ),
     }
 
 
 def record_commitments(program: str, *, approved_by: str, approved_as: str) -> dict[str, Any]:
     book = Book(program)
-    approved = book.some(Target, needed_for="commitments", made_by="validation-and-approval", status="approved")
+    approved = book.some(
+        Target, needed_for="commitments", made_by="validation-and-approval", status="approved"
+    )
     accounts = {one.account: one for one in book.all(Account)}
     commitments = [
-        commitment_of(one, accounts[one.account], approved_by=approved_by, approved_as=approved_as) for one in approved
+        commitment_of(one, accounts[one.account], approved_by=approved_by, approved_as=approved_as)
+        for one in approved
     ]
     places = _places(approved)
     found = [replace(one, status="committed") for one in book.all(Opportunity) if one.place in places]
@@ -108,7 +127,12 @@ def plan_measurements(program: str) -> dict[str, Any]:
     plans = [plan_of(one, found[one.key]) for one in commitments]
     book.replace(Plan, plans)
     dates = sorted({day for plan in plans for day in plan.dates})
-    return {"plans": len(plans), "measurements": sum(len(plan.dates) for plan in plans), "first": dates[0], "last": dates[-1]}
+    return {
+        "plans": len(plans),
+        "measurements": sum(len(plan.dates) for plan in plans),
+        "first": dates[0],
+        "last": dates[-1],
+    }
 
 
 def _places(records: list[Target]) -> set[tuple[str, str]]:

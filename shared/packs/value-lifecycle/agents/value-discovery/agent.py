@@ -4,12 +4,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-from penstock.agents import Invalid, agent, context
 from value_lifecycle.book import Book
 from value_lifecycle.dates import day_of
 from value_lifecycle.discovery import Limits, Weights, prioritized, research, validated
 from value_lifecycle.reading import Data, read_data
 from value_lifecycle.records import Account, Kpi, Opportunity
+
+from penstock.agents import Invalid, agent, context
 
 SHOWN_MAX = 20  # of a list in the output; the store has all
 
@@ -20,8 +21,8 @@ def discover(
     program: str,
     data: Path | None = None,
     as_of: str = "",
-    limits: Limits = Limits(),
-    weights: Weights = Weights(),
+    limits: Limits | None = None,
+    weights: Weights | None = None,
     select: int = 5,
 ) -> dict[str, Any]:
     """One stage of opportunity-discovery-v1 on the records of a program."""
@@ -29,9 +30,9 @@ def discover(
         case "market-research":
             return market_research(program, data, as_of)
         case "validation":
-            return validation(program, day_of(as_of, "as_of"), limits)
+            return validation(program, day_of(as_of, "as_of"), limits or Limits())
         case "prioritization":
-            return prioritization(program, weights, select)
+            return prioritization(program, weights or Weights(), select)
 
 
 def market_research(program: str, data: Path | None, as_of: str) -> dict[str, Any]:
@@ -49,7 +50,12 @@ def market_research(program: str, data: Path | None, as_of: str) -> dict[str, An
     committed = {one.key: one for one in book.all(Opportunity, status="committed")}
     book.replace(Opportunity, [*committed.values(), *(one for one in found if one.key not in committed)])
     context.log("behind their benchmark", opportunities=len(found), accounts=len(known.accounts))
-    return {"as_of": day.isoformat(), "opportunities": len(found), "value": _value(found), **_counts(known, day)}
+    return {
+        "as_of": day.isoformat(),
+        "opportunities": len(found),
+        "value": _value(found),
+        **_counts(known, day),
+    }
 
 
 def validation(program: str, as_of: date, limits: Limits) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from typing import Any, Literal
 
-from penstock.agents import Invalid, agent, context
 from value_lifecycle.book import Book
 from value_lifecycle.dates import day_of
 from value_lifecycle.expansion import cases_of, roadmap_of, scanned, scenarios_of
@@ -19,6 +18,8 @@ from value_lifecycle.records import (
     Step,
 )
 from value_lifecycle.reporting import case_facts, case_page, case_template_text, page_digest
+
+from penstock.agents import Invalid, agent, context
 
 SHOWN_MAX = 20
 HORIZON_MONTHS_MAX = 120
@@ -105,7 +106,9 @@ def decide(
     file = context.out_folder / "business-case.html"
     file.write_text(page, "utf-8")
     book.replace(Case, cases)
-    book.write([Report(program=program, kind="case", as_of=as_of, digest=page_digest(page), narrative=text.by)])
+    book.write(
+        [Report(program=program, kind="case", as_of=as_of, digest=page_digest(page), narrative=text.by)]
+    )
     chosen = [one for one in cases if one.chosen]
     return {
         "report": file,
@@ -131,7 +134,13 @@ def order(program: str, as_of: str, *, at_once: int) -> dict[str, Any]:
     book.replace(Step, steps)
     return {
         "steps": [
-            {"wave": one.wave, "account": one.account, "metric": one.metric, "start": one.start, "due": one.due}
+            {
+                "wave": one.wave,
+                "account": one.account,
+                "metric": one.metric,
+                "start": one.start,
+                "due": one.due,
+            }
             for one in steps[:SHOWN_MAX]
         ],
         "waves": max((one.wave for one in steps), default=0),

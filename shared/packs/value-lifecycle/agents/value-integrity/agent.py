@@ -5,7 +5,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-from penstock.agents import Invalid, agent, context
 from value_lifecycle.audit import CHAINED, broken_at, continued, digest_of, head_of
 from value_lifecycle.book import Book
 from value_lifecycle.compliance import read_rules, violations
@@ -13,9 +12,13 @@ from value_lifecycle.dates import day_of
 from value_lifecycle.integrity import Problem, checked
 from value_lifecycle.records import Account, Certificate, Control, Entry, Opportunity, Performance
 
+from penstock.agents import Invalid, agent, context
+
 SHOWN_MAX = 30
 MASTER = ("accounts", "kpis", "controls")  # what no other stage writes while the setup reads it
-Stage = Literal["data-integrity", "compliance-verification", "audit-trail", "certification", "integrity-setup"]
+Stage = Literal[
+    "data-integrity", "compliance-verification", "audit-trail", "certification", "integrity-setup"
+]
 
 
 @agent
@@ -79,7 +82,9 @@ def certify(program: str, as_of: date, head: str) -> dict[str, Any]:
     book = Book(program)
     entries, rows = book.all(Entry), book.rows(CHAINED)
     if head_of(entries) != head or continued(entries, rows, program=program):
-        raise Invalid(f"the records of '{program}' have changed since their audit: run integrity-controls-v1 again")
+        raise Invalid(
+            f"the records of '{program}' have changed since their audit: run integrity-controls-v1 again"
+        )
     digests = {table: {key: digest_of(row) for key, row in stored.items()} for table, stored in rows.items()}
     certificate = Certificate(
         program=program,

@@ -4,7 +4,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-from penstock.agents import Invalid, agent, context
 from value_lifecycle.book import Book
 from value_lifecycle.dates import day_of
 from value_lifecycle.narrative import asking, narrative
@@ -22,13 +21,17 @@ from value_lifecycle.records import (
 )
 from value_lifecycle.reporting import page_digest, value_facts, value_page, value_template_text
 
+from penstock.agents import Invalid, agent, context
+
 COMMIT = "target-value-commit-v1"
 SHOWN_MAX = 20
 
 
 @agent
 def realize(
-    stage: Literal["data-collection", "performance-analysis", "stakeholder-reporting", "intervention-planning"],
+    stage: Literal[
+        "data-collection", "performance-analysis", "stakeholder-reporting", "intervention-planning"
+    ],
     program: str,
     measurements: Path | None = None,
     as_of: str = "",
@@ -56,7 +59,9 @@ def collect(program: str, file: Path | None, as_of: str) -> dict[str, Any]:
     day = _day(as_of, [reading.date for reading in readings], [one.start for one in commitments.values()])
     taken = taken_in(readings, commitments, {one.metric: one for one in book.all(Kpi)}, as_of=day)
     if readings and not taken.accepted:
-        raise Invalid(f"none of {len(readings)} measurements belongs to a commitment: {'; '.join(taken.rejected[:5])}")
+        raise Invalid(
+            f"none of {len(readings)} measurements belongs to a commitment: {'; '.join(taken.rejected[:5])}"
+        )
     known = {one.key: one for one in book.all(Measurement)}
     changed = [one for one in taken.accepted if one.key not in known or known[one.key].value != one.value]
     book.write(changed)
@@ -77,7 +82,9 @@ def analyse(program: str, as_of: date) -> dict[str, Any]:
     book = Book(program)
     kpis, measured = {one.metric: one for one in book.all(Kpi)}, book.all(Measurement)
     found = [
-        performance_of(one, kpis[one.metric], [each for each in measured if each.place == one.place], as_of=as_of)
+        performance_of(
+            one, kpis[one.metric], [each for each in measured if each.place == one.place], as_of=as_of
+        )
         for one in book.some(Commitment, needed_for="performance", made_by=COMMIT)
     ]
     book.replace(Performance, found)
@@ -93,7 +100,10 @@ def analyse(program: str, as_of: date) -> dict[str, Any]:
 def report(program: str, as_of: str, *, mode: str) -> dict[str, Any]:
     book = Book(program)
     performance = book.some(Performance, needed_for="a report", made_by="realization-tracking-v1")
-    accounts, kpis = {one.account: one for one in book.all(Account)}, {one.metric: one for one in book.all(Kpi)}
+    accounts, kpis = (
+        {one.account: one for one in book.all(Account)},
+        {one.metric: one for one in book.all(Kpi)},
+    )
     facts = value_facts(program, performance, as_of=as_of, accounts=accounts, kpis=kpis)
     text = narrative(facts, value_template_text(facts), ask=asking(mode))
     parts: dict[str, Any] = {
@@ -120,7 +130,10 @@ def report(program: str, as_of: str, *, mode: str) -> dict[str, Any]:
 def plan_interventions(program: str) -> dict[str, Any]:
     """For what is behind. Those of commitments that have caught up are taken back."""
     book = Book(program)
-    kpis, commitments = {one.metric: one for one in book.all(Kpi)}, {one.key: one for one in book.all(Commitment)}
+    kpis, commitments = (
+        {one.metric: one for one in book.all(Kpi)},
+        {one.key: one for one in book.all(Commitment)},
+    )
     plans = {one.key: one for one in book.all(Plan)}
     planned = [
         intervention_for(one, commitments[one.key], kpis[one.metric], plans.get(one.key))
@@ -132,7 +145,13 @@ def plan_interventions(program: str) -> dict[str, Any]:
         "interventions": len(planned),
         "value_at_risk": round(sum(one.value_at_risk for one in planned), 2),
         "actions": [
-            {"account": one.account, "metric": one.metric, "cause": one.cause, "action": one.action, "due": one.due}
+            {
+                "account": one.account,
+                "metric": one.metric,
+                "cause": one.cause,
+                "action": one.action,
+                "due": one.due,
+            }
             for one in planned[:SHOWN_MAX]
         ],
     }

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from penstock.agents import agent, context, store
 from value_lifecycle.book import STORE
+
+from penstock.agents import agent, context, store
 
 
 @agent

@@ -41,7 +41,9 @@ def head_of(trail: Sequence[Entry]) -> str:
     return trail[-1].hash if trail else GENESIS
 
 
-def continued(trail: Sequence[Entry], rows: Rows, *, program: str, tables: Sequence[str] = CHAINED) -> list[Entry]:
+def continued(
+    trail: Sequence[Entry], rows: Rows, *, program: str, tables: Sequence[str] = CHAINED
+) -> list[Entry]:
     """The entries to add, so that the trail tells of every record of these tables as it is now."""
     known = {(entry.table, entry.record): entry for entry in trail if entry.table in tables}
     present = {(table, key): digest_of(row) for table in tables for key, row in rows.get(table, {}).items()}

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from penstock.agents import Invalid, store
-
 from value_lifecycle.audit import Rows
 from value_lifecycle.records import Record, record
 
@@ -27,12 +26,13 @@ class Book:
         return [record(kind, row.value) for row in found]
 
     def some(self, kind: type[Kind], *, needed_for: str, made_by: str, **where: Any) -> list[Kind]:
-        """At least one; raises Invalid that says which workflow makes them."""
+        """At least one; raises Invalid that says which workflow or stage makes them."""
         found = self.all(kind, **where)
         if not found:
+            shown = "".join(f" that are {value}" for value in where.values())
             raise Invalid(
-                f"program '{self.program}' has no {kind.TABLE} for {needed_for}: run {made_by} first, "
-                "or name the program that has them"
+                f"program '{self.program}' has no {kind.TABLE}{shown} for {needed_for}: {made_by} makes them; "
+                "run it, look at what it rejected, or name another program"
             )
         return found
 

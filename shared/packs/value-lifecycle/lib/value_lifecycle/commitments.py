@@ -7,7 +7,18 @@ from value_lifecycle.audit import digest_of
 from value_lifecycle.records import Account, Commitment, Opportunity, Plan, Target
 from value_lifecycle.trends import months_later
 
-TERMS = ("program", "account", "metric", "baseline", "target", "start", "due", "value", "owner", "approved_by")
+TERMS = (
+    "program",
+    "account",
+    "metric",
+    "baseline",
+    "target",
+    "start",
+    "due",
+    "value",
+    "owner",
+    "approved_by",
+)
 PLAN_DATES_MAX = 60
 TOLERANCE_ERRORS = 2  # a difference within two standard errors is noise
 

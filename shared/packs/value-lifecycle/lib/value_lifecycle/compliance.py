@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from penstock.agents import Invalid
 
+from penstock.agents import Invalid
 from value_lifecycle.audit import Rows, digest_of
 from value_lifecycle.integrity import Problem
 from value_lifecycle.reading import NAME, Problems
@@ -68,7 +68,10 @@ def read_rules(file: Path | None) -> list[Rule]:
     """The rules of a file, or those of the pack; raises Invalid with all that is wrong."""
     file = file or DEFAULT
     problems = Problems()
-    rules = [_rule(given, f"{file.name}: rules[{number}]", problems) for number, given in enumerate(_document(file))]
+    rules = [
+        _rule(given, f"{file.name}: rules[{number}]", problems)
+        for number, given in enumerate(_document(file))
+    ]
     for number, rule in enumerate(rules):
         if rule["id"] in [other["id"] for other in rules[:number]]:
             problems.add(f"{file.name}: rules[{number}].id", f"'{rule['id']}' is there twice")
@@ -123,12 +126,16 @@ def _rule(given: Any, place: str, problems: Problems) -> Json:
     if not rule.get("require"):
         problems.add(f"{place}.require", "missing: what must hold")
     for part in ("when", "require"):
-        _check_tests(rule.get(part) or {}, f"{place}.{part}", FIELDS.get(rule.get("table", ""), set()), problems)
+        _check_tests(
+            rule.get(part) or {}, f"{place}.{part}", FIELDS.get(rule.get("table", ""), set()), problems
+        )
     return {name: rule.get(name) for name in KEYS}
 
 
 def _check_tests(conditions: Any, place: str, known: set[str], problems: Problems) -> None:
-    if not isinstance(conditions, dict) or not all(isinstance(tests, dict) and tests for tests in conditions.values()):
+    if not isinstance(conditions, dict) or not all(
+        isinstance(tests, dict) and tests for tests in conditions.values()
+    ):
         problems.add(place, "expected fields with their tests: {value: {at_least: 100000}}")
         return
     for field, tests in conditions.items():

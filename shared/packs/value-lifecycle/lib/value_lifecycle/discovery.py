@@ -94,12 +94,17 @@ def prioritized(
     parts = {one.key: _parts(one, kpis[one.metric], most=max(each.value for each in valid)) for one in valid}
     total = weights.value + weights.confidence + weights.ease + weights.urgency
     scores = {
-        key: sum(getattr(weights, name) * part for name, part in each.items()) / total for key, each in parts.items()
+        key: sum(getattr(weights, name) * part for name, part in each.items()) / total
+        for key, each in parts.items()
     }
     ordered = sorted(valid, key=lambda one: (-scores[one.key], one.key))
     return [
         replace(
-            one, score=round(scores[one.key], 4), rank=rank, status="selected" if rank <= limit else "ranked", reasons=()
+            one,
+            score=round(scores[one.key], 4),
+            rank=rank,
+            status="selected" if rank <= limit else "ranked",
+            reasons=(),
         )
         for rank, one in enumerate(ordered, start=1)
     ]
@@ -110,7 +115,9 @@ def _parts(one: Opportunity, kpi: Kpi, *, most: float) -> dict[str, float]:
     return {
         "value": log1p(one.value) / log1p(most) if most else 0.0,
         "confidence": one.confidence,
-        "ease": one.value / (one.value + kpi.cost_once + kpi.cost_per_year + 1) / (1 + kpi.months_to_effect / 12),
+        "ease": one.value
+        / (one.value + kpi.cost_once + kpi.cost_per_year + 1)
+        / (1 + kpi.months_to_effect / 12),
         "urgency": min(1.0, 12 * worsening / one.gap),  # in a year it would have lost as much again
     }
 
@@ -136,7 +143,9 @@ def _peers(data: Data, values: Mapping[tuple[str, str], float], account: str, me
         value for (other, name), value in values.items()
         if name == metric and data.accounts[other].segment == segment
     ]  # fmt: skip
-    return near if len(near) >= PEERS_MIN else [value for (_, name), value in values.items() if name == metric]
+    return (
+        near if len(near) >= PEERS_MIN else [value for (_, name), value in values.items() if name == metric]
+    )
 
 
 def _opportunity(

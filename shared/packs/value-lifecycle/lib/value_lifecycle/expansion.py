@@ -6,7 +6,17 @@ from datetime import date
 from itertools import combinations
 
 from value_lifecycle.finance import flows, irr, npv, payback_months
-from value_lifecycle.records import Account, Candidate, Case, Json, Kpi, Opportunity, Performance, Scenario, Step
+from value_lifecycle.records import (
+    Account,
+    Candidate,
+    Case,
+    Json,
+    Kpi,
+    Opportunity,
+    Performance,
+    Scenario,
+    Step,
+)
 from value_lifecycle.trends import months_later
 
 CANDIDATES_MAX = 40
@@ -46,7 +56,10 @@ def scanned(
         metric: [one for one in performance.values() if one.metric == metric and one.status in WORKED_STATUS]
         for metric in {one.metric for one in performance.values()}
     }
-    found = [_candidate(one, performance.get(one.place), worked.get(one.metric, []), ambition) for one in opportunities]
+    found = [
+        _candidate(one, performance.get(one.place), worked.get(one.metric, []), ambition)
+        for one in opportunities
+    ]
     candidates = [one for one in found if one is not None]
     return sorted(candidates, key=lambda one: (-one.value * one.confidence, one.key))[:CANDIDATES_MAX]
 
@@ -82,7 +95,12 @@ def cases_of(scenarios: Sequence[Scenario], *, budget: float, rate: float, horiz
 
 
 def roadmap_of(
-    cases: Sequence[Case], kpis: Mapping[str, Kpi], accounts: Mapping[str, Account], *, start: date, at_once: int
+    cases: Sequence[Case],
+    kpis: Mapping[str, Kpi],
+    accounts: Mapping[str, Account],
+    *,
+    start: date,
+    at_once: int,
 ) -> list[Step]:
     """Best first, at most `at_once` at the same time, and never two at the same account: each begins when it can."""
     free = [start] * at_once
@@ -111,7 +129,11 @@ def _candidate(
         evidence = f"worked at {names}: {proven:.0%} of what was due by then is reached"
         return _new(one, "replicate", share=1.0, confidence=one.confidence * proven, evidence=evidence)
     return _new(
-        one, "untried", share=1.0, confidence=one.confidence * UNTRIED_EVIDENCE, evidence="no commitment has shown it yet"
+        one,
+        "untried",
+        share=1.0,
+        confidence=one.confidence * UNTRIED_EVIDENCE,
+        evidence="no commitment has shown it yet",
     )
 
 
@@ -176,8 +198,12 @@ def sensitivity(parts: Mapping[str, float], *, rate: float, horizon_months: int)
     months = int(parts["months_to_effect"])
     late, early = ({**parts, "months_to_effect": max(0, months + by)} for by in (DELAY_MONTHS, -DELAY_MONTHS))
     low_and_high.append((f"effect {DELAY_MONTHS} months later or earlier", worth(late), worth(early)))
-    low_and_high.append(("discount rate ±2 points", worth(parts, rate + 0.02), worth(parts, max(0.0, rate - 0.02))))
-    named = [{"what": what, "low": min(low, high), "high": max(low, high)} for what, low, high in low_and_high]
+    low_and_high.append(
+        ("discount rate ±2 points", worth(parts, rate + 0.02), worth(parts, max(0.0, rate - 0.02)))
+    )
+    named = [
+        {"what": what, "low": min(low, high), "high": max(low, high)} for what, low, high in low_and_high
+    ]
     return sorted(named, key=lambda each: (-(each["high"] - each["low"]), each["what"]))
 
 

@@ -37,5 +37,8 @@ def flows(
     *, value: float, cost_once: float, cost_per_year: float, months_to_effect: int, horizon_months: int
 ) -> list[float]:
     """What one undertaking costs and brings: the value grows in a straight line until it takes full effect."""
-    ramp = [min(1.0, month / months_to_effect) if months_to_effect else 1.0 for month in range(1, horizon_months + 1)]
+    ramp = [
+        min(1.0, month / months_to_effect) if months_to_effect else 1.0
+        for month in range(1, horizon_months + 1)
+    ]
     return [-cost_once] + [(value * share - cost_per_year) / 12 for share in ramp]

@@ -73,7 +73,9 @@ def _references(rows: Rows) -> Iterator[Problem]:
     for table, stored in rows.items():
         for key, row in stored.items():
             if not key.startswith(f"{row['program']}:"):
-                yield Problem("error", "reference", table, key, f"belongs to another program, '{row['program']}'")
+                yield Problem(
+                    "error", "reference", table, key, f"belongs to another program, '{row['program']}'"
+                )
 
 
 def _ranges(rows: Rows) -> Iterator[Problem]:
@@ -107,7 +109,9 @@ def _arithmetic(rows: Rows) -> Iterator[Problem]:
     kpis = {one.metric: one for one in records_of(rows, Kpi)}
     for one in records_of(rows, Commitment):
         if terms_digest(one) != one.digest:
-            yield Problem("error", "arithmetic", "commitments", one.key, "the terms do not match their digest")
+            yield Problem(
+                "error", "arithmetic", "commitments", one.key, "the terms do not match their digest"
+            )
     for found in records_of(rows, Opportunity):
         account, kpi = accounts.get(found.account), kpis.get(found.metric)
         # The gap is kept with four digits, so that much of the value is rounding.
@@ -134,11 +138,16 @@ def _doubles(rows: Rows) -> Iterator[Problem]:
         longest = max(len(list(same)) for _, same in groupby(one.value for one in taken))
         if longest >= STUCK_TIMES:
             message = f"{longest} equal values in a row: is the source stuck?"
-            yield Problem("warning", "double", "measurements", f"{taken[0].program}:{':'.join(place)}", message)
+            yield Problem(
+                "warning", "double", "measurements", f"{taken[0].program}:{':'.join(place)}", message
+            )
 
 
 def _gaps(rows: Rows, *, as_of: date) -> Iterator[Problem]:
-    measured = {place: [date.fromisoformat(one.date) for one in taken] for place, taken in _by_place(records_of(rows, Measurement))}
+    measured = {
+        place: [date.fromisoformat(one.date) for one in taken]
+        for place, taken in _by_place(records_of(rows, Measurement))
+    }
     for plan in records_of(rows, Plan):
         days = [date.fromisoformat(day) for day in plan.dates]
         missing = [

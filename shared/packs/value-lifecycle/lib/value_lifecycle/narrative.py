@@ -13,11 +13,9 @@ MODEL = "default"
 TEMPLATE = "template"
 NUMBER = re.compile(r"\d[\d,.]*\d|\d")
 TRIES = 2
-SYSTEM = (
-    "You write the summary of a report on the value that a programme delivers, for executives: two short paragraphs of "
-    "plain text, sober, no headings, no lists. Use only the facts of the JSON that you are given, and write every number "
-    "exactly as it stands there. Say first whether the programme is on its way, then what needs a decision."
-)
+SYSTEM = """You write the summary of a report on the value that a programme delivers, for executives: two short
+paragraphs of plain text, sober, no headings, no lists. Use only the facts of the JSON that you are given, and write
+every number exactly as it stands there. Say first whether the programme is on its way, then what needs a decision."""
 
 Ask = Callable[[str], str]
 
@@ -43,7 +41,9 @@ def narrative(facts: Mapping[str, Any], template: str, *, ask: Ask | None) -> Na
         if text and not strange:
             return Narrative(text, MODEL)
         prompt = f"{given}\n\nYour former text had numbers that are not among the facts: {strange}. Write it again."
-    return Narrative(template, TEMPLATE, note=f"the model's text had numbers that are not among the facts: {strange}")
+    return Narrative(
+        template, TEMPLATE, note=f"the model's text had numbers that are not among the facts: {strange}"
+    )
 
 
 def asking(mode: str) -> Ask | None:

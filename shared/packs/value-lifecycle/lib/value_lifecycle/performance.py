@@ -55,7 +55,11 @@ def performance_of(one: Commitment, kpi: Kpi, taken: Sequence[Measurement], *, a
     latest = points[-1][1]
     attainment = _attainment(one, latest)
     expected = min(1.0, max(0.0, months_between(start, as_of) / length))
-    likely = chance(fitted, month=length, target=one.target, sign=kpi.sign) if len(points) >= FORECAST_POINTS_MIN else 0.0
+    likely = (
+        chance(fitted, month=length, target=one.target, sign=kpi.sign)
+        if len(points) >= FORECAST_POINTS_MIN
+        else 0.0
+    )
     return Performance(
         program=one.program,
         account=one.account,
@@ -147,7 +151,9 @@ def _realized(one: Commitment, points: Sequence[tuple[float, float]], *, until: 
     return one.value / 12 * sum(level * month for level, month in zip(levels, months, strict=True))
 
 
-def _status(attainment: float, *, expected: float, likely: float, points: int, is_over: bool, is_due: bool) -> str:
+def _status(
+    attainment: float, *, expected: float, likely: float, points: int, is_over: bool, is_due: bool
+) -> str:
     if points == 1:
         return "not-measured" if is_due else "not-due"
     if attainment >= 1:

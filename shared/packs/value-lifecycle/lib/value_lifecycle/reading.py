@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from penstock.agents import Invalid
-
 from value_lifecycle.records import Account, Json, Kpi
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
@@ -93,7 +92,14 @@ def _accounts(file: Path, program: str, problems: Problems) -> Iterator[Account]
         elif revenue is not None and revenue < 0:
             problems.add(place, f"revenue {revenue:g} is below 0")
         elif revenue is not None:
-            yield Account(program=program, **{**row, "revenue": revenue})
+            yield Account(
+                program=program,
+                account=row["account"],
+                title=row["title"],
+                segment=row["segment"],
+                revenue=revenue,
+                owner=row["owner"],
+            )
         seen.add(row["account"])
 
 
@@ -110,7 +116,9 @@ def _kpis(file: Path, program: str, problems: Problems) -> Iterator[Kpi]:
                 problems.add(f"{place}.{name}", message + shown)
         if not (missing or unknown or wrong):
             levers = tuple(given["levers"])
-            yield Kpi(program=program, metric=given["name"], levers=levers, **_without(given, "name", "levers"))
+            yield Kpi(
+                program=program, metric=given["name"], levers=levers, **_without(given, "name", "levers")
+            )
 
 
 def _document(file: Path, problems: Problems) -> list[Json]:

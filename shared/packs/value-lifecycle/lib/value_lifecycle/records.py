@@ -25,7 +25,9 @@ class Record:
         return ":".join(str(getattr(self, part)) for part in ("program", *self.PARTS))
 
     def row(self) -> Json:
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,4 +281,6 @@ RECORDS: tuple[type[Record], ...] = (
 def record(kind: type[Kind], row: Json) -> Kind:
     """The record that a row is."""
     values = {field.name: row[field.name] for field in fields(kind) if field.name in row}
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    return kind(
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    )

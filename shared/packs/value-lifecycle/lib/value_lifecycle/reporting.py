@@ -128,7 +128,9 @@ def chart(commitment: Commitment, measured: Sequence[Measurement]) -> Json:
 
     start, due = date.fromisoformat(commitment.start), date.fromisoformat(commitment.due)
     points = [(0, commitment.baseline)]
-    points += [((date.fromisoformat(one.date) - start).days, one.value) for one in sorted(measured, key=_by_date)]
+    points += [
+        ((date.fromisoformat(one.date) - start).days, one.value) for one in sorted(measured, key=_by_date)
+    ]
     days = max((due - start).days, points[-1][0], 1)
     values = [value for _, value in points] + [commitment.target]
     low, high = min(values), max(values)
