@@ -168,10 +168,10 @@ def _status(
 def _cause(one: Performance, *, shown: float, tolerance: float) -> str:
     if one.status == "not-measured":
         return "nobody has measured it"
+    if abs(shown) * one.measured <= tolerance:
+        return "it stands still: what changed is within the noise"
     if shown < 0:
         return "it becomes worse"
-    if shown * max(1, one.measured) <= tolerance:
-        return "it stands still: what changed is within the noise"
     return "it improves, but too slowly"
 
 
