@@ -286,3 +286,33 @@ async def test_a_commitment_without_anything_to_commit_to_says_what_to_run_first
     assert run["state"] == "failed"
     assert run["failure"]["error_class"] == "validation"
     assert "opportunity-discovery-v1" in run["failure"]["message"]
+
+
+async def test_the_undoing_of_a_stage_takes_back_what_the_next_one_left(value: Api) -> None:
+    """The next stage has written, and nothing of its own undoes it: as if it had failed after its write."""
+    await committed(value, "left")
+    before = await everything(value, "left")
+
+    def stage(name: str, **more: Json) -> Json:
+        keys = {key: more.pop(key) for key in ("needs", "compensate") if key in more}
+        given = {"stage": name, "program": "left", **more}
+        return {"agent": "value-integrity", "with": given, "retry": "none", **keys}
+
+    run = await value.run(
+        {
+            "name": "written-and-failed",
+            "on_failure": "compensate",
+            "nodes": {
+                "rules": stage(
+                    "compliance-verification",
+                    compensate={"agent": "value-undo", "with": {"stages": ["rules", "trail"]}},
+                ),
+                "trail": stage("audit-trail", needs=["rules"]),
+                "last": stage("certification", needs=["trail"], as_of="2026-06-30", head="0" * 64),
+            },
+        }
+    )
+
+    assert run["state"] == "compensated", run["failure"]
+    assert "have changed since their audit" in run["failure"]["message"]
+    assert await everything(value, "left") == before

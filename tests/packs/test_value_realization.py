@@ -8,6 +8,7 @@ from value_lifecycle.performance import intervention_for, performance_of, taken_
 from value_lifecycle.records import Performance
 from value_lifecycle.reporting import value_facts, value_page, value_template_text
 
+from penstock.agents import RateLimited
 from tests.packs import value_program as made
 from tests.packs.value_program import DUE, START
 
@@ -145,3 +146,15 @@ def test_a_model_may_retell_facts_but_not_invent_numbers() -> None:
         "Worth 30,000.",
         "default",
     )
+
+
+def test_a_model_that_does_not_answer_is_no_reason_to_have_no_report() -> None:
+    def busy(_: str) -> str:
+        raise RateLimited("try again in an hour")
+
+    told = narrative({"commitments": 1}, "the template", ask=busy)
+
+    assert (told.text, told.by) == ("the template", "template")
+    assert "try again in an hour" in told.note
+    with pytest.raises(RateLimited):
+        narrative({"commitments": 1}, "the template", ask=busy, must=True)

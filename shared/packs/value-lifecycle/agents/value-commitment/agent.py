@@ -57,7 +57,7 @@ def define(program: str, as_of: str, *, ambition: float, horizon_months: int) ->
         for one in selected
     ]
     committed = [one for one in book.all(Target, status="committed") if one.place not in _places(targets)]
-    book.replace(Target, [*committed, *targets])
+    book.write(book.exactly(Target, [*committed, *targets]))
     by_feasibility = {name: sum(one.feasibility == name for one in targets) for name in _names(targets)}
     return {
         "as_of": start.isoformat(),
@@ -88,7 +88,7 @@ def validate(program: str, as_of: date, *, auto_approve_below: float, approved_b
     if not approved:
         told = "; ".join(f"{one['target']}: {', '.join(one['reasons'])}" for one in rejected[:5])
         raise Invalid(f"none of {len(rejected)} targets can be committed: {told}")
-    book.write(targets)
+    book.write(book.put(targets))
     return {
         "approved": len(approved),
         "rejected": rejected[:20],
@@ -111,7 +111,8 @@ def record_commitments(program: str, *, approved_by: str, approved_as: str) -> d
     ]
     places = _places(approved)
     found = [replace(one, status="committed") for one in book.all(Opportunity) if one.place in places]
-    book.write([*commitments, *(replace(one, status="committed") for one in approved), *found])
+    kept = [replace(one, status="committed") for one in approved]
+    book.write(book.put([*commitments, *kept, *found]))
     return {
         "commitments": len(commitments),
         "value": round(sum(one.value for one in commitments), 2),
@@ -125,7 +126,7 @@ def plan_measurements(program: str) -> dict[str, Any]:
     commitments = book.some(Commitment, needed_for="measurements", made_by="value-commitment")
     found = {one.key: one for one in book.all(Opportunity)}
     plans = [plan_of(one, found[one.key]) for one in commitments]
-    book.replace(Plan, plans)
+    book.write(book.exactly(Plan, plans))
     dates = sorted({day for plan in plans for day in plan.dates})
     return {
         "plans": len(plans),

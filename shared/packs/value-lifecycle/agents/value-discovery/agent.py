@@ -45,10 +45,13 @@ def market_research(program: str, data: Path | None, as_of: str) -> dict[str, An
     day = day_of(as_of, "as_of") if as_of else max(reading.date for reading in known.readings)
     found = research(known, as_of=day)
     book = Book(program)
-    book.replace(Account, list(known.accounts.values()))
-    book.replace(Kpi, list(known.kpis.values()))
     committed = {one.key: one for one in book.all(Opportunity, status="committed")}
-    book.replace(Opportunity, [*committed.values(), *(one for one in found if one.key not in committed)])
+    kept = [*committed.values(), *(one for one in found if one.key not in committed)]
+    book.write(
+        book.exactly(Account, list(known.accounts.values())),
+        book.exactly(Kpi, list(known.kpis.values())),
+        book.exactly(Opportunity, kept),
+    )
     context.log("behind their benchmark", opportunities=len(found), accounts=len(known.accounts))
     return {
         "as_of": day.isoformat(),
@@ -66,7 +69,7 @@ def validation(program: str, as_of: date, limits: Limits) -> dict[str, Any]:
         for one in book.all(Opportunity)
         if one.status != "committed"
     ]
-    book.write(judged)
+    book.write(book.put(judged))
     rejected = [one for one in judged if one.status == "rejected"]
     return {
         "valid": len(judged) - len(rejected),
@@ -80,7 +83,7 @@ def prioritization(program: str, weights: Weights, select: int) -> dict[str, Any
     valid = book.all(Opportunity, status="valid")
     kpis = {one.metric: one for one in book.all(Kpi)}
     ordered = prioritized(valid, kpis, weights=weights, limit=select)
-    book.write(ordered)
+    book.write(book.put(ordered))
     selected = ordered[:select]
     return {
         "ranked": len(ordered),

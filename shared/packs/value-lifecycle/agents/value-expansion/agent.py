@@ -54,7 +54,7 @@ def scan(program: str, as_of: str, *, ambition: float) -> dict[str, Any]:
     found = book.some(Opportunity, needed_for="a scan", made_by="opportunity-discovery-v1")
     performance = {one.place: one for one in book.all(Performance)}
     candidates = scanned(found, performance, ambition=ambition)
-    book.replace(Candidate, candidates)
+    book.write(book.exactly(Candidate, candidates))
     days = [one.as_of for one in performance.values()] or [one.latest for one in found]
     origins = sorted({one.origin for one in candidates})
     return {
@@ -77,7 +77,7 @@ def model(program: str, *, rate: float, horizon_months: int) -> dict[str, Any]:
         for one in book.all(Candidate)
         for each in scenarios_of(one, kpis[one.metric], rate=rate, horizon_months=horizon_months)
     ]
-    book.replace(Scenario, scenarios)
+    book.write(book.exactly(Scenario, scenarios))
     names = ("conservative", "base", "ambitious")
     return {
         "scenarios": len(scenarios),
@@ -92,7 +92,7 @@ def decide(
     scenarios = book.all(Scenario)
     cases = cases_of(scenarios, budget=budget, rate=rate, horizon_months=horizon_months)
     facts = case_facts(program, cases, budget=budget, as_of=as_of)
-    text = narrative(facts, case_template_text(facts), ask=asking(mode))
+    text = narrative(facts, case_template_text(facts), ask=asking(mode), must=mode == "model")
     page = case_page(
         facts,
         text,
@@ -105,10 +105,8 @@ def decide(
     )
     file = context.out_folder / "business-case.html"
     file.write_text(page, "utf-8")
-    book.replace(Case, cases)
-    book.write(
-        [Report(program=program, kind="case", as_of=as_of, digest=page_digest(page), narrative=text.by)]
-    )
+    made = Report(program=program, kind="case", as_of=as_of, digest=page_digest(page), narrative=text.by)
+    book.write(book.exactly(Case, cases), book.put([made]))
     chosen = [one for one in cases if one.chosen]
     return {
         "report": file,
@@ -131,7 +129,7 @@ def order(program: str, as_of: str, *, at_once: int) -> dict[str, Any]:
         start=day_of(as_of, "as_of"),
         at_once=at_once,
     )
-    book.replace(Step, steps)
+    book.write(book.exactly(Step, steps))
     return {
         "steps": [
             {

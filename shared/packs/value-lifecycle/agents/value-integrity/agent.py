@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-from value_lifecycle.audit import CHAINED, broken_at, continued, digest_of, head_of
+from value_lifecycle.audit import CHAINED, Rows, broken_at, continued, digest_of, head_of
 from value_lifecycle.book import Book
 from value_lifecycle.compliance import read_rules, violations
 from value_lifecycle.dates import day_of
@@ -15,7 +15,7 @@ from value_lifecycle.records import Account, Certificate, Control, Entry, Opport
 from penstock.agents import Invalid, agent, context
 
 SHOWN_MAX = 30
-MASTER = ("accounts", "kpis", "controls")  # what no other stage writes while the setup reads it
+MASTER = ("accounts", "kpis")  # what no other stage writes while the setup reads it
 Stage = Literal[
     "data-integrity", "compliance-verification", "audit-trail", "certification", "integrity-setup"
 ]
@@ -36,7 +36,7 @@ def control(
         case "compliance-verification":
             return verify(program, rules)
         case "audit-trail":
-            return trail(program, CHAINED)
+            return trail(program)
         case "certification":
             return certify(program, day_of(as_of, "as_of"), head)
         case "integrity-setup":
@@ -57,24 +57,16 @@ def verify(program: str, rules: Path | None) -> dict[str, Any]:
     """Remembers the rules that were verified: another rule under an old name shows in the audit trail."""
     book, known = Book(program), read_rules(rules)
     found = sorted(violations(known, book.rows(CHAINED)))
-    book.replace(Control, [rule.control(program) for rule in known])
+    book.write(book.exactly(Control, [rule.control(program) for rule in known]))
     return {"rules": len(known), **_told(found)}
 
 
-def trail(program: str, tables: tuple[str, ...]) -> dict[str, Any]:
-    """Adds what has changed to the trail. A trail that is broken is told and not continued."""
+def trail(program: str) -> dict[str, Any]:
+    """Adds what has changed to the trail."""
     book = Book(program)
-    entries = book.all(Entry)
-    broken = broken_at(entries)
-    added = [] if broken else continued(entries, book.rows(tables), program=program, tables=tables)
-    book.write(added)
-    return {
-        "intact": broken is None,
-        "broken_at": broken,
-        "entries": len(entries) + len(added),
-        "added": len(added),
-        "head": head_of([*entries, *added]),
-    }
+    told, added = _continued(book, book.rows(CHAINED), CHAINED)
+    book.write(book.put(added))
+    return told
 
 
 def certify(program: str, as_of: date, head: str) -> dict[str, Any]:
@@ -96,7 +88,7 @@ def certify(program: str, as_of: date, head: str) -> dict[str, Any]:
     )
     file = context.out_folder / "certificate.json"
     file.write_text(json.dumps({**certificate.row(), "digests": digests}, indent=1, sort_keys=True), "utf-8")
-    book.write([certificate])
+    book.write(book.put([certificate]))
     return {"certificate": file, "digest": certificate.digest, "records": certificate.records}
 
 
@@ -104,8 +96,26 @@ def set_up(program: str, rules: Path | None) -> dict[str, Any]:
     """The rules are read and remembered, and the trail begins with what the program stands on."""
     book, known = Book(program), read_rules(rules)
     book.some(Account, needed_for="controls", made_by="opportunity-discovery-v1")
-    book.replace(Control, [rule.control(program) for rule in known])
-    return {"rules": len(known), **trail(program, MASTER)}
+    controls = [rule.control(program) for rule in known]
+    rows = {**book.rows(MASTER), Control.TABLE: {one.key: one.row() for one in controls}}
+    told, added = _continued(book, rows, (*MASTER, Control.TABLE))
+    book.write(book.exactly(Control, controls), book.put(added))
+    return {"rules": len(known), **told}
+
+
+def _continued(book: Book, rows: Rows, tables: tuple[str, ...]) -> tuple[dict[str, Any], list[Entry]]:
+    """What is to be told of the trail, and its new entries. A trail that is broken is told and not continued."""
+    entries = book.all(Entry)
+    broken = broken_at(entries)
+    added = [] if broken else continued(entries, rows, program=book.program, tables=tables)
+    told = {
+        "intact": broken is None,
+        "broken_at": broken,
+        "entries": len(entries) + len(added),
+        "added": len(added),
+        "head": head_of([*entries, *added]),
+    }
+    return told, added
 
 
 def _told(found: list[Problem]) -> dict[str, Any]:

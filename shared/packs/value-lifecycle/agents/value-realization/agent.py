@@ -64,7 +64,7 @@ def collect(program: str, file: Path | None, as_of: str) -> dict[str, Any]:
         )
     known = {one.key: one for one in book.all(Measurement)}
     changed = [one for one in taken.accepted if one.key not in known or known[one.key].value != one.value]
-    book.write(changed)
+    book.write(book.put(changed))
     for line in taken.rejected[:SHOWN_MAX]:
         context.log("not taken in", reason=line)
     return {
@@ -87,7 +87,7 @@ def analyse(program: str, as_of: date) -> dict[str, Any]:
         )
         for one in book.some(Commitment, needed_for="performance", made_by=COMMIT)
     ]
-    book.replace(Performance, found)
+    book.write(book.exactly(Performance, found))
     return {
         "commitments": len(found),
         "value": round(sum(one.value for one in found), 2),
@@ -105,7 +105,7 @@ def report(program: str, as_of: str, *, mode: str) -> dict[str, Any]:
         {one.metric: one for one in book.all(Kpi)},
     )
     facts = value_facts(program, performance, as_of=as_of, accounts=accounts, kpis=kpis)
-    text = narrative(facts, value_template_text(facts), ask=asking(mode))
+    text = narrative(facts, value_template_text(facts), ask=asking(mode), must=mode == "model")
     parts: dict[str, Any] = {
         "performance": performance,
         "commitments": {one.key: one for one in book.all(Commitment)},
@@ -117,7 +117,8 @@ def report(program: str, as_of: str, *, mode: str) -> dict[str, Any]:
     for name, page in files.items():
         (context.out_folder / f"value.{name}").write_text(page, "utf-8")
     digest = page_digest(files["html"])
-    book.write([Report(program=program, kind="value", as_of=as_of, digest=digest, narrative=text.by)])
+    made = Report(program=program, kind="value", as_of=as_of, digest=digest, narrative=text.by)
+    book.write(book.put([made]))
     return {
         "report": context.out_folder / "value.html",
         "markdown": context.out_folder / "value.md",
@@ -140,7 +141,7 @@ def plan_interventions(program: str) -> dict[str, Any]:
         for one in book.all(Performance)
         if one.status in BEHIND
     ]
-    book.replace(Intervention, planned)
+    book.write(book.exactly(Intervention, planned))
     return {
         "interventions": len(planned),
         "value_at_risk": round(sum(one.value_at_risk for one in planned), 2),

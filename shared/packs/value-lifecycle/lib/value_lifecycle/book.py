@@ -1,4 +1,4 @@
-"""The records of one program in the pack's store. What a stage writes goes out in one call, or in parts of a batch."""
+"""The records of one program in the pack's store. What a stage writes goes out together, at its end."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ STORE = "value-lifecycle"
 BATCH_MAX = 500  # of the 1,000 operations that a batch may have: rows of 1 KiB still fit into a message
 
 Kind = TypeVar("Kind", bound=Record)
+Operations = list[store.Operation]
 
 
 class Book:
@@ -43,17 +44,18 @@ class Book:
             for table in tables
         }
 
-    def write(self, records: Iterable[Record]) -> None:
+    def put(self, records: Iterable[Record]) -> Operations:
         """New ones, and new contents of old ones."""
-        self._apply([store.put(one.TABLE, one.key, one.row()) for one in records])
+        return [store.put(one.TABLE, one.key, one.row()) for one in records]
 
-    def replace(self, kind: type[Record], records: Sequence[Record]) -> None:
-        """Exactly these of their kind, whatever the program had before."""
+    def exactly(self, kind: type[Record], records: Sequence[Record]) -> Operations:
+        """These of their kind and no others, whatever the program had before."""
         kept = {one.key for one in records}
         gone = [one.key for one in self.all(kind) if one.key not in kept]
-        deletions = [store.delete(kind.TABLE, key) for key in gone]
-        self._apply([*deletions, *(store.put(kind.TABLE, one.key, one.row()) for one in records)])
+        return [*(store.delete(kind.TABLE, key) for key in gone), *self.put(records)]
 
-    def _apply(self, operations: list[Any]) -> None:
+    def write(self, *changes: Operations) -> None:
+        """All of a stage's changes, or none of them; those that are too many for one call in several."""
+        operations = [each for some in changes for each in some]
         for start in range(0, len(operations), BATCH_MAX):
             self._store.write(operations[start : start + BATCH_MAX])

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from penstock.agents import AgentError
+
 MODEL = "default"
 TEMPLATE = "template"
 NUMBER = re.compile(r"\d[\d,.]*\d|\d")
@@ -29,10 +31,22 @@ class Narrative:
     note: str = ""
 
 
-def narrative(facts: Mapping[str, Any], template: str, *, ask: Ask | None) -> Narrative:
-    """`facts` hold numbers as they are to be shown; `template` is the text that says the same without a model."""
+def narrative(facts: Mapping[str, Any], template: str, *, ask: Ask | None, must: bool = False) -> Narrative:
+    """`facts` hold numbers as they are to be shown; `template` is the text that says the same without a model.
+
+    A model that does not answer is no reason to have no report, unless it `must`.
+    """
     if ask is None:
         return Narrative(template, TEMPLATE)
+    try:
+        return _told(facts, template, ask)
+    except AgentError as error:
+        if must:
+            raise
+        return Narrative(template, TEMPLATE, note=f"the model gave no answer: {error}")
+
+
+def _told(facts: Mapping[str, Any], template: str, ask: Ask) -> Narrative:
     given = json.dumps(facts, ensure_ascii=False, indent=1)
     prompt, strange = given, ""
     for _ in range(TRIES):
