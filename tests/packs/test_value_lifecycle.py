@@ -223,6 +223,9 @@ async def test_a_whole_lifecycle_is_certified_and_undone_on_request_each_stage_o
     assert sum(one["cost"] for one in chosen) <= 500_000
     assert len(ended["output"]["roadmap"]) == len(chosen)
 
+    again = await succeeded(value, "integrity-controls-v1", program="whole")
+    assert again["output"]["certified"]
+    assert await everything(value, "whole") == left  # nothing has changed, so nothing is written again
     children = {child["node"]: child["run"] for child in ended["children"]}
     await value.post(f"/runs/{run}/compensate", by="ada", reason="a rehearsal")
     undone = await value.until_run(run, "compensated")

@@ -1,6 +1,7 @@
 """The agent value-integrity: checks of the records, rules, the audit trail, and a certificate for what holds."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -78,7 +79,7 @@ def certify(program: str, as_of: date, head: str) -> dict[str, Any]:
             f"the records of '{program}' have changed since their audit: run integrity-controls-v1 again"
         )
     digests = {table: {key: digest_of(row) for key, row in stored.items()} for table, stored in rows.items()}
-    certificate = Certificate(
+    made = Certificate(
         program=program,
         as_of=as_of.isoformat(),
         digest=digest_of(digests),
@@ -86,6 +87,8 @@ def certify(program: str, as_of: date, head: str) -> dict[str, Any]:
         records=sum(map(len, rows.values())),
         run=context.run,
     )
+    same = [one for one in book.all(Certificate) if replace(one, run=made.run) == made]
+    certificate = same[0] if same else made  # the first run to certify it is the one that is named
     file = context.out_folder / "certificate.json"
     file.write_text(json.dumps({**certificate.row(), "digests": digests}, indent=1, sort_keys=True), "utf-8")
     book.write(book.put([certificate]))
