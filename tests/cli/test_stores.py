@@ -2,6 +2,8 @@
 
 import pytest
 
+from penstock_cli.api import Api
+from penstock_cli.commands.up import apply_packs
 from tests.cli.conftest import Shell
 
 STORE = """
@@ -80,3 +82,14 @@ def test_an_import_stops_where_a_row_does_not_fit(shelf: Shell) -> None:
     assert done.code == 1
     assert "row 2 (2)" in done.err
     assert "1 rows were put" in done.err
+
+
+def test_the_stores_of_packs_are_saved_when_penstock_starts(penstock: Shell) -> None:
+    (penstock.folder / "own/agents").mkdir(parents=True)
+    penstock.write("own/store.yaml", STORE.replace("shelf", "attic"))
+    penstock.write("own/dust.yaml", WORKFLOW)
+
+    names = apply_packs(Api(penstock.url), [penstock.folder / "own"])
+
+    assert "dust" in names
+    assert "attic" in [each["name"] for each in penstock("store", "ls", "-o", "json").document["items"]]

@@ -134,6 +134,8 @@ class StoreRoutes:
     async def _undo(self, request: Request, held: Held) -> Response:
         store = _store_of(request, held)
         undoing = _decoded(await body_of(request, bytes_max=QUESTION_BYTES_MAX), Undoing)
+        if "\x00" in undoing.node:
+            raise Refused(422, "node: contains the character U+0000")
         return json_answer((await self._calls.undo(held, store, undoing)).undone)
 
 

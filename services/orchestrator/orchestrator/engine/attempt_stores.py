@@ -26,10 +26,12 @@ from orchestrator.store.store_rows import (
     changes_of,
     find_rows,
     hold_attempt,
+    holder_of,
     note_undone,
     write_rows,
 )
 from penstock.contracts.errors import InvalidInput, NotFound, PenstockError, Problem
+from penstock.contracts.limits import ATTEMPTS_MAX
 from penstock.contracts.names import did_you_mean
 from penstock.contracts.store_messages import (
     Refusal,
@@ -43,6 +45,7 @@ from penstock.contracts.store_messages import (
     StoreWrite,
     StoreWriteAnswer,
 )
+from penstock.contracts.wire import Undecodable
 
 log = structlog.get_logger(__name__)
 
@@ -52,16 +55,14 @@ class NotHeld(Exception):
 
 
 class AttemptStores:
-    """Each call is fenced by the attempt's token, in the transaction that it is done in."""
+    """Each call is fenced by the attempt's token; a write in the transaction that it is done in."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def read(self, asked: StoreRead) -> StoreReadAnswer:
         try:
-            async with self._held(asked) as (_, project):
-                pass
-            page = await self._read(project, asked)
+            page = await self._read(await self._project_of(asked), asked)
         except NotHeld:
             return StoreReadAnswer(held=False)
         except (InvalidInput, NotFound) as error:
@@ -106,11 +107,20 @@ class AttemptStores:
         rows: tuple[RowView, ...] = () if row is None else (row,)
         return RowsPage(rows)
 
+    async def _project_of(self, asked: StoreRead) -> str:
+        """Raises NotHeld."""
+        _refuse_odd(asked)
+        held = await holder_of(
+            self._database, run=asked.run, node=asked.node, attempt=asked.attempt, token=asked.token
+        )
+        if held is None:
+            raise NotHeld
+        return held
+
     @asynccontextmanager
-    async def _held(
-        self, asked: StoreRead | StoreWrite | StoreUndo
-    ) -> AsyncIterator[tuple[AsyncConnection, str]]:
-        """A transaction that the attempt is held in, and its project. Raises NotHeld."""
+    async def _held(self, asked: StoreWrite | StoreUndo) -> AsyncIterator[tuple[AsyncConnection, str]]:
+        """A transaction that the attempt is held in, and its project. Raises NotHeld, Undecodable."""
+        _refuse_odd(asked)
         async with self._database.transaction() as connection:
             project = await hold_attempt(
                 connection, run=asked.run, node=asked.node, attempt=asked.attempt, token=asked.token
@@ -118,6 +128,14 @@ class AttemptStores:
             if project is None:
                 raise NotHeld
             yield connection, project
+
+
+def _refuse_odd(asked: StoreRead | StoreWrite | StoreUndo) -> None:
+    """What no column can hold, no runner of ours has said: it goes to the dead letters."""
+    names = (asked.node, asked.store, *((asked.undone,) if isinstance(asked, StoreUndo) else ()))
+    is_key_odd = isinstance(asked, StoreRead) and "\x00" in (asked.key or "")
+    if is_key_odd or any("\x00" in name for name in names) or not 0 < asked.attempt <= ATTEMPTS_MAX:
+        raise Undecodable(f"not a {type(asked).__name__}: a name with U+0000, or no attempt {asked.attempt}")
 
 
 async def _undo(connection: AsyncConnection, project: str, asked: StoreUndo) -> StoreUndone:

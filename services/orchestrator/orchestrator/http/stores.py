@@ -146,8 +146,11 @@ def _value(text: str) -> Json:
 
 
 def store_endpoints(door: StoreDoor) -> tuple[Endpoint, ...]:
-    one, table = "/api/v1/stores/{store}", "/api/v1/stores/{store}/{table}"
-    row = f"{table}/{{key:path}}"
+    return (*_definition_endpoints(door), *_row_endpoints(door))
+
+
+def _definition_endpoints(door: StoreDoor) -> tuple[Endpoint, ...]:
+    one = "/api/v1/stores/{store}"
     return (
         Endpoint(
             "GET",
@@ -176,6 +179,13 @@ def store_endpoints(door: StoreDoor) -> tuple[Endpoint, ...]:
             "One store with its tables",
             {200: Answer("The store", StoreView)},
         ),
+    )
+
+
+def _row_endpoints(door: StoreDoor) -> tuple[Endpoint, ...]:
+    table = "/api/v1/stores/{store}/{table}"
+    row = f"{table}/{{key:path}}"
+    return (
         Endpoint(
             "GET",
             table,

@@ -27,6 +27,7 @@ NAMING = {
     "schedule": ("input",),
     "inbound_event": ("data",),
     "event_reaction": ("input",),
+    "store": ("definition",),
     "store_row": ("value",),
     "store_change": ("before", "after"),
 }

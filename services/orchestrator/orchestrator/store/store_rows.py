@@ -11,14 +11,16 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.domain.undoing_rows import Change, RowName
+from orchestrator.store.composed import Database
 from penstock.contracts.value import Value
 from penstock.telemetry.operations import measured
 
-_HOLDS = text("""
+_HOLDS = """
 select r.project from node n join run r on r.id = n.run_id
 where n.run_id = :run and n.name = :node and n.attempt = :attempt and n.token = :token and n.state = 'running'
-for share of n
-""")
+"""
+_IS_HELD = text(_HOLDS)
+_HOLD = text(f"{_HOLDS} for share of n")
 _FIND = text("""
 select r.table_name, r.key, r.value::text as value, r.version, r.run, r.node, r.attempt
 from unnest(cast(:tables as text[]), cast(:keys as text[])) as asked (table_name, key)
@@ -111,8 +113,15 @@ async def hold_attempt(
 ) -> str | None:
     """The project, if the token holds the attempt; nobody else gets the attempt before the transaction ends."""
     given = {"run": run, "node": node, "attempt": attempt, "token": token}
-    project: str | None = (await connection.execute(_HOLDS, given)).scalar()
+    project: str | None = (await connection.execute(_HOLD, given)).scalar()
     return project
+
+
+@measured
+async def holder_of(database: Database, *, run: UUID, node: str, attempt: int, token: UUID) -> str | None:
+    """The project, if the token holds the attempt now."""
+    row = await database.row(_IS_HELD, run=run, node=node, attempt=attempt, token=token)
+    return None if row is None else str(row.project)
 
 
 @measured
