@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from value_lifecycle.commitments import plan_of, terms_digest
 from value_lifecycle.discovery import Limits, Weights, prioritized, research, validated
-from value_lifecycle.reading import Data, read_data
+from value_lifecycle.reading import Data, Problems, read_data, read_readings
 from value_lifecycle.targets import judged, needs_person, target_of
 from value_lifecycle.trends import chance, line, months_later, percentile, quantile
 
@@ -177,3 +177,11 @@ def test_arithmetic_of_series() -> None:
     assert chance(fitted, month=3, target=fitted.at(3), sign=1) == 0.5
     assert chance(fitted, month=9, target=4.0, sign=1) > 0.9
     assert chance(fitted, month=9, target=4.0, sign=-1) < 0.1
+
+
+def test_a_quoted_title_may_have_a_comma_and_a_line_break(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text('title,account,metric,date,value\n"Fir,\nInc.",fir,churn,2026-01-01,1\n')
+
+    assert [(one.account, one.source) for one in read_readings(tmp_path / "m.csv", problems=Problems())] == [
+        ("fir", "m.csv:3")
+    ]

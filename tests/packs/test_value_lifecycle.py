@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import tarfile
 from datetime import datetime
 from pathlib import Path
@@ -281,6 +282,20 @@ async def test_what_somebody_changes_by_hand_is_found_and_not_certified(value: A
         "the terms do not match their digest"
     ]
     assert forged["output"]["trail"]["added"] == 1
+
+
+async def test_what_is_committed_cannot_be_taken_out_of_the_data(value: Api, tmp_path: Path) -> None:
+    await committed(value, "lost")
+    shutil.copytree(NORTHWIND, tmp_path, dirs_exist_ok=True)
+    for name in ("accounts.csv", "history.csv"):
+        lines = (tmp_path / name).read_text().splitlines(keepends=True)
+        (tmp_path / name).write_text("".join(line for line in lines if not line.startswith("fir-energy")))
+
+    given = {"program": "lost", "data": await folder(value, tmp_path)}
+    run = await value.ended(await value.start("opportunity-discovery-v1", given))
+
+    assert run["state"] == "failed"
+    assert "accounts.csv: lacks 'fir-energy'" in run["failure"]["message"]
 
 
 async def test_a_commitment_without_anything_to_commit_to_says_what_to_run_first(value: Api) -> None:

@@ -8,7 +8,7 @@ from value_lifecycle.book import Book
 from value_lifecycle.dates import day_of
 from value_lifecycle.discovery import Limits, Weights, prioritized, research, validated
 from value_lifecycle.reading import Data, read_data
-from value_lifecycle.records import Account, Kpi, Opportunity
+from value_lifecycle.records import Account, Commitment, Kpi, Opportunity
 
 from penstock.agents import Invalid, agent, context
 
@@ -45,6 +45,7 @@ def market_research(program: str, data: Path | None, as_of: str) -> dict[str, An
     day = day_of(as_of, "as_of") if as_of else max(reading.date for reading in known.readings)
     found = research(known, as_of=day)
     book = Book(program)
+    _keep_what_is_committed(known, book.all(Commitment))
     committed = {one.key: one for one in book.all(Opportunity, status="committed")}
     kept = [*committed.values(), *(one for one in found if one.key not in committed)]
     book.write(
@@ -94,6 +95,16 @@ def prioritization(program: str, weights: Weights, select: int) -> dict[str, Any
             for one in selected[:SHOWN_MAX]
         ],
     }
+
+
+def _keep_what_is_committed(known: Data, commitments: list[Commitment]) -> None:
+    """Without its account or metric a commitment could be neither measured nor reported."""
+    lost = {
+        f"accounts.csv: lacks '{one.account}'" for one in commitments if one.account not in known.accounts
+    }
+    lost |= {f"metrics.json: lacks '{one.metric}'" for one in commitments if one.metric not in known.kpis}
+    if lost:
+        raise Invalid(f"{'; '.join(sorted(lost))}: the program has commitments for it")
 
 
 def _value(found: list[Opportunity]) -> float:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from io import StringIO
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,7 @@ def _table(file: Path, columns: tuple[str, ...], problems: Problems) -> Iterator
     except (OSError, UnicodeDecodeError) as error:
         problems.add(file.name, f"can't be read: {error}")
         return
-    rows = csv.DictReader(text.splitlines())
+    rows = csv.DictReader(StringIO(text, newline=""))
     missing = [name for name in columns if name not in (rows.fieldnames or [])]
     if missing:
         problems.add(file.name, f"has no column {', '.join(missing)}; expected {', '.join(columns)}")
