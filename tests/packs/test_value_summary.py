@@ -1,9 +1,9 @@
 """Who writes the summary of a report: a model that the operator has configured, held to the facts."""
 
 import pytest
-from tests.model_server import ModelRequest, ModelServer
 
 from tests.e2e.conftest import Api
+from tests.model_server import ModelRequest, ModelServer
 from tests.packs.test_value_lifecycle import committed, file, read, rows, succeeded, value
 from tests.packs.value_program import MEASUREMENTS
 
