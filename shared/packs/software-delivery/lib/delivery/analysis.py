@@ -67,9 +67,7 @@ class Resource:
         return next((each for each in self.fields if each.name == name), None)
 
     def with_field(self, changed: Field) -> "Resource":
-        return replace(
-            self, fields=[changed if each.name == changed.name else each for each in self.fields]
-        )
+        return replace(self, fields=[changed if each.name == changed.name else each for each in self.fields])
 
 
 @dataclass(frozen=True)

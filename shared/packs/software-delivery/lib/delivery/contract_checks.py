@@ -15,7 +15,9 @@ PROBLEMS_SHOWN = 40
 def problems_of(documents: dict[str, Any], analysis: Analysis) -> list[str]:
     """All that is wrong, each with the contract and the place in it. Nothing: the contracts are good."""
     missing = [f"{name}: the contract is missing" for name in CONTRACTS if name not in documents]
-    unknown = [f"{name}: expected one of {', '.join(CONTRACTS)}" for name in documents if name not in CONTRACTS]
+    unknown = [
+        f"{name}: expected one of {', '.join(CONTRACTS)}" for name in documents if name not in CONTRACTS
+    ]
     found = {name: [*_invalid(documents[name])] for name in CONTRACTS if name in documents}
     problems = [f"{name}: {problem}" for name, each in found.items() for problem in each]
     if not (missing or unknown or problems):
@@ -40,7 +42,7 @@ def _invalid(document: Any) -> Iterator[str]:
         return
     for error in OpenAPIV31SpecValidator(document).iter_errors():
         place = ".".join(str(part) for part in getattr(error, "absolute_path", ()))
-        yield f"{place or 'document'}: {str(getattr(error, "message", error)).splitlines()[0][:300]}"
+        yield f"{place or 'document'}: {str(getattr(error, 'message', error)).splitlines()[0][:300]}"
 
 
 def _disagreements(documents: dict[str, Document], analysis: Analysis) -> Iterator[str]:
@@ -53,7 +55,9 @@ def _disagreements(documents: dict[str, Document], analysis: Analysis) -> Iterat
         yield "api: paths: there is no operation"
     if "" in names:
         yield "api: an operation has no operationId"
-    yield from (f"api: operationId '{name}' is there twice" for name in sorted(set(names)) if names.count(name) > 1)
+    yield from (
+        f"api: operationId '{name}' is there twice" for name in sorted(set(names)) if names.count(name) > 1
+    )
     wanted = [name for each in analysis.resources for name in operation_ids(each)]
     yield from (f"api: paths: operation '{name}' is missing" for name in wanted if name not in names)
     for name in ("getHealth", "listEvents"):

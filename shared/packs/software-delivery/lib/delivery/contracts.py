@@ -142,7 +142,9 @@ def _about(operation: str, resource: Resource) -> Document:
     if operation in ("create", "update"):
         given = {"create": "New", "update": "Changed"}[operation] + camel(resource.name)
         about["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(given)}}}
-    guards = [{"field": each.field, "is": each.value} for each in resource.guards if each.operation == operation]
+    guards = [
+        {"field": each.field, "is": each.value} for each in resource.guards if each.operation == operation
+    ]
     return {**about, "x-refused-while": guards} if guards else about
 
 

@@ -93,12 +93,16 @@ def _field(text: str) -> tuple[Field | None, list[str]]:
     named, _, inside = text.partition("(")
     name = snake(_ARTICLE.sub("", named.strip()).replace("optional ", ""))
     if not name or len(name.split("_")) > 4 or name == "id":
-        return None, [f"'{text.strip()}' is no field" if name != "id" else "every resource has its id already"]
+        return None, [
+            f"'{text.strip()}' is no field" if name != "id" else "every resource has its id already"
+        ]
     field, problems = Field(name), []
     for part in filter(None, (each.strip() for each in inside.rstrip(") ").split(","))):
         changed = constrained(field, part)
         if changed is None and field.choices:  # "one of small, medium or large"
-            changed = replace(field, choices=[*field.choices, *re.split(r"\s+or\s+", part.removeprefix("or "))])
+            changed = replace(
+                field, choices=[*field.choices, *re.split(r"\s+or\s+", part.removeprefix("or "))]
+            )
         elif changed is None:
             problems.append(f"field {name}: '{part}' is not understood")
         field = changed or field

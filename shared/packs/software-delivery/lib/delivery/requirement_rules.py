@@ -135,9 +135,7 @@ def _constrain(named: str, field_named: str, rule: str, reading: _Reading) -> li
     return [operation_id("create", resource)]
 
 
-def _requirement(
-    sentence: Sentence, covers: list[str] | None, reading: _Reading
-) -> Requirement | None:
+def _requirement(sentence: Sentence, covers: list[str] | None, reading: _Reading) -> Requirement | None:
     story, level = _STORY.match(sentence.text), _LEVEL.search(sentence.text)
     if covers is None and story is None and level is None:
         return None

@@ -81,7 +81,9 @@ def _declared(field: Field) -> str:
 
 def _guards(resource: Resource, operation: str) -> dict[str, tuple[str, ...]]:
     guards = [each for each in resource.guards if each.operation == operation]
-    return {name: tuple(each.value for each in guards if each.field == name) for name in {e.field for e in guards}}
+    return {
+        name: tuple(each.value for each in guards if each.field == name) for name in {e.field for e in guards}
+    }
 
 
 def _changeable(resource: Resource) -> tuple[str, ...]:

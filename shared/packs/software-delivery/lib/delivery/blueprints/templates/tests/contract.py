@@ -9,7 +9,14 @@ from typing import Any
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
 _VERBS = ("get", "post", "put", "patch", "delete")
-_PYTHON = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "object": dict, "array": list}
+_PYTHON = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "object": dict,
+    "array": list,
+}
 _FORMATS = {"date": date.fromisoformat, "date-time": datetime.fromisoformat}
 
 
@@ -92,9 +99,7 @@ def operations(name: str) -> list[Operation]:
 def collections() -> list[Collection]:
     """Each path without parameters where things can be created, with what can be done to them."""
     found = {(each.path, each.verb): each for each in operations("api")}
-    creating = [
-        each for each in found.values() if each.verb == "POST" and "{" not in each.path and each.body
-    ]
+    creating = [each for each in found.values() if each.verb == "POST" and "{" not in each.path and each.body]
     return [_collection(each, found) for each in creating if "201" in each.about["responses"]]
 
 
@@ -139,8 +144,7 @@ def misfits(value: Any, schema: dict[str, Any], document: dict[str, Any], place:
     if isinstance(value, str):
         yield from _text_misfits(value, schema, where)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if value < schema.get("minimum", value) or value > schema.get("maximum", value):
-            yield f"{where}: {value} is out of its range"
+        yield from _number_misfits(value, schema, where)
 
 
 def _object_misfits(
@@ -155,6 +159,11 @@ def _object_misfits(
             yield f"{place}.{name}: is not in the contract"
         elif isinstance(more, dict):
             yield from misfits(each, more, document, f"{place}.{name}")
+
+
+def _number_misfits(value: float, schema: dict[str, Any], where: str) -> Iterator[str]:
+    if value < schema.get("minimum", value) or value > schema.get("maximum", value):
+        yield f"{where}: {value} is out of its range"
 
 
 def _text_misfits(value: str, schema: dict[str, Any], where: str) -> Iterator[str]:

@@ -30,11 +30,15 @@ def test_what_is_created_has_what_was_given(client: Client, covers: Covers, thin
 
 
 @pytest.mark.parametrize("things", COLLECTIONS, ids=str)
-def test_fields_that_are_not_required_may_be_left_out(client: Client, covers: Covers, things: Collection) -> None:
+def test_fields_that_are_not_required_may_be_left_out(
+    client: Client, covers: Covers, things: Collection
+) -> None:
     covers(things.create)
     needed = (things.create.body or {}).get("required", [])
 
-    made = make(client, things, {name: each for name, each in sample(things.create).items() if name in needed})
+    made = make(
+        client, things, {name: each for name, each in sample(things.create).items() if name in needed}
+    )
 
     assert [*misfits(made, things.kept, things.create.document)] == []
 
@@ -51,7 +55,9 @@ def test_what_was_created_can_be_read(client: Client, covers: Covers, things: Co
 
 
 @pytest.mark.parametrize("things", having("list"), ids=lambda each: str(each.list))
-def test_a_list_has_all_that_were_created_in_order(client: Client, covers: Covers, things: Collection) -> None:
+def test_a_list_has_all_that_were_created_in_order(
+    client: Client, covers: Covers, things: Collection
+) -> None:
     covers(things.list)
     made = [make(client, things, sample(things.create, number)) for number in (1, 2, 3)]
 
@@ -69,12 +75,16 @@ def test_a_list_has_all_that_were_created_in_order(client: Client, covers: Cover
         for one in each.list.filters
     ],
 )
-def test_a_filter_leaves_what_has_its_value(client: Client, covers: Covers, things: Collection, name: str) -> None:
+def test_a_filter_leaves_what_has_its_value(
+    client: Client, covers: Covers, things: Collection, name: str
+) -> None:
     covers(things.list)
     made = [make(client, things, sample(things.create, number)) for number in (1, 2, 3)]
     wanted = made[0][name]
 
-    status, answer = client.call(things.list, query={name: str(wanted).lower() if wanted in (True, False) else wanted})
+    status, answer = client.call(
+        things.list, query={name: str(wanted).lower() if wanted in (True, False) else wanted}
+    )
 
     assert status == 200
     assert answer["items"] == [each for each in made if each[name] == wanted]
