@@ -8,6 +8,6 @@ from penstock.agents import agent
 
 
 @agent
-def select_blueprint(analysis: Analysis, model: str = "default") -> Choice:
+def select_blueprint(analysis: Analysis, language: str = "python", model: str = "default") -> Choice:
     """Fails as `Invalid` when no blueprint fits, and as the model's call does when that fails."""
-    return select(analysis, model=model)
+    return select(analysis, language=language, model=model)

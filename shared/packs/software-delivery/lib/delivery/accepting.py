@@ -11,11 +11,12 @@ from delivery.worktree import Outside, Tree
 
 FOLDER = "tests/acceptance/"
 _SOURCE_CHARS_MAX = 60_000
-_SYSTEM = """You are the tester of a team. You write pytest files below tests/acceptance/ for requirements that the
-tests of the contracts do not cover. Test what the requirement says, through the package's public functions, with a fresh
-database in tmp_path; standard library and pytest only, no network, no sleeping. The root of the tree is on sys.path.
-In each test call record_property("covers", "R7") with the id of its requirement. File names: test_<words>.py.
-Answer with whole files. If the tests that are there are right, answer with an empty list."""
+_SYSTEM = """You are the tester of a team. You write pytest files below tests/acceptance/ for requirements that
+the tests of the contracts do not cover. Test what the requirement says, through the package's public functions,
+with a fresh database in tmp_path; standard library and pytest only, no network, no sleeping. The root of the
+tree is on sys.path. In each test call record_property("covers", "R7") with the id of its requirement. File
+names: test_<words>.py. Answer with whole files. If the tests that are there are right, answer with an empty
+list."""
 _SCHEMA = {
     "type": "object",
     "required": ["files"],

@@ -25,6 +25,7 @@ class Blueprint:
 
     name: str
     description: str
+    language: str
     binding: str
     words: Mapping[str, int]
     least: int
@@ -56,19 +57,20 @@ def _whole(each: dict[str, Any], written: Mapping[str, dict[str, Any]]) -> Bluep
     return Blueprint(**{**own, **files})
 
 
-def scores(analysis: Analysis) -> dict[str, int]:
+def scores(analysis: Analysis, language: str = "python") -> dict[str, int]:
     """What each blueprint scores: its words, each counted once, in the title, the summary and all requirements."""
     texts = [analysis.title, analysis.summary, *(each.text for each in analysis.requirements)]
     text = " ".join(texts).lower()
     return {
         name: sum(points for word, points in each.words.items() if re.search(rf"\b{re.escape(word)}\b", text))
         for name, each in known().items()
+        if each.language == language
     }
 
 
-def choose(analysis: Analysis) -> Choice:
+def choose(analysis: Analysis, language: str = "python") -> Choice:
     """The blueprint with the best score; raises NoBlueprint when none scores enough."""
-    found = scores(analysis)
+    found = scores(analysis, language)
     fit = [name for name, points in found.items() if points >= known()[name].least]
     if not fit:
         raise NoBlueprint(f"no blueprint scores enough: {_told(found)}")

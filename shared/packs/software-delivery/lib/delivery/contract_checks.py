@@ -42,7 +42,8 @@ def _invalid(document: Any) -> Iterator[str]:
         return
     for error in OpenAPIV31SpecValidator(document).iter_errors():
         place = ".".join(str(part) for part in getattr(error, "absolute_path", ()))
-        yield f"{place or 'document'}: {str(getattr(error, 'message', error)).splitlines()[0][:300]}"
+        message = str(getattr(error, "message", error)).splitlines()[0]
+        yield f"{place or 'document'}: {message[:300]}"
 
 
 def _disagreements(documents: dict[str, Document], analysis: Analysis) -> Iterator[str]:

@@ -10,12 +10,13 @@ from delivery.contract_checks import problems_of
 from delivery.contracts import CONTRACTS, Document
 from penstock.agents import Invalid
 
-_SYSTEM = """You design the contracts of a piece of software: OpenAPI 3.1 documents named api (operations on resources),
-data (schemas only), events (a feed of what happened), operations (health and version).
-You get them as they follow from the resources, and requirements that they do not cover yet. Add what these need:
-operations (each with operationId, summary, x-requirements with the ids, and the shape of its answers), fields, schemas.
-Keep what is there. A schema that api and data both have must be equal in both. Every $ref points into its own document.
-Answer with the whole documents that you changed, and leave out those that stay. If nothing has to change, answer {}."""
+_SYSTEM = """You design the contracts of a piece of software: OpenAPI 3.1 documents named api (operations on
+resources), data (schemas only), events (a feed of what happened), operations (health and version). You get them
+as they follow from the resources, and requirements that they do not cover yet. Add what these need: operations
+(each with operationId, summary, x-requirements with the ids, and the shape of its answers), fields, schemas.
+Keep what is there. A schema that api and data both have must be equal in both. Every $ref points into its own
+document. Answer with the whole documents that you changed, and leave out those that stay. If nothing has to
+change, answer {}."""
 
 
 def design(analysis: Analysis, *, model: str) -> dict[str, Document]:

@@ -59,8 +59,7 @@ def constrained(field: Field, text: str) -> Field | None:
         return replace(field, type=_TYPES[text])
     for kind in ("whole number", "integer", "number"):
         if text.startswith(f"{kind} "):
-            rest = constrained(replace(field, type=_TYPES[kind]), text.removeprefix(kind))
-            return rest
+            return constrained(replace(field, type=_TYPES[kind]), text.removeprefix(kind))
     return _bounded(field, text)
 
 

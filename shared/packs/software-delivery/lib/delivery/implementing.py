@@ -16,11 +16,12 @@ from delivery.worktree import Tree
 from penstock.agents import Invalid
 
 ROUNDS_MAX = 30  # answers of the model in one attempt
-_SYSTEM = """You are the implementer of a team. You work on a Git working tree of Python 3.11, standard library only.
-Use the tools to look at it, to write whole files, and to run the tests. The contracts (contracts/*.json) are binding.
-You may not write below contracts/, delivery/, tests/contract/ and tests/acceptance/: those belong to others, who test
-and review what you do. Keep functions short, names plain, and SQL bound. When the work is done and the tests pass, answer
-without calling a tool, in two or three sentences: what you did, and what you think is wrong with a test, if one is."""
+_SYSTEM = """You are the implementer of a team. You work on a Git working tree of Python 3.11, standard library
+only. Use the tools to look at it, to write whole files, and to run the tests. The contracts (contracts/*.json)
+are binding. You may not write below contracts/, delivery/, tests/contract/ and tests/acceptance/: those belong
+to others, who test and review what you do. Keep functions short, names plain, and SQL bound. When the work is
+done and the tests pass, answer without calling a tool, in two or three sentences: what you did, and what you
+think is wrong with a test, if one is."""
 
 
 @dataclass(frozen=True)
@@ -111,14 +112,11 @@ def _details(feedback: Feedback) -> str:
 
 
 def _told(feedback: Feedback) -> str:
-    failed = [
-        f"{each.name}: {each.message.splitlines()[0][:200] if each.message else ''}"
-        for each in feedback.failures
-    ]
-    wanted = [f"{each.file}:{each.line} {each.text}" for each in feedback.comments]
-    return "; ".join(
-        filter(None, [f"{len(failed)} tests fail ({' | '.join(failed[:3])})" if failed else "", *wanted[:3]])
-    )
+    """In a sentence, for the one who runs the workflow."""
+    firsts = [each.message.splitlines()[0][:200] for each in feedback.failures if each.message]
+    said = [f"{len(feedback.failures)} tests fail ({'; '.join(firsts[:3])})"] if feedback.failures else []
+    said += [f"{each.file}:{each.line} {each.text}" for each in feedback.comments[:3]]
+    return "; ".join(said)
 
 
 def _subject(notes: str) -> str:
