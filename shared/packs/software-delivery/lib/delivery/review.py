@@ -1,6 +1,7 @@
 """What a reviewer says of a change: ruff and bandit on the lines that were changed, and a model if there is one."""
 
 import json
+import posixpath
 import re
 import subprocess
 import sys
@@ -36,7 +37,7 @@ def tool_comments(tree: Tree) -> list[Comment]:
     if not present:
         return []
     found = [*_ruff(tree.folder, present), *_bandit(tree.folder, present)]
-    seen = {(each.file, each.line, each.text): each for each in found if each.line in changed[each.file]}
+    seen = {(each.file, each.line, each.text): each for each in found if each.line in changed.get(each.file, ())}
     return ordered(seen.values())
 
 
@@ -88,7 +89,7 @@ def _bandit(folder: Path, files: list[str]) -> Iterator[Comment]:
     for found in document["results"]:
         severity: Severity = "blocking" if found["issue_severity"] == "HIGH" else "remark"
         text = f"{found['test_id']}: {found['issue_text']}"
-        yield Comment(found["filename"].removeprefix("./"), found["line_number"], severity, text, "bandit")
+        yield Comment(posixpath.normpath(found["filename"]), found["line_number"], severity, text, "bandit")
 
 
 def _json_of(command: list[str], folder: Path) -> Any:

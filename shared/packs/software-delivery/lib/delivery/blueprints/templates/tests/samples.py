@@ -58,13 +58,14 @@ def broken(operation: Operation) -> Iterator[tuple[str, str, Values]]:
 
 
 def _wrong(schema: Values) -> Iterator[tuple[str, Any]]:
+    step = 1 if schema.get("type") == "integer" else 0.01
     yield "type", 5 if schema.get("type") == "string" else "no such value"
     if "enum" in schema:
         yield "choice", "no such choice"
     if "minimum" in schema:
-        yield "minimum", schema["minimum"] - 1
+        yield "minimum", schema["minimum"] - step
     if "maximum" in schema:
-        yield "maximum", schema["maximum"] + 1
+        yield "maximum", schema["maximum"] + step
     if schema.get("minLength"):
         yield "empty", ""
     if "maxLength" in schema:
