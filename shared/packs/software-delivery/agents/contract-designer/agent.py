@@ -7,7 +7,7 @@ from typing import Any
 from delivery import designing, document, plan, worktree
 from delivery.analysis import Analysis
 from delivery.blueprints import Choice
-from delivery.contract_checks import operations_of
+from delivery.contracts import operations_of
 
 from penstock.agents import Invalid, agent, context
 

@@ -6,9 +6,8 @@ from typing import Any
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from delivery.analysis import Analysis, camel, operation_ids
-from delivery.contracts import CONTRACTS, Document
+from delivery.contracts import CONTRACTS, Document, operations_of
 
-_VERBS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 PROBLEMS_SHOWN = 40
 
 
@@ -23,14 +22,6 @@ def problems_of(documents: dict[str, Any], analysis: Analysis) -> list[str]:
     if not (missing or unknown or problems):
         problems = [*_disagreements(documents, analysis)]
     return [*missing, *unknown, *problems][:PROBLEMS_SHOWN]
-
-
-def operations_of(document: Document) -> Iterator[tuple[str, str, Document]]:
-    """Path, verb and operation, in the document's order."""
-    for path, item in document.get("paths", {}).items():
-        for verb in _VERBS:
-            if verb in item:
-                yield path, verb, item[verb]
 
 
 def _invalid(document: Any) -> Iterator[str]:

@@ -8,7 +8,7 @@ operations  how the running software is watched
 The documents name operations; the blueprint decides how one calls them (HTTP, commands, Python methods).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from delivery.analysis import Analysis, Field, Resource, Transition, camel, operation_id
@@ -16,6 +16,7 @@ from delivery.analysis import Analysis, Field, Resource, Transition, camel, oper
 CONTRACTS = ("api", "data", "events", "operations")
 Document = dict[str, Any]
 VERSION = "0.1.0"
+_VERBS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 _PROBLEM = {
     "type": "object",
     "required": ["title", "status"],
@@ -35,6 +36,14 @@ def design(analysis: Analysis) -> dict[str, Document]:
         "events": _events(analysis),
         "operations": _operations(analysis),
     }
+
+
+def operations_of(document: Document) -> Iterator[tuple[str, str, Document]]:
+    """Path, verb and operation, in the document's order."""
+    for path, item in document.get("paths", {}).items():
+        for verb in _VERBS:
+            if verb in item:
+                yield path, verb, item[verb]
 
 
 def _document(analysis: Analysis, part: str, **content: Any) -> Document:

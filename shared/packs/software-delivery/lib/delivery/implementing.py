@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from delivery import plan, scaffold
 from delivery.asking import WHAT_TO_CONFIGURE, has_model
-from delivery.contract_checks import operations_of
+from delivery.contracts import operations_of
 from delivery.plan import Plan
 from delivery.review import Comment
 from delivery.testing import Case

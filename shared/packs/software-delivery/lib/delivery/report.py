@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from delivery import plan
 from delivery.blueprints import FOLDER
-from delivery.contract_checks import operations_of
+from delivery.contracts import operations_of
 from delivery.review import Comment
 from delivery.verdict import Verdict
 from delivery.worktree import Tree

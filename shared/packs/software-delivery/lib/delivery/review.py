@@ -37,7 +37,9 @@ def tool_comments(tree: Tree) -> list[Comment]:
     if not present:
         return []
     found = [*_ruff(tree.folder, present), *_bandit(tree.folder, present)]
-    seen = {(each.file, each.line, each.text): each for each in found if each.line in changed.get(each.file, ())}
+    seen = {
+        (each.file, each.line, each.text): each for each in found if each.line in changed.get(each.file, ())
+    }
     return ordered(seen.values())
 
 
