@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help setup demo up test check bench test-chaos docs dashboards lock clean
+.PHONY: help setup demo up test check bench test-chaos test-guides docs dashboards lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,11 @@ clean: ## Remove what running and testing left behind; keeps .venv
 	@find services shared tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 PIN := $(VENV)/bin/uv pip compile -q --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11
+
+test-guides: setup ## Run the other side of the guides that lead here from Airflow and Prefect, in .venv-guides
+	test -x .venv-guides/bin/airflow || { $(VENV)/bin/uv venv -q .venv-guides && \
+	  $(VENV)/bin/uv pip install -q --python .venv-guides/bin/python --require-hashes -r tests/guides/requirements.txt; }
+	.venv-guides/bin/python tests/guides/other_side.py
 
 lock: ## Pin requirements.in with hashes into requirements.txt, and of that what each service's image needs
 	$(PIN) requirements.in -o requirements.txt

@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.domain.detail import Child, Detail, EventAwaited, Held, Lookup, Moment, Question, Spread
 from orchestrator.domain.explanation.explain import (
+    AgentFacts,
     Explanation,
     NodeFacts,
     QueueFacts,
@@ -19,7 +20,8 @@ from penstock.contracts.wire import encode
 from tests.builders import BROKEN, RUN_ID, SHAKY
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-RUNNER = RunnerFacts(id="r1", pool="default", slots=2, held=1, agents={"scanner": None})
+IDLE = RunnerFacts(id="i", pool="default", slots=2, held=0, agents={})
+RUNNER = RunnerFacts(id="r1", pool="default", slots=2, held=1, agents={"scanner": AgentFacts("1.0.0")})
 
 
 def node(name: str, state: NodeState, **fields: Any) -> NodeFacts:
@@ -85,19 +87,40 @@ def test_a_back_off_tells_why_and_when() -> None:
             "there are runners of 'gpu'",
         ),
         (
-            (RunnerFacts(id="r", pool="default", slots=1, held=0, agents={"scaner": None}),),
+            (RunnerFacts(id="r", pool="default", slots=1, held=0, agents={"scaner": AgentFacts("1.0.0")}),),
             "no_runner_with_agent",
             "did you mean 'scaner'?",
         ),
         (
-            (RunnerFacts(id="r", pool="default", slots=1, held=0, agents={"scanner": "no command"}),),
+            (
+                RunnerFacts(
+                    id="r",
+                    pool="default",
+                    slots=1,
+                    held=0,
+                    agents={"scanner": AgentFacts("1.0.0", "no command")},
+                ),
+            ),
             "agent_broken",
             "cannot be run on runner 'r': no command",
         ),
         (
-            (RunnerFacts(id="r", pool="default", slots=2, held=2, agents={"scanner": None}),),
+            (RunnerFacts(id="r", pool="default", slots=2, held=2, agents={"scanner": AgentFacts("1.0.0")}),),
             "runners_busy",
             "all 2 slots of 1 runner",
+        ),
+        (
+            (RunnerFacts(id="g", pool="gpu", slots=1, held=0, agents=RUNNER.agents), IDLE),
+            "no_runner_with_agent",
+            "offers agent 'scanner', only runners of pool 'gpu' do",
+        ),
+        (
+            (
+                RUNNER,
+                RunnerFacts(id="n", pool="default", slots=2, held=0, agents={"scanner": AgentFacts("2.0.0")}),
+            ),
+            "being_offered",
+            "different versions of 'scanner': 1.0.0, 2.0.0",
         ),
         ((RUNNER,), "being_offered", "is ready and being offered to 1 runner"),
     ],

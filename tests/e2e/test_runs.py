@@ -225,6 +225,7 @@ async def test_an_attempt_says_which_sandbox_it_ran_in_and_what_it_used(api: Api
     )
 
     (attempt,) = (await api.get(f"/runs/{run['id']}/nodes/nap"))["attempts"]
+    assert attempt["agent_version"] == "1.0.0"
     (done,) = [
         event
         for event in (await api.get(f"/runs/{run['id']}/events"))["items"]

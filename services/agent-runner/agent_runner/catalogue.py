@@ -1,6 +1,6 @@
 """The agents that this runner offers: found in folders, checked, their schemas compiled once."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from penstock.definition.agent import load_agent
 from penstock.definition.values import check_value
 
 MANIFEST_FILE = "agent.yaml"
-_PLACES = (MANIFEST_FILE, f"*/{MANIFEST_FILE}", f"*/agents/*/{MANIFEST_FILE}")  # an agent, agents, packs
+# An agent, agents, a pack, packs.
+_PLACES = (MANIFEST_FILE, f"*/{MANIFEST_FILE}", f"agents/*/{MANIFEST_FILE}", f"*/agents/*/{MANIFEST_FILE}")
 
 log = structlog.get_logger(__name__)
 
@@ -50,33 +51,50 @@ class Catalogue:
 
 
 def read_catalogue(folders: Sequence[Path]) -> Catalogue:
-    """Every agent below `folders`. Of two with the same name the first is offered, the other is an error."""
+    """Every agent below `folders`. What an earlier folder has takes the place of a later one's namesake, also if it
+    cannot be loaded; of two with the same name in one folder the first is offered, and the other is an error.
+    """
     agents: dict[str, Agent] = {}
     broken: list[AgentOffer] = []
-    for folder in _agent_folders(folders):
-        try:
-            agent = compiled(load_agent(folder))
-            first = agents.setdefault(agent.manifest.name, agent)
-            if first is not agent:
-                raise InvalidInput.at(
-                    "name", f"'{agent.manifest.name}' is already the agent in {first.manifest.folder}"
-                )
-        except (InvalidInput, OSError) as error:
-            log.error("catalogue.agent_refused", folder=str(folder), reason=_reason(error))
-            broken.append(
-                AgentOffer(name=folder.name, version="?", error=f"{folder / MANIFEST_FILE}: {_reason(error)}")
-            )
+    for top in folders:
+        here: dict[str, Agent] = {}
+        taken = {*agents, *(offer.name for offer in broken)}
+        for folder in _agent_folders(top):
+            try:
+                _add(here, compiled(load_agent(folder)))
+            except (InvalidInput, OSError) as error:
+                broken.append(_refused(folder, error))
+        agents |= {name: agent for name, agent in here.items() if not _is_replaced(agent, taken)}
     return Catalogue(agents, broken)
 
 
-def _agent_folders(folders: Sequence[Path]) -> Iterator[Path]:
+def _add(agents: dict[str, Agent], agent: Agent) -> None:
+    first = agents.setdefault(agent.manifest.name, agent)
+    if first is not agent:
+        raise InvalidInput.at(
+            "name", f"'{agent.manifest.name}' is already the agent in {first.manifest.folder}"
+        )
+
+
+def _is_replaced(agent: Agent, taken: Collection[str]) -> bool:
+    replaced = agent.manifest.name in taken
+    if replaced:
+        log.info("catalogue.agent_replaced", agent=agent.manifest.name, folder=agent.manifest.folder)
+    return replaced
+
+
+def _refused(folder: Path, error: InvalidInput | OSError) -> AgentOffer:
+    log.error("catalogue.agent_refused", folder=str(folder), reason=_reason(error))
+    return AgentOffer(name=folder.name, version="?", error=f"{folder / MANIFEST_FILE}: {_reason(error)}")
+
+
+def _agent_folders(top: Path) -> Iterator[Path]:
     seen: set[Path] = set()
-    for folder in folders:
-        for place in _PLACES:
-            for file in sorted(folder.glob(place)):
-                if file.parent.resolve() not in seen:
-                    seen.add(file.parent.resolve())
-                    yield file.parent
+    for place in _PLACES:
+        for file in sorted(top.glob(place)):
+            if file.parent.resolve() not in seen:
+                seen.add(file.parent.resolve())
+                yield file.parent
 
 
 def compiled(manifest: AgentManifest) -> Agent:
@@ -108,6 +126,10 @@ def _offer(manifest: AgentManifest) -> AgentOffer:
         input=manifest.input,
         output=manifest.output,
         reuse=manifest.reuse,
+        secrets=manifest.secrets,
+        models=manifest.models,
+        stores=manifest.stores,
+        network=manifest.sandbox.network,
     )
 
 

@@ -28,6 +28,7 @@ class Wanted(msgspec.Struct, frozen=True):
     order: StartNode
     reply: str
     token: UUID
+    agent_version: str | None = None
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -115,4 +116,4 @@ class Claims:
 
 def _claim_of(wanted: Wanted) -> Claim:
     order = wanted.order
-    return Claim(order.run, order.node, order.attempt, wanted.token)
+    return Claim(order.run, order.node, order.attempt, wanted.token, wanted.agent_version)

@@ -20,6 +20,13 @@ class Dependency(msgspec.Struct, frozen=True):
     detail: str
 
 
+class RefusedAgent(msgspec.Struct, frozen=True):
+    """An agent that could not be loaded."""
+
+    name: str
+    error: str
+
+
 class Readiness(msgspec.Struct, frozen=True):
     """Whether this runner takes work, and if not, why."""
 
@@ -29,6 +36,8 @@ class Readiness(msgspec.Struct, frozen=True):
     slots: int
     running: int
     draining: bool
+    agents: int  # that it can run
+    refused: tuple[RefusedAgent, ...]  # it takes work for the others
     dependencies: tuple[Dependency, ...]
 
     @property

@@ -4,7 +4,6 @@ import asyncio
 import os
 import sys
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
-from dataclasses import dataclass
 
 import structlog
 from msgspec.structs import replace
@@ -19,8 +18,9 @@ from agent_runner.gateway.app import Gateway
 from agent_runner.gateway.reports import Checkpoints, ProgressReports
 from agent_runner.gateway.sockets import Sockets
 from agent_runner.granted_secrets import GrantedSecrets, UnsafeSecrets, read_secrets
-from agent_runner.health import Dependency, Readiness, health_app
+from agent_runner.health import health_app
 from agent_runner.held import HeldAttempts
+from agent_runner.known import Facts
 from agent_runner.lease import LeaseKeeper
 from agent_runner.logs import Logs
 from agent_runner.modes.all import Modes
@@ -78,31 +78,6 @@ def main() -> int:
         return _EXIT_BROKEN
 
 
-@dataclass
-class _Facts:
-    """What is known so far: /ready answers from the first moment."""
-
-    settings: Settings
-    stop: Stop
-    report: Report
-    runner: Runner | None = None
-
-    def readiness(self) -> Readiness:
-        sandbox = Dependency("sandbox", self.report.holds, self.report.message())
-        others: tuple[Dependency, ...] = (Dependency("nats", False, "not connected yet"),)
-        if self.runner is not None:
-            others = self.runner.dependencies()
-        return Readiness(
-            runner=self.settings.id,
-            pool=self.settings.pool,
-            tier=self.report.tier,
-            slots=self.settings.slots,
-            running=self.runner.worker.busy if self.runner is not None else 0,
-            draining=self.stop.drain.is_set(),
-            dependencies=(sandbox, *others),
-        )
-
-
 async def serve(settings: Settings, sink: LineSink | None = None) -> int:
     """The whole life of a runner."""
     stop = Stop()
@@ -114,7 +89,7 @@ async def serve(settings: Settings, sink: LineSink | None = None) -> int:
     async with AsyncExitStack() as stack:
         stack.callback(tracing.close)
         work = stack.enter_context(claimed(settings.work_folder, runner=settings.id))
-        facts = _Facts(settings, stop, await probe(settings.sandbox))
+        facts = Facts(settings, stop, await probe(settings.sandbox), catalogue.offers())
         _tell(facts.report)
         await _serve_health(facts, stack)
         bus = await _connected(settings, stop, stack)
@@ -282,7 +257,7 @@ async def _hang_up(connection: AbstractAsyncContextManager[Bus]) -> None:
         await connection.__aexit__(None, None, None)
 
 
-async def _serve_health(facts: _Facts, stack: AsyncExitStack) -> None:
+async def _serve_health(facts: Facts, stack: AsyncExitStack) -> None:
     settings = facts.settings
     if not settings.http_port:
         return

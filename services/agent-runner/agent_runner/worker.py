@@ -118,12 +118,13 @@ class Worker:
             metrics.RUNNER_RETURNED.labels("garbage").inc()
             self._replies.ack([message.reply])  # whatever it was, it will not become an order
             return False
-        if self._catalogue.agent(order.agent) is None:
+        agent = self._catalogue.agent(order.agent)
+        if agent is None:
             self._tell_not_offered(order.agent)
             self._give_back(message.reply, "not_offered", delay=_elsewhere())
             return False
         self._idle.clear()
-        self._claims.want(Wanted(order, message.reply, uuid4()))
+        self._claims.want(Wanted(order, message.reply, uuid4(), agent.manifest.version))
         return True
 
     def _tell_not_offered(self, agent: str) -> None:

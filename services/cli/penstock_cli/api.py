@@ -118,6 +118,9 @@ class Api(ServiceApi):
     def agents(self) -> Document:
         return self._get("/agents")
 
+    def agent(self, name: str) -> Document:
+        return self._get(f"/agents/{segment(name)}")
+
     def breakers(self, *, state: str | None) -> Document:
         return self._get("/breakers", params={"state": state} if state else None)
 

@@ -48,7 +48,10 @@ class AgentManifest(msgspec.Struct, frozen=True):
 
 
 class AgentOffer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a runner tells the registry of one agent; `error` when it could not be loaded."""
+    """What a runner tells the registry of one agent; `error` when it could not be loaded.
+
+    `secrets`, `models`, `stores` and `network` are what it may reach from its sandbox.
+    """
 
     name: str
     version: str
@@ -57,3 +60,7 @@ class AgentOffer(msgspec.Struct, frozen=True, omit_defaults=True):
     output: Json = None
     reuse: Reuse = Reuse.NEVER
     error: str | None = None
+    secrets: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    stores: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()  # host:port

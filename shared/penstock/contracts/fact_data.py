@@ -115,6 +115,7 @@ class NodeStarted(_Data, frozen=True, kw_only=True):
     """Either of three: an attempt on a runner, a sub-workflow, or the undoing of a sub-workflow's run."""
 
     runner: str | UnsetType = UNSET
+    agent_version: str | UnsetType = UNSET  # as that runner has it
     workflow: str | UnsetType = UNSET
     version: int | UnsetType = UNSET  # 0: the latest
     run: UUID | UnsetType = UNSET

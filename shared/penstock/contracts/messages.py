@@ -47,13 +47,17 @@ class StartNode(msgspec.Struct, frozen=True, omit_defaults=True):
     answers: dict[str, AgentAnswer] = {}  # to the questions that earlier attempts asked, by key
 
 
-class Claim(msgspec.Struct, frozen=True):
-    """A runner asks for the right to an attempt; `token` is its own, fresh for each attempt."""
+class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A runner asks for the right to an attempt; `token` is its own, fresh for each attempt.
+
+    `agent_version` is that of the agent which it would run: other runners may offer another.
+    """
 
     run: UUID
     node: str
     attempt: int
     token: UUID
+    agent_version: str | None = None
 
 
 class ClaimRequest(msgspec.Struct, frozen=True):

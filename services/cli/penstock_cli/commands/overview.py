@@ -1,8 +1,10 @@
 """`penstock agents` and `penstock stats`: what there is, and how it does."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
+import yaml
 from rich.table import Table
 from rich.text import Text
 
@@ -18,8 +20,16 @@ def register(app: typer.Typer) -> None:
     command(app, "stats")(stats)
 
 
-def agents(output: Output = Format.TEXT) -> None:
-    """List the agents that runners offer, and the runners."""
+def agents(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[AGENT]", help="Show this one with its schemas.")
+    ] = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """List the agents that runners offer, and the runners; or show one agent."""
+    if name is not None:
+        _show_agent(Api().agent(name), output)
+        return
     document = Api().agents()
     if output is Format.JSON:
         print_json(document)
@@ -28,8 +38,40 @@ def agents(output: Output = Format.TEXT) -> None:
     data.print(_runners_table(document["runners"]))
     for refusal in _refusals(document["items"]):
         data.print(Text(refusal, "red"), soft_wrap=True)
+    for mixed in (agent["name"] for agent in document["items"] if agent["mixed"]):
+        say(f"{mixed}: runners of one pool have different versions; which one an attempt gets is chance")
     if not document["runners"]:
         say("no runner has announced itself: nothing runs until one does")
+
+
+def _show_agent(agent: dict[str, Any], output: Format) -> None:
+    if output is Format.JSON:
+        print_json(agent)
+        return
+    data.print(Text(f"{agent['name']}: {agent['description']}"), soft_wrap=True)
+    for version in agent["versions"]:
+        table = _table("version", version["version"])
+        for label, value in _facts_of(version):
+            table.add_row(label, value)
+        data.print(table)
+
+
+def _facts_of(version: dict[str, Any]) -> Iterator[tuple[str, Text]]:
+    """What there is to say of a version, with its label."""
+    for label in ("runners", "pools", "secrets", "models", "stores", "network"):
+        if version[label]:
+            yield label, Text(", ".join(version[label]))
+    yield "reuse", Text(version["reuse"])
+    for label in ("input", "output"):
+        if version[label] is not None:
+            yield (
+                label,
+                Text(yaml.safe_dump(version[label], sort_keys=False, default_flow_style=None).rstrip()),
+            )
+    if version["differs"]:
+        yield "differs", Text("runners have this version with other schemas", "yellow")
+    for refusal in version["refusals"]:
+        yield "cannot", Text(f"{refusal['runner']}: {refusal['error']}", "red")
 
 
 def stats(

@@ -70,6 +70,6 @@ Agents = Annotated[
         "--agents",
         exists=True,
         file_okay=False,
-        help="A folder with agents, besides the shipped packs; may be repeated.",
+        help="A folder with agents or packs, before the shipped ones; may be repeated.",
     ),
 ]

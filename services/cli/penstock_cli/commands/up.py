@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -26,8 +26,9 @@ from penstock_cli.commands.settings import (
     Slots,
 )
 from penstock_cli.embedded.observers import ObserverPorts
-from penstock_cli.embedded.stack import Plan, Stack, packs_folder
+from penstock_cli.embedded.stack import Plan, Stack, agent_folders
 from penstock_cli.output import Format, Output, command, people, print_json, say
+from penstock_cli.packs import workflow_files
 from penstock_cli.saving import save_file
 
 TEND_S = 0.25
@@ -74,7 +75,7 @@ def up(
         agents=tuple(folder.absolute() for folder in agents or ()),
     )
     with running(plan) as stack:
-        apply_packs(Api(stack.url))
+        apply_packs(Api(stack.url), plan.agents)
         if output is Format.JSON:
             print_json(_places(stack))
         _show_places(stack)
@@ -102,9 +103,9 @@ def running(plan: Plan) -> Iterator[Stack]:
             signal.signal(number, handler)
 
 
-def apply_packs(api: Api) -> list[str]:
-    """Save the workflows that Penstock ships; returns their names."""
-    saved = [save_file(api, path)[0] for path in sorted(packs_folder().glob("*/*.yaml"))]
+def apply_packs(api: Api, own: Sequence[Path] = ()) -> list[str]:
+    """Save the workflows of the packs in these folders and of those that Penstock ships; returns their names."""
+    saved = [save_file(api, path)[0] for path in workflow_files(agent_folders(own))]
     return [str(workflow["name"]) for workflow in saved]
 
 

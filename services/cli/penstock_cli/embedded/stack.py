@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +42,12 @@ class Plan:
 def packs_folder() -> Path:
     """The packs that Penstock ships, beside the package `penstock`."""
     return Path(next(iter(penstock.__path__))).resolve().parent / "packs"
+
+
+def agent_folders(own: Sequence[Path]) -> tuple[Path, ...]:
+    """Where agents and packs are; what an earlier folder has takes the place of a later one's namesake."""
+    given = os.environ.get("PENSTOCK_RUNNER_AGENTS", "")
+    return (*own, *map(Path, filter(None, given.split(":"))), packs_folder())
 
 
 class Stack:
@@ -193,5 +199,4 @@ class Stack:
         )
 
     def _agent_folders(self) -> tuple[Path, ...]:
-        given = os.environ.get("PENSTOCK_RUNNER_AGENTS", "")
-        return (packs_folder(), *self.plan.agents, *map(Path, filter(None, given.split(":"))))
+        return agent_folders(self.plan.agents)

@@ -27,7 +27,12 @@ class RpcDoor:
         pool = subjects.pool_of_rpc(message.subject)
         answers = await self._engine.handle(
             [
-                (c.run, AttemptClaimed(c.node, c.attempt, c.token, request.runner, pool))
+                (
+                    c.run,
+                    AttemptClaimed(
+                        c.node, c.attempt, c.token, request.runner, pool, agent_version=c.agent_version
+                    ),
+                )
                 for c in request.claims
             ]
         )

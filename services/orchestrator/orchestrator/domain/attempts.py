@@ -34,7 +34,8 @@ def claim(draft: Draft, event: AttemptClaimed) -> None:
     node = draft.node(event.node)
     held = replace(node, state=NodeState.RUNNING, token=event.token, runner=event.runner, wake_in=LEASE)
     draft.put(event.node, held)
-    draft.tell_of(Kind.NODE_STARTED, event.node, node.attempt, runner=event.runner)
+    version = {"agent_version": event.agent_version} if event.agent_version else {}
+    draft.tell_of(Kind.NODE_STARTED, event.node, node.attempt, runner=event.runner, **version)
 
 
 def hold(draft: Draft, event: AttemptClaimed) -> None:

@@ -30,6 +30,7 @@ class AttemptClaimed(Value, frozen=True):
     runner: str
     pool: str | None = None  # whose runner asks, as the bus vouches for it; None: not asked over the bus
     refusal: Refusal | None = None  # what the engine found against it: a breaker
+    agent_version: str | None = None  # of the agent as the runner has it
 
 
 class AttemptSucceeded(Value, frozen=True):

@@ -20,6 +20,7 @@ from orchestrator.engine.unit_views import ItemView
 from orchestrator.engine.versions import Versions
 from orchestrator.engine.views import (
     AgentsView,
+    AgentView,
     EventPage,
     LogPage,
     NodeDetail,
@@ -189,6 +190,10 @@ class Queries(BreakerQueries, Protocol):
         ...
 
     async def agents(self) -> AgentsView: ...
+
+    async def agent(self, name: str) -> AgentView:
+        """Raises NotFound with the nearest name."""
+        ...
 
     async def statistics(
         self, project: str, *, workflow: str | None, since: datetime | None

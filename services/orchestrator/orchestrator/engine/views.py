@@ -188,7 +188,10 @@ class RunView(RunSummary, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One attempt of a node, as the timeline tells it. `outcome` is None while it runs."""
+    """One attempt of a node, as the timeline tells it. `outcome` is None while it runs.
+
+    `agent_version`: of the agent that its runner ran; None for a sub-workflow.
+    """
 
     attempt: int
     started_at: datetime | None = None
@@ -197,6 +200,7 @@ class Attempt(msgspec.Struct, frozen=True):
     failure: Failure | None = None
     runner: str | None = None
     tier: str | None = None
+    agent_version: str | None = None
 
 
 class NodeDetail(NodeView, frozen=True, kw_only=True):
@@ -247,7 +251,11 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class AgentVersion(msgspec.Struct, frozen=True):
-    """`runners` are those that can run it; `error` is set when none can."""
+    """`runners` are those that can run it; `error` is set when none can.
+
+    `secrets`, `models`, `stores` and `network` are what it may reach. `differs`: runners that are alive offer this
+    version with other schemas, which only a version of its own should have.
+    """
 
     version: str
     reuse: Reuse
@@ -256,12 +264,21 @@ class AgentVersion(msgspec.Struct, frozen=True):
     error: str | None
     runners: tuple[str, ...]
     refusals: tuple[Refusal, ...]
+    pools: tuple[str, ...] = ()  # of these runners
+    secrets: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    stores: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()
+    differs: bool = False
 
 
 class AgentView(msgspec.Struct, frozen=True):
+    """`mixed`: a pool has runners with different versions of it; which one an attempt gets is chance."""
+
     name: str
     description: str
     versions: tuple[AgentVersion, ...]
+    mixed: bool = False
 
 
 class RunnerView(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from orchestrator.engine.statistics_views import Statistics
 from orchestrator.engine.unit_views import ItemView
 from orchestrator.engine.views import (
     AgentsView,
+    AgentView,
     EventPage,
     LogPage,
     NodeDetail,
@@ -247,6 +248,13 @@ def _operation_endpoints(door: OperationsDoor, workflows: WorkflowDoor) -> tuple
             "list_agents",
             "Agents that runners offer",
             Answer("Both", AgentsView),
+        ),
+        _read(
+            "/api/v1/agents/{name}",
+            door.agent,
+            "get_agent",
+            "An agent, in all versions on offer",
+            Answer("What it takes, gives and may reach, and who runs it", AgentView),
         ),
         Endpoint(
             "GET",

@@ -27,6 +27,11 @@ class OperationsDoor:
         project_of(request)
         return json_answer(await self._queries.agents())
 
+    async def agent(self, request: Request) -> Response:
+        query_of(request, NoQuery)
+        project_of(request)
+        return json_answer(await self._queries.agent(request.path_params["name"]))
+
     async def statistics(self, request: Request) -> Response:
         query = query_of(request, StatisticsQuery)
         return json_answer(

@@ -11,6 +11,8 @@ from orchestrator.store.composed import Database
 from orchestrator.store.runners import RUNNER_ALIVE
 from orchestrator.store.tables import runner
 from penstock.contracts.agent import AgentOffer
+from penstock.contracts.errors import NotFound
+from penstock.definition.agents_offered import Offered, Offers
 from penstock.telemetry.operations import measured
 
 RUNNERS_MAX = 1_000  # the latest seen; those that left long before are of no interest
@@ -48,11 +50,15 @@ def _agents(offers: Iterable[tuple[RunnerView, AgentOffer]]) -> tuple[AgentView,
 
 
 def _agent(name: str, pairs: list[tuple[RunnerView, AgentOffer]]) -> AgentView:
-    versions = groupby(pairs, key=lambda pair: pair[1].version)
+    versions = tuple(
+        _version(version, list(same)) for version, same in groupby(pairs, key=lambda pair: pair[1].version)
+    )
+    pools = [pool for version in versions for pool in version.pools]
     return AgentView(
         name=name,
         description=pairs[-1][1].description,
-        versions=tuple(_version(version, list(same)) for version, same in versions),
+        versions=versions,
+        mixed=len(pools) > len(set(pools)),
     )
 
 
@@ -69,4 +75,31 @@ def _version(version: str, pairs: list[tuple[RunnerView, AgentOffer]]) -> AgentV
         error=offer.error,
         runners=tuple(runner.id for runner, _ in able),
         refusals=tuple(Refusal(runner.id, offer.error) for runner, offer in alive if offer.error is not None),
+        pools=tuple(sorted({runner.pool for runner, _ in able})),
+        secrets=offer.secrets,
+        models=offer.models,
+        stores=offer.stores,
+        network=offer.network,
+        differs=any((other.input, other.output) != (offer.input, offer.output) for _, other in able),
     )
+
+
+@measured
+async def read_agent(database: Database, name: str) -> AgentView:
+    """Raises NotFound with the nearest name."""
+    agents = (await read_agents(database)).items
+    for agent in agents:
+        if agent.name == name:
+            return agent
+    raise NotFound("agent", name, tuple(agent.name for agent in agents))
+
+
+@measured
+async def read_offers(database: Database) -> Offers | None:
+    """What runners that are alive offer, by agent; None when there are none."""
+    rows = await database.rows(select(runner.c.pool, runner.c.agents).where(ALIVE).limit(RUNNERS_MAX))
+    found: dict[str, list[Offered]] = {}
+    for row in rows:
+        for offer in offers_of(row.agents):
+            found.setdefault(offer.name, []).append(Offered(row.pool, offer.input, offer.error))
+    return found if rows else None

@@ -8,6 +8,7 @@ from sqlalchemy import Row, func, or_, select
 
 from orchestrator.domain.detail import Child, Detail, Spread
 from orchestrator.domain.explanation.explain import (
+    AgentFacts,
     Explanation,
     LimitFacts,
     NodeFacts,
@@ -137,10 +138,16 @@ async def _living_runners(database: Database) -> tuple[datetime, list[RunnerFact
             pool=row.pool,
             slots=row.slots,
             held=row.held or 0,
-            agents={offer.name: offer.error for offer in offers_of(row.agents)},
+            agents=_agents_of(row.agents),
         )
         for row in rows
     ]
+
+
+def _agents_of(agents: bytes) -> dict[str, AgentFacts]:
+    """Of two folders that claim a name, the one that can be loaded counts."""
+    offers = sorted(offers_of(agents), key=lambda offer: offer.error is None)
+    return {offer.name: AgentFacts(offer.version, offer.error) for offer in offers}
 
 
 def _facts_of(

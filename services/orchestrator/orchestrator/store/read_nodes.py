@@ -37,6 +37,7 @@ class _AttemptData(msgspec.Struct, frozen=True):
     runner: str | None = None
     failure: Failure | None = None
     tier: str | None = None
+    agent_version: str | None = None
 
 
 _node_row = msgspec.json.Decoder(NodeRow)
@@ -102,7 +103,15 @@ def attempts_of(events: Iterable[Row[Any]]) -> tuple[Attempt, ...]:
     for row in events:
         if row.kind == Kind.NODE_STARTED:
             data = _attempt_data.decode(row.data)
-            attempts.append(Attempt(row.attempt, started_at=row.at, runner=data.runner, tier=data.tier))
+            attempts.append(
+                Attempt(
+                    row.attempt,
+                    started_at=row.at,
+                    runner=data.runner,
+                    tier=data.tier,
+                    agent_version=data.agent_version,
+                )
+            )
         elif row.kind in _OUTCOMES and attempts and attempts[-1].ended_at is None:
             attempts[-1] = _closed(attempts[-1], row)
     return tuple(attempts)

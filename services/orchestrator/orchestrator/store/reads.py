@@ -8,9 +8,18 @@ from orchestrator.engine.breaker_views import BreakerDetail, BreakersView
 from orchestrator.engine.port import Registry, RunFilter, RunHead
 from orchestrator.engine.statistics_views import Statistics
 from orchestrator.engine.unit_views import ItemView
-from orchestrator.engine.views import AgentsView, EventPage, LogPage, NodeDetail, Page, RunSummary, RunView
+from orchestrator.engine.views import (
+    AgentsView,
+    AgentView,
+    EventPage,
+    LogPage,
+    NodeDetail,
+    Page,
+    RunSummary,
+    RunView,
+)
 from orchestrator.store.composed import Database
-from orchestrator.store.read_agents import read_agents
+from orchestrator.store.read_agents import read_agent, read_agents
 from orchestrator.store.read_breakers import read_breaker, read_breakers
 from orchestrator.store.read_explanation import explain_run
 from orchestrator.store.read_items import read_items
@@ -85,6 +94,9 @@ class Reads:
 
     async def agents(self) -> AgentsView:
         return await read_agents(self._database)
+
+    async def agent(self, name: str) -> AgentView:
+        return await read_agent(self._database, name)
 
     async def statistics(self, project: str, *, workflow: str | None, since: datetime | None) -> Statistics:
         return await read_statistics(

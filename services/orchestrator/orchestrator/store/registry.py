@@ -15,9 +15,9 @@ from orchestrator.engine.views import Page, VersionSummary, WorkflowDiff, Workfl
 from orchestrator.store.compiled import CompiledWorkflow, compile_workflow
 from orchestrator.store.composed import Database
 from orchestrator.store.cursor import NameKey, VersionKey, read_cursor, write_cursor
-from orchestrator.store.nesting import sub_workflows_below
 from orchestrator.store.read_versions import DESCRIPTION, read_versions
 from orchestrator.store.read_workflows import PAUSE, decoded_text, read_workflow_events, summary_of
+from orchestrator.store.saving_checks import warnings_of_offers, warnings_on_saving
 from orchestrator.store.schedule_rows import restart_schedules
 from orchestrator.store.tables import workflow, workflow_version
 from orchestrator.store.trigger_rows import replace_triggers
@@ -25,9 +25,6 @@ from penstock.contracts.errors import Conflict, InvalidInput, NotFound, Problem
 from penstock.contracts.names import is_name
 from penstock.definition import LoadedDefinition, check, load
 from penstock.definition.diff import Change, diff
-from penstock.definition.nesting import check_nesting, names_of_sub_workflows
-from penstock.definition.parse import parse
-from penstock.definition.report import Report
 from penstock.telemetry.operations import measured
 
 VERSIONS_KEPT_MAX = 256  # compiled versions in memory; a run needs its own at every read
@@ -65,34 +62,22 @@ class WorkflowRegistry:
 
     async def check(self, text: bytes) -> tuple[Problem, ...]:
         """In a thread: a definition of 1 MiB takes long enough for others to notice."""
-        return tuple(await asyncio.to_thread(check, text))
+        problems = tuple(await asyncio.to_thread(check, text))
+        if any(problem.severity == "error" for problem in problems):
+            return problems
+        loaded = await asyncio.to_thread(load, text)
+        return (*problems, *await warnings_of_offers(self._database, loaded, text))
 
     @measured
     async def save(self, project: str, text: bytes) -> Saved:
         loaded = await asyncio.to_thread(load, text)
         name = loaded.definition.name
-        warnings = (*loaded.warnings, *await self._check_nesting(project, loaded, text))
+        warnings = (*loaded.warnings, *await warnings_on_saving(self._database, project, loaded, text))
         async with self._database.transaction() as connection:
             version, created = await _save(connection, project, loaded)
         self._latest.pop((project, name), None)
         view = await self._view(project, name, version, warnings)
         return Saved(workflow=view, created=created)
-
-    async def _check_nesting(
-        self, project: str, loaded: LoadedDefinition, text: bytes
-    ) -> tuple[Problem, ...]:
-        """The warnings about sub-workflows; raises InvalidInput if they would never end or go too deep.
-
-        Two that are saved at the same instant can still come to run each other; the limit of the depth ends that.
-        """
-        names = names_of_sub_workflows(loaded.definition)
-        if not names:
-            return ()
-        saved = await sub_workflows_below(self._database, project, names)
-        report = Report(await asyncio.to_thread(parse, text))
-        check_nesting(loaded.definition, saved, report)
-        report.raise_if_wrong(f"workflow '{loaded.definition.name}'")
-        return report.problems
 
     async def resolve(self, project: str, name: str, version: int) -> CompiledWorkflow:
         key = (project, name, version)

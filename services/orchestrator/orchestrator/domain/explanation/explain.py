@@ -7,6 +7,7 @@ from uuid import UUID
 
 from orchestrator.domain.detail import Spread
 from orchestrator.domain.explanation.facts import (
+    AgentFacts,
     LimitFacts,
     NodeFacts,
     QueueFacts,
@@ -27,6 +28,7 @@ from penstock.contracts.value import Value
 from penstock.contracts.workflow import Json
 
 __all__ = [
+    "AgentFacts",
     "Explanation",
     "LimitFacts",
     "NodeExplanation",

@@ -21,14 +21,21 @@ Reason: TypeAlias = tuple[str, dict[str, Json]]
 """A sentence, and the same for programs: a `code` with what it speaks of."""
 
 
+class AgentFacts(Value, frozen=True):
+    """An agent as one runner has it; `error`: why it could not be loaded."""
+
+    version: str
+    error: str | None = None
+
+
 class RunnerFacts(Value, frozen=True):
-    """A living runner. `agents`: name → why it could not be loaded, or None; `held`: attempts it works on."""
+    """A living runner, with its agents by name. `held`: attempts it works on."""
 
     id: str
     pool: str
     slots: int
     held: int
-    agents: Mapping[str, str | None]
+    agents: Mapping[str, AgentFacts]
 
 
 class QueueFacts(Value, frozen=True):

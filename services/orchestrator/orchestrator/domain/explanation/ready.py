@@ -23,8 +23,8 @@ def why_unclaimed(
         return _nobody_in_pool(pool, runners)
     offering = [runner for runner in in_pool if agent in runner.agents]
     if not offering:
-        return _nobody_offers(agent, pool, in_pool)
-    working = [runner for runner in offering if runner.agents[agent] is None]
+        return _nobody_offers(agent, pool, in_pool, runners)
+    working = [runner for runner in offering if runner.agents[agent].error is None]
     if not working:
         return _broken(agent, pool, offering[0])
     for limit in limits:
@@ -33,8 +33,11 @@ def why_unclaimed(
     if all(runner.held >= runner.slots for runner in working):
         return _busy(agent, pool, working)
     again = f", for the {publication}th time" if publication > 3 else ""
-    sentence = f"is ready{again} and being offered to {_counted(working)} of pool '{pool}'"
-    return sentence, {"code": "being_offered", "publication": publication, "ready_at": ready_at}
+    versions = sorted({runner.agents[agent].version for runner in working})
+    mixed = f", which have different versions of '{agent}': {', '.join(versions)}" if versions[1:] else ""
+    sentence = f"is ready{again} and being offered to {_counted(working)} of pool '{pool}'{mixed}"
+    data: dict[str, Json] = {"publication": publication, "ready_at": ready_at, "versions": list(versions)}
+    return sentence, {"code": "being_offered", **data}
 
 
 def _nobody_in_pool(pool: str, runners: Sequence[RunnerFacts]) -> Reason:
@@ -44,15 +47,20 @@ def _nobody_in_pool(pool: str, runners: Sequence[RunnerFacts]) -> Reason:
     return sentence, {"code": "no_runner_in_pool", "pool": pool, "pools": pools}
 
 
-def _nobody_offers(agent: str, pool: str, runners: Sequence[RunnerFacts]) -> Reason:
-    match = nearest(agent, sorted({name for runner in runners for name in runner.agents}))
+def _nobody_offers(
+    agent: str, pool: str, in_pool: Sequence[RunnerFacts], everywhere: Sequence[RunnerFacts]
+) -> Reason:
+    pools: list[Json] = [*sorted({runner.pool for runner in everywhere if agent in runner.agents})]
+    match = None if pools else nearest(agent, sorted({name for runner in in_pool for name in runner.agents}))
     hint = f"; did you mean '{match}'?" if match else ""
-    sentence = f"no runner of pool '{pool}' offers agent '{agent}'{hint}"
-    return sentence, {"code": "no_runner_with_agent", "pool": pool, "agent": agent, "nearest": match}
+    elsewhere = f", only runners of pool {', '.join(map(repr, pools))} do" if pools else ""
+    sentence = f"no runner of pool '{pool}' offers agent '{agent}'{elsewhere}{hint}"
+    data: dict[str, Json] = {"pool": pool, "agent": agent, "nearest": match, "pools": pools}
+    return sentence, {"code": "no_runner_with_agent", **data}
 
 
 def _broken(agent: str, pool: str, runner: RunnerFacts) -> Reason:
-    error = runner.agents[agent]
+    error = runner.agents[agent].error
     sentence = f"agent '{agent}' cannot be run on runner '{runner.id}': {error}"
     data = {"pool": pool, "agent": agent, "runner": runner.id, "error": error}
     return sentence, {"code": "agent_broken", **data}

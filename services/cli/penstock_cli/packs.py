@@ -1,0 +1,53 @@
+"""Packs: folders with workflows beside the agents that run them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from penstock.definition.parse import parse
+
+AGENTS_FOLDER = "agents"
+NOT_WORKFLOWS = frozenset({"agent.yaml", "store.yaml"})
+
+
+def packs_in(tops: Sequence[Path]) -> Iterator[Path]:
+    """The packs among these folders and their children."""
+    for top in tops:
+        for folder in (top, *sorted(path for path in top.iterdir() if path.is_dir())):
+            if (folder / AGENTS_FOLDER).is_dir():
+                yield folder
+
+
+def workflow_files(tops: Sequence[Path]) -> list[Path]:
+    """The workflows of all packs; one in an earlier folder takes the place of a later one's namesake."""
+    files: dict[str, Path] = {}
+    for pack in packs_in(tops):
+        for file in sorted(pack.glob("*.yaml")):
+            if file.name not in NOT_WORKFLOWS:
+                files.setdefault(_name_of(file), file)
+    return list(files.values())
+
+
+def workflows_of(pack: Path) -> list[str]:
+    """Names of a pack's workflows."""
+    files = sorted(pack.glob("*.yaml"))
+    return [_name_of(file) for file in files if file.name not in NOT_WORKFLOWS]
+
+
+def agents_of(pack: Path) -> list[str]:
+    """Names of a pack's agents."""
+    return [_name_of(file) for file in sorted(pack.glob(f"{AGENTS_FOLDER}/*/agent.yaml"))]
+
+
+def description_of(pack: Path) -> str:
+    """The first sentence of its README below the heading."""
+    readme = pack / "README.md"
+    lines = readme.read_text().splitlines() if readme.is_file() else []
+    body = " ".join(line for line in lines if not line.startswith("#")).strip()
+    return body.split(". ")[0].rstrip(".")
+
+
+def _name_of(file: Path) -> str:
+    """As the file says; its path, if it does not say: saving it will tell what is wrong with it."""
+    value = parse(file.read_bytes()).value
+    name = value.get("name") if isinstance(value, dict) else None
+    return name if isinstance(name, str) else str(file)

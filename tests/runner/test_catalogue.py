@@ -1,0 +1,54 @@
+"""Which agents a runner finds, and which of two with the same name it offers."""
+
+from pathlib import Path
+
+from agent_runner.catalogue import read_catalogue
+
+
+def write(folder: Path, text: str) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "agent.yaml").write_text(text)
+    return folder
+
+
+def manifest(name: str, version: str = "1.0.0") -> str:
+    return f"name: {name}\nversion: {version}\ncommand: [sh]\n"
+
+
+def offers(*folders: Path) -> dict[tuple[str, str], str | None]:
+    return {(offer.name, offer.version): offer.error for offer in read_catalogue(folders).offers()}
+
+
+def test_agents_are_found_in_agents_in_packs_and_in_folders_of_packs(tmp_path: Path) -> None:
+    write(tmp_path / "top" / "alone", manifest("alone"))
+    write(tmp_path / "top" / "agents" / "of-pack", manifest("of-pack"))
+    write(tmp_path / "top" / "pack" / "agents" / "of-packs", manifest("of-packs"))
+
+    assert {name for name, _ in offers(tmp_path / "top")} == {"alone", "of-pack", "of-packs"}
+
+
+def test_what_an_earlier_folder_has_takes_the_place_of_a_later_ones(tmp_path: Path) -> None:
+    write(tmp_path / "mine" / "scanner", manifest("scanner", "2.0.0"))
+    write(tmp_path / "shipped" / "scanner", manifest("scanner"))
+
+    assert offers(tmp_path / "mine", tmp_path / "shipped") == {("scanner", "2.0.0"): None}
+
+
+def test_a_broken_replacement_is_never_silently_the_shipped_agent(tmp_path: Path) -> None:
+    write(tmp_path / "mine" / "scanner", "name: scanner\n")
+    write(tmp_path / "shipped" / "scanner", manifest("scanner"))
+
+    found = offers(tmp_path / "mine", tmp_path / "shipped")
+
+    assert list(found) == [("scanner", "?")]
+    assert "command" in (found["scanner", "?"] or "")
+
+
+def test_two_with_one_name_in_one_folder_are_an_error(tmp_path: Path) -> None:
+    write(tmp_path / "top" / "one", manifest("scanner"))
+    write(tmp_path / "top" / "two", manifest("scanner"))
+
+    found = offers(tmp_path / "top")
+
+    assert found["scanner", "1.0.0"] is None
+    assert "already the agent in" in (found["two", "?"] or "")
