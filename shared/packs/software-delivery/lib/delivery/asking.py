@@ -14,12 +14,12 @@ WHAT_TO_CONFIGURE = (
 
 
 def has_model(wanted: str) -> bool:
-    """Whether a model is to be asked: the run wants one, and the operator has configured it."""
+    """Whether a model is to be asked: the run wants one, and the operator has configured one for this agent."""
     if wanted == NO_MODEL:
         return False
     from penstock.agents import llm
 
-    return wanted in llm.models()
+    return bool(llm.models())
 
 
 def settled(
