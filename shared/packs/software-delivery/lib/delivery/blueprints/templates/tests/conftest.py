@@ -8,13 +8,13 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
-from client import BINDING, Client  # noqa: E402
+from client import BINDING, IN_MEMORY, Client  # noqa: E402
 from contract import Covers, Operation  # noqa: E402
 
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[Client]:
-    opened = Client(str(tmp_path / "test.db"))
+    opened = Client(":memory:" if IN_MEMORY else str(tmp_path / "test.db"))
     yield opened
     opened.close()
 
