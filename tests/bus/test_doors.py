@@ -18,7 +18,9 @@ from orchestrator.bus.logs import LogsDoor
 from orchestrator.bus.requests import Requests
 from orchestrator.bus.results import ResultsDoor
 from orchestrator.bus.rpc import RpcDoor
+from orchestrator.engine.attempt_stores import AttemptStores
 from orchestrator.engine.registry import RunnerRegistry
+from orchestrator.store.composed import open_database
 from penstock.bus.connection import connect
 from penstock.contracts import subjects
 from penstock.contracts.agent import AgentOffer
@@ -38,11 +40,21 @@ from penstock.contracts.messages import (
     Result,
     Results,
 )
+from penstock.contracts.store_messages import (
+    StoreOperation,
+    StoreQuery,
+    StoreRead,
+    StoreUndo,
+    StoreWrite,
+    StoreWriteAnswer,
+)
 from penstock.contracts.wire import decode, encode, raw
 from penstock.service import end
 from penstock_cli.embedded.nats import Nats
 from tests.engine.conftest import World, chain, open_world
 from tests.servers import TESTER
+
+STORE_CALLS = ("store-read", "store-write", "store-undo")
 
 GARBAGE = (
     b"",
@@ -57,22 +69,24 @@ GARBAGE = (
 
 @pytest.fixture
 async def world(database: str, own_nats: Nats) -> AsyncIterator[World]:
-    async with open_world(database, own_nats) as opened, doors(opened):
+    async with open_world(database, own_nats) as opened, doors(opened, database):
         yield opened
 
 
 @asynccontextmanager
-async def doors(world: World) -> AsyncIterator[None]:
+async def doors(world: World, database: str) -> AsyncIterator[None]:
+    connections = open_database(database)
     registry = RunnerRegistry(world.pool)
     requests = Requests(world.bus, registry)
     results, logs = ResultsDoor(world.bus, world.engine, registry), LogsDoor(world.bus, registry)
     await results.declare()
     await logs.declare()
     await RpcDoor(requests, world.engine).open()
-    await ControlDoor(world.bus, requests, registry).open()
+    await ControlDoor(world.bus, requests, registry, AttemptStores(connections)).open()
     loops = [asyncio.create_task(results.run()), asyncio.create_task(logs.run())]
     yield
     await end(*loops)
+    await connections.dispose()
 
 
 @pytest.fixture
@@ -140,7 +154,7 @@ async def test_garbage_on_every_subject_becomes_dead_letters_and_disturbs_nothin
     await world.define(chain("pair"))
     run = (await world.start("pair")).run_id
     token, _ = await claim(runner, run)
-    calls = ("claim", "renew", "announce", "checkpoint-save", "checkpoint-load", "progress")
+    calls = ("claim", "renew", "announce", "checkpoint-save", "checkpoint-load", "progress", *STORE_CALLS)
 
     for payload in GARBAGE:
         for call in calls:
@@ -340,3 +354,28 @@ async def test_nobody_is_answered_anywhere_but_in_an_inbox(world: World, runner:
 def test_the_published_asyncapi_document_is_current() -> None:
     committed = Path(__file__).parents[2] / "docs" / "asyncapi.yaml"
     assert committed.read_text() == asyncapi.document(), "run `make docs`"
+
+
+async def test_a_store_is_asked_over_the_bus_and_what_no_column_can_hold_is_buried(
+    world: World, runner: Client
+) -> None:
+    await world.define(chain("pair"))
+    run = (await world.start("pair")).run_id
+    token, _ = await claim(runner, run)
+    attempt = (run, "n0", 1, token)
+    write = StoreWrite(*attempt, "none", (StoreOperation("delete", "t", "k"),))
+    poison = {
+        "store-read": StoreRead(*attempt, "s", StoreQuery("t"), "k\x00"),
+        "store-write": StoreWrite(run, "n0", 2**40, token, "s", ()),
+        "store-undo": StoreUndo(*attempt, "s", "n\x00"),
+    }
+
+    for call, message in poison.items():
+        await runner.publish(subjects.rpc("default", call), encode(message), reply="_INBOX_tester.x")
+    answer = await runner.request(subjects.rpc("default", "store-write"), encode(write), timeout=5)
+    await until_dead_letters(world, len(poison))
+
+    said = decode(answer.data, StoreWriteAnswer)
+    assert said.held
+    assert said.refused is not None
+    assert "no store named 'none'" in said.refused.detail

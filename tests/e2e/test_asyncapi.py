@@ -18,6 +18,7 @@ from penstock.bus import permissions
 from penstock.contracts.timeline import Kind
 from penstock.contracts.wire import encode
 from tests.e2e.conftest import SPY, Api, Json, actor
+from tests.e2e.test_stores import LEDGER, ledger
 from tests.stack import ROOT, Stack
 
 SPECIFICATION = yaml.safe_load((ROOT / "docs/asyncapi.yaml").read_text())
@@ -116,7 +117,7 @@ async def wiretap(stack: Stack) -> AsyncIterator[Wiretap]:
 
 async def test_every_message_is_as_the_document_says(api: Api, stack: Stack, wiretap: Wiretap) -> None:
     suffix = uuid4().hex[:6]
-    stories = (eventful, undone, stopped, forked_and_held, queued, inbound_in_headers)
+    stories = (eventful, undone, stopped, forked_and_held, queued, booked, inbound_in_headers)
     runs = [run for story in await asyncio.gather(*(s(api, stack, suffix) for s in stories)) for run in story]
 
     await everything_is_out(api, wiretap, runs)
@@ -244,6 +245,17 @@ async def inbound_in_headers(api: Api, stack: Stack, suffix: str) -> list[str]:
     headers = {"ce-specversion": "1.0", "ce-id": suffix, "ce-source": "/test", "ce-type": "com.example.note"}
     await publish(stack, "penstock.in.default.com.example.note", b'{"n": 1}', headers)
     return []
+
+
+async def booked(api: Api, stack: Stack, suffix: str) -> list[str]:
+    """Rows of a store are written, read, and undone."""
+    await api.client.put("/api/v1/stores/ledger", json=LEDGER)
+    book = ledger(book={suffix: {"balance": 1}}, compensate={"agent": "ledger", "with": {"undo": True}})
+    await api.define({"name": f"booked-{suffix}", "nodes": {"book": book}})
+    run = (await api.ended(await api.start(f"booked-{suffix}")))["id"]
+    await api.post(f"/runs/{run}/compensate", by="ada")
+    await api.until_run(run, "compensated")
+    return [run]
 
 
 async def send_over_the_bus(stack: Stack, event: Json) -> None:

@@ -69,6 +69,13 @@ class Keeper:
             "insert into node_progress (run_id, node, attempt, done) values ($1, 'hello', 1, 1)", run
         )
         await self.pool.execute(
+            "insert into store_change (project, store, run_id, node, attempt, table_name, key,"
+            " before, before_version, after, after_version)"
+            " values ($2, 'worklog', $1, 'hello', 1, 'entries', 'k', '{}', 1, '{}', 2)",
+            run,
+            project,
+        )
+        await self.pool.execute(
             "insert into idempotency (project, key, digest, run_id) values ($1, $2, 'd', $3)",
             project,
             str(run),
@@ -307,6 +314,13 @@ async def test_an_artifact_that_is_named_stays(keeper: Keeper, place: tuple[str,
     await keeper.pool.execute(
         "insert into event_reaction (event_seq, workflow, trigger, outcome, key, due_at)"
         " select seq, 'greet', 'event-1', 'due', 'k', now() from inbound_event"
+    )
+    await keeper.pool.execute(
+        "insert into store (project, name, definition, digest) values ('default', 'worklog', '{}', 'd')"
+    )
+    await keeper.pool.execute(
+        "insert into store_row (project, store, table_name, key, value, version, by)"
+        " values ('default', 'worklog', 'entries', 'k', '{}', 1, 'ada')"
     )
     table, column = place
     await keeper.pool.execute(

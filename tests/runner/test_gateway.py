@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from penstock.contracts.agent import Reuse
-from penstock.contracts.limits import CHECKPOINT_BYTES_MAX
+from penstock.contracts.limits import CHECKPOINT_BYTES_MAX, STORE_WRITE_BYTES_MAX
 from penstock.contracts.messages import Claim
 from penstock.contracts.usage import ModelUsage
 from tests.runner.artifact_server import ArtifactServer
@@ -252,3 +252,25 @@ async def test_an_agent_cannot_use_up_the_runners_descriptors(
     result = await peer.result_of(await peer.order("flood"))
 
     assert output_of(result) >= 400
+
+
+async def test_stores_that_the_agent_does_not_name_are_refused_and_others_passed_on(
+    start: Start, peer: Peer, agents: Agents
+) -> None:
+    """Nobody answers the peer's store calls: what is passed on is told to try again."""
+    agents.add("ask", ASK, stores=("worklog",))
+    await start()
+
+    answers = await _ask(
+        peer,
+        ["GET", "/store/worklgo/entries/a"],
+        ["POST", "/store/worklog/query", '{"tabel": "entries"}'],
+        ["POST", "/store/worklog/write", '{"operations": [{"do": "drop", "table": "t", "key": "k"}]}'],
+        ["POST", "/store/worklog/write", '"' + "x" * STORE_WRITE_BYTES_MAX + '"'],
+        ["POST", "/store/worklog/undo", '{"node": "a\\u0000"}'],
+        ["GET", "/store/worklog/entries/a"],
+        ["POST", "/store/worklog/undo", '{"node": "charge"}'],
+    )
+
+    assert [status for status, _ in answers] == [403, 422, 422, 413, 422, 503, 503]
+    assert "`stores` in agent.yaml of ask does not name 'worklgo'; did you mean 'worklog'?" in str(answers[0])

@@ -17,6 +17,7 @@ from agent_runner.claims import Claims
 from agent_runner.gateway.app import Gateway
 from agent_runner.gateway.reports import Checkpoints, ProgressReports
 from agent_runner.gateway.sockets import Sockets
+from agent_runner.gateway.stores import StoreCalls
 from agent_runner.granted_secrets import GrantedSecrets, UnsafeSecrets, read_secrets
 from agent_runner.health import health_app
 from agent_runner.held import HeldAttempts
@@ -138,6 +139,7 @@ async def compose(
         progress=ProgressReports(bus, pool=pool),
         secrets=secrets,
         artifacts=artifacts,
+        stores=StoreCalls(bus, pool=pool),
         tracing=tracing,
     )
     sockets = Sockets(Serving(gateway.app()), work.sockets)

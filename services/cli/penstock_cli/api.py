@@ -155,6 +155,31 @@ class Api(ServiceApi):
     def unset_limit(self, scope: str, name: str) -> None:
         self._send("DELETE", f"/limits/{segment(scope)}/{segment(name)}")
 
+    def save_store(self, name: str, text: bytes, *, is_json: bool) -> tuple[Document, bool]:
+        """The store as saved, and whether it is new."""
+        kind = "application/json" if is_json else "application/yaml"
+        headers = {"content-type": kind}
+        answer = self._send("PUT", f"/stores/{segment(name)}", content=text, headers=headers)
+        return answer.json(), answer.status_code == httpx.codes.CREATED
+
+    def stores(self) -> Document:
+        return self._get("/stores")
+
+    def store(self, name: str) -> Document:
+        return self._get(f"/stores/{segment(name)}")
+
+    def rows(self, store: str, table: str, filters: Mapping[str, Json]) -> Document:
+        return self._get(f"/stores/{segment(store)}/{segment(table)}", params=given(filters))
+
+    def row(self, store: str, table: str, key: str) -> Document:
+        return self._get(_row(store, table, key))
+
+    def put_row(self, store: str, table: str, key: str, body: Document) -> Document:
+        return self._document("PUT", _row(store, table, key), json=body)
+
+    def delete_row(self, store: str, table: str, key: str, *, by: str) -> None:
+        self._send("DELETE", _row(store, table, key), params={"by": by})
+
     def upload(self, file: IO[bytes], *, size_bytes: int) -> str:
         """Store the bytes; returns their SHA-256. Neither side holds them in memory."""
         headers = {"content-length": str(size_bytes), "content-type": "application/octet-stream"}
@@ -169,6 +194,10 @@ class Api(ServiceApi):
             for chunk in answer.iter_bytes(CHUNK_BYTES):
                 file.write(chunk)
             return file.tell()
+
+
+def _row(store: str, table: str, key: str) -> str:
+    return f"/stores/{segment(store)}/{segment(table)}/{segment(key)}"
 
 
 def _schedule(workflow: str, name: str) -> str:

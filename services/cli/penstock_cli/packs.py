@@ -6,7 +6,8 @@ from pathlib import Path
 from penstock.definition.parse import parse
 
 AGENTS_FOLDER = "agents"
-NOT_WORKFLOWS = frozenset({"agent.yaml", "store.yaml"})
+STORE_FILE = "store.yaml"
+NOT_WORKFLOWS = frozenset({"agent.yaml", STORE_FILE})
 
 
 def packs_in(tops: Sequence[Path]) -> Iterator[Path]:
@@ -24,6 +25,16 @@ def workflow_files(tops: Sequence[Path]) -> list[Path]:
         for file in sorted(pack.glob("*.yaml")):
             if file.name not in NOT_WORKFLOWS:
                 files.setdefault(_name_of(file), file)
+    return list(files.values())
+
+
+def store_files(tops: Sequence[Path]) -> list[Path]:
+    """What packs declare as their stores; one in an earlier folder takes the place of a later one's namesake."""
+    files: dict[str, Path] = {}
+    for pack in packs_in(tops):
+        file = pack / STORE_FILE
+        if file.is_file():
+            files.setdefault(_name_of(file), file)
     return list(files.values())
 
 

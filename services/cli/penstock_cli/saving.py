@@ -1,4 +1,4 @@
-"""Saving a definition's file at the orchestrator; what is wrong with it is told with its lines."""
+"""Saving the file of a workflow or a store at the orchestrator; what is wrong with it is told with its lines."""
 
 import sys
 from pathlib import Path
@@ -7,9 +7,11 @@ from typing import Any
 from msgspec.structs import asdict
 
 from penstock.contracts.errors import InvalidInput
+from penstock.definition.store import load_store
 from penstock_cli.api import Api
 from penstock_cli.errors import CommandError, Refused
 from penstock_cli.output import say
+from penstock_cli.packs import NOT_WORKFLOWS, STORE_FILE
 
 STANDARD_INPUT = "-"
 
@@ -24,16 +26,21 @@ def read_file(path: Path) -> bytes:
         raise CommandError(f"{path}: {error.strerror or error}") from error
 
 
+def is_store_file(path: Path) -> bool:
+    """Whether a file declares a store: it is called store.yaml (or .yml, or .json)."""
+    return path.stem == Path(STORE_FILE).stem
+
+
 def is_file(name: str) -> bool:
     """Whether a person who typed `name` meant a file rather than a saved workflow."""
     path = Path(name)
     return name == STANDARD_INPUT or path.suffix in (".yaml", ".yml", ".json") or path.exists()
 
 
-def invalid_file(path: Path, error: InvalidInput) -> CommandError:
+def invalid_file(path: Path, error: InvalidInput, *, what: str = "workflow") -> CommandError:
     """What is wrong with a definition that was checked here."""
     lines = [problem_line(path, asdict(problem)) for problem in error.problems] or [str(error)]
-    return CommandError("\n".join([f"{path} is not a valid workflow", *lines]))
+    return CommandError("\n".join([f"{path} is not a valid {what}", *lines]))
 
 
 def save_file(api: Api, path: Path) -> tuple[dict[str, Any], bool]:
@@ -48,14 +55,39 @@ def save_file(api: Api, path: Path) -> tuple[dict[str, Any], bool]:
     return saved, is_new
 
 
+def save_store_file(api: Api, path: Path) -> tuple[dict[str, Any], bool]:
+    """The saved store, and whether it is a new one."""
+    text = read_file(path)
+    try:
+        name = load_store(text).name
+    except InvalidInput as error:
+        raise invalid_file(path, error, what="store") from error
+    try:
+        return api.save_store(name, text, is_json=text.lstrip()[:1] == b"{")
+    except Refused as refused:
+        raise InvalidFile(path, refused.problem, what="store") from refused
+
+
+def files_of(path: Path) -> list[Path]:
+    """What a path that a person gave stands for: of a folder its store and its workflows."""
+    if not path.is_dir():
+        return [path]
+    workflows = sorted(file for file in path.glob("*.yaml") if file.name not in NOT_WORKFLOWS)
+    store = path / STORE_FILE
+    found = [store, *workflows] if store.is_file() else workflows
+    if not found:
+        raise CommandError(f"{path}: no .yaml file in this folder")
+    return found
+
+
 class InvalidFile(Refused):
     """A definition that was refused: each problem on a line of its own, as compilers do it."""
 
-    def __init__(self, path: Path, problem: dict[str, Any]) -> None:
+    def __init__(self, path: Path, problem: dict[str, Any], *, what: str = "workflow") -> None:
         super().__init__(problem)
         lines = [problem_line(path, error) for error in problem.get("errors") or []]
         if lines:
-            self.args = ("\n".join([f"{path} is not a valid workflow", *lines]),)
+            self.args = ("\n".join([f"{path} is not a valid {what}", *lines]),)
 
 
 def problem_line(path: Path, problem: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from orchestrator.bus.control import ControlDoor
 from orchestrator.bus.for_notifier import DECLARE_EVERY_S, NotifierConsumer
 from orchestrator.bus.requests import Requests
 from orchestrator.clock import FORGET_EVERY_S, RETENTION_EVERY_S
+from orchestrator.engine.attempt_stores import AttemptStores
 from orchestrator.engine.bus_gauges import BusGauges
 from orchestrator.engine.engine import RunEngine
 from orchestrator.engine.feed import Feed
@@ -32,6 +33,7 @@ from orchestrator.engine.schedule_control import ScheduleControl
 from orchestrator.engine.schedules import ScheduleSweep
 from orchestrator.engine.span_contexts import SpanContexts
 from orchestrator.engine.start_rate import StartRate
+from orchestrator.engine.stores import Stores
 from orchestrator.engine.sweep import Sweep
 from orchestrator.engine.ticks import TickRuns
 from orchestrator.engine.triggering import Triggering
@@ -70,6 +72,7 @@ class Ground:
     settings: Settings
     pool: asyncpg.Pool
     database: Database
+    stores: Database  # connections of their own: what agents ask is nothing that people should wait for
     bus: Bus
     expressions: Expressions
     tracing: Tracing
@@ -129,7 +132,7 @@ async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = 
     schedules = ScheduleControl(ground.database, pool, workflows, ticks)
     server = _http_server(ground, engine, workflows, schedules, inbox, artifacts, retention, rate, live)
     requests = Requests(bus, registry)
-    control = ControlDoor(bus, requests, registry)
+    control = ControlDoor(bus, requests, registry, AttemptStores(ground.stores))
     return Parts(
         bus, engine, relay, sweep, inbox, triggering, live, requests, control, registry, clocks, server
     )
@@ -155,7 +158,9 @@ async def _ground(settings: Settings, stack: AsyncExitStack, tracing: Tracing) -
     stack.callback(expressions.close)
     database = open_database(settings.database_url)
     stack.push_async_callback(database.dispose)
-    return Ground(settings, pool, database, bus, expressions, tracing)
+    stores = open_database(settings.database_url)
+    stack.push_async_callback(stores.dispose)
+    return Ground(settings, pool, database, stores, bus, expressions, tracing)
 
 
 def _engine(ground: Ground, relay: Relay, workflows: WorkflowRegistry) -> RunEngine:
@@ -199,6 +204,7 @@ def _http_server(
         readiness=Readiness(ground.bus, ground.pool),
         limits=LimitTable(database, on_change=engine.dispatcher.look_again),
         start_rate=rate,
+        stores=Stores(ground.stores),
         live=live,
         settings=HttpSettings(),
         tracing=ground.tracing,

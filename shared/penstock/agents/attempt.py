@@ -143,7 +143,7 @@ class Context:
         return get_file(uri)
 
     async def progress_async(self, done: float, total: "float | None" = None, message: str = "") -> None:
-        await _in_thread(self.progress, done, total, message)
+        await in_thread(self.progress, done, total, message)
 
     async def report_usage_async(
         self,
@@ -154,7 +154,7 @@ class Context:
         cost_dollars: "float | None" = None,
         calls: int = 1,
     ) -> None:
-        await _in_thread(
+        await in_thread(
             self.report_usage,
             model,
             tokens_in=tokens_in,
@@ -164,13 +164,13 @@ class Context:
         )
 
     async def secret_async(self, name: str) -> str:
-        return await _in_thread(self.secret, name)
+        return await in_thread(self.secret, name)
 
     async def put_artifact_async(self, path: "str | os.PathLike[str]") -> str:
-        return await _in_thread(self.put_artifact, path)
+        return await in_thread(self.put_artifact, path)
 
     async def get_artifact_async(self, uri: str) -> "Path":
-        return await _in_thread(self.get_artifact, uri)
+        return await in_thread(self.get_artifact, uri)
 
 
 class Checkpoint:
@@ -196,10 +196,10 @@ class Checkpoint:
             call("PUT", "/checkpoint", json=written)
 
     async def load_async(self) -> "Any":
-        return await _in_thread(self.load)
+        return await in_thread(self.load)
 
     async def save_async(self, value: object) -> None:
-        await _in_thread(self.save, value)
+        await in_thread(self.save, value)
 
 
 def variable(name: str, default: str = "") -> str:
@@ -227,7 +227,8 @@ def _local_out_folder() -> str:
     return _local_out
 
 
-async def _in_thread(function: "Callable[P, R]", /, *args: "P.args", **kwargs: "P.kwargs") -> "R":
+async def in_thread(function: "Callable[P, R]", /, *args: "P.args", **kwargs: "P.kwargs") -> "R":
+    """What an async agent awaits instead of calling `function`, which waits for the runner."""
     import asyncio
 
     return await asyncio.to_thread(function, *args, **kwargs)

@@ -2,6 +2,7 @@
 
 AgentError                       the class says whether another attempt can help
 ├── TryAgain        temporary    exit 75: "try again later"
+│   └── Conflict                 a row of a store is not as a write expects it (penstock.agents.store)
 ├── RateLimited     rate_limit   retried
 ├── NetworkFailed   network      retried
 ├── ConnectionLost  connection   retried

@@ -9,6 +9,10 @@
 | GET /secrets/{name} | {"value"}, or 403 with the reason |
 | POST /artifacts?name= | the raw bytes; {"uri"} |
 | GET /artifacts/{sha256} | the raw bytes |
+| GET /store/{store}/{table}/{key} | {"key", "value", "version"}, 404 when there is no such row |
+| POST /store/{store}/query | {"rows", "next"} |
+| POST /store/{store}/write | {"versions"}; 412 when rows are not as the write expects them |
+| POST /store/{store}/undo | {"restored", "deleted", "undone_before"}; 412 when others have written since |
 
 Every request carries `Penstock-Attempt`: one socket may serve several attempts.
 """
@@ -21,16 +25,19 @@ import shutil
 import socket
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
 
 from penstock.agents.attempt import NotOffered, variable
-from penstock.agents.errors import ConnectionLost, LimitReached, NetworkFailed, NotAllowed
+from penstock.agents.errors import AgentError, ConnectionLost, LimitReached, NetworkFailed, NotAllowed
 
 TIMEOUT_SECONDS = 60.0  # the runner is on the same machine; an artifact may have to come from afar
 _PIECE_BYTES = 256 * 1024
+
+Errors = Mapping[int, type[AgentError]]
+"""What a status means, where it means something of its own."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -48,13 +55,15 @@ def quoted(name: str) -> str:
     return quote(name, safe="")
 
 
-def call(method: str, path: str, *, json: object = None, missing_ok: bool = False) -> bytes | None:
+def call(
+    method: str, path: str, *, json: object = None, missing_ok: bool = False, errors: Errors | None = None
+) -> bytes | None:
     """The body of a good answer; None for a 404 where that is an answer. Anything else raises."""
     body = None if method == "GET" else json_module.dumps(json, allow_nan=False).encode()
     with _answer(method, path, body, {"Content-Type": "application/json"}) as response:
         if response.status == 404 and missing_ok:
             return None
-        return _good(response, what=f"{method} {path}").read()
+        return _good(response, what=f"{method} {path}", errors=errors).read()
 
 
 def json_of(body: bytes | None, key: str | None = None) -> Any:
@@ -114,12 +123,15 @@ def _answer(
         yield response
 
 
-def _good(response: http.client.HTTPResponse, *, what: str) -> http.client.HTTPResponse:
+def _good(
+    response: http.client.HTTPResponse, *, what: str, errors: Errors | None = None
+) -> http.client.HTTPResponse:
     """The response if it is good; else the error that its status means, with the runner's reason."""
     if response.status < 300:
         return response
     reason = _reason(response.read(16 * 1024)) or response.reason
-    kind = {403: NotAllowed, 413: LimitReached, 404: NotOffered}.get(response.status)
+    known: dict[int, type[AgentError]] = {403: NotAllowed, 413: LimitReached, 404: NotOffered}
+    kind = (known | dict(errors or {})).get(response.status)
     if kind is None:
         kind = NetworkFailed if response.status >= 500 else NotOffered
     raise kind(f"{what}: {reason}")

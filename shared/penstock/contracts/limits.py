@@ -22,6 +22,15 @@ ANSWER_BYTES_MAX = 64 * KIB  # the fields of a form that people fill in; they be
 INBOUND_EVENT_BYTES_MAX = 240 * KIB  # with its names it becomes the output of the node that waited for it
 INBOUND_EVENTS_PER_REQUEST_MAX = 1_000
 CHECKPOINT_BYTES_MAX = 256 * KIB
+STORES_MAX = 200  # of a project; more is one store's job
+STORE_TABLES_MAX = 100
+STORE_ROW_BYTES_MAX = 64 * KIB  # a row is a record; a document is an artifact that the row names
+STORE_KEY_CHARS_MAX = 200
+STORE_OPERATIONS_MAX = 1_000  # of one write, which is one transaction
+STORE_WRITE_BYTES_MAX = 768 * KIB  # with its names it stays below MESSAGE_BYTES_MAX
+STORE_PAGE_BYTES_MAX = 256 * KIB  # what a message should carry
+STORE_CONDITIONS_MAX = 20  # of one question
+STORE_CHOICES_MAX = 200  # of one `in`
 PAGE_ROWS_MAX = 200
 RETENTION_MIN = timedelta(hours=1)  # shorter, and a run would be gone before anybody looks
 RETENTION_MAX = timedelta(days=3650)

@@ -109,7 +109,7 @@ def project_workflow_and_kind(subject: str) -> tuple[str, str, str]:
 
 
 def rpc(pool: str, call: str) -> str:
-    """`call` is claim, renew, announce, checkpoint-save, checkpoint-load or progress."""
+    """`call` is claim, renew, announce, checkpoint-save, checkpoint-load, progress, store-read, -write or -undo."""
     return f"{RPC}.{pool}.{call}"
 
 

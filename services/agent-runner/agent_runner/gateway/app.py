@@ -1,7 +1,7 @@
 """The gateway's routes. Later ones (`/v1/chat/completions`) are added here, with the same way to know who asks."""
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import IO
 
@@ -17,6 +17,8 @@ from agent_runner.artifacts import PIECE_BYTES, ArtifactStore
 from agent_runner.gateway.calls import call_span
 from agent_runner.gateway.reports import Checkpoints, ProgressReports
 from agent_runner.gateway.requests import JSON, Refused, attempt_of, body_of, json_answer, pieces_of, problem
+from agent_runner.gateway.routes import Endpoint
+from agent_runner.gateway.stores import StoreCalls, StoreRoutes
 from agent_runner.gateway.usage import USAGE_BYTES_MAX, note_usage
 from agent_runner.granted_secrets import GrantedSecrets
 from agent_runner.held import Held, HeldAttempts
@@ -33,8 +35,6 @@ PROGRESS_MESSAGE_CHARS_MAX = 500
 log = structlog.get_logger(__name__)
 
 _UNTRACED = frozenset({"/", "/progress"})  # they come often, and say nothing about where time went
-
-Endpoint = Callable[[Request, Held], Awaitable[Response]]
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -56,10 +56,12 @@ class Gateway:
         progress: ProgressReports,
         secrets: GrantedSecrets,
         artifacts: ArtifactStore,
+        stores: StoreCalls,
         tracing: Tracing = OFF,
     ) -> None:
         self._attempts, self._checkpoints, self._progress = attempts, checkpoints, progress
         self._secrets, self._artifacts = secrets, artifacts
+        self._stores = StoreRoutes(stores)
         self._tracing = tracing
 
     def app(self) -> Starlette:
@@ -73,6 +75,7 @@ class Gateway:
                 self._route("GET", "/secrets/{name}", self._tell_secret),
                 self._route("POST", "/artifacts", self._store_artifact),
                 self._route("GET", "/artifacts/{sha256}", self._fetch_artifact),
+                *self._stores.routes(self._route),
             ],
             exception_handlers={HTTPException: _http_problem, Refused: _refusal, Exception: _broken},
         )

@@ -19,6 +19,7 @@ _TITLES = {
     404: "Not found",
     405: "Method not allowed",
     409: "No longer yours",
+    412: "Conflict",
     413: "Too large",
     422: "Wrong input",
     500: "The runner failed",

@@ -13,14 +13,26 @@ from penstock.contracts.errors import InvalidInput, Problem
 from penstock.contracts.workflow import WorkflowDefinition
 from penstock.definition import check, from_document, load
 from penstock.definition.schema import agent_schema, workflow_schema
+from penstock.definition.store import check_store
 from penstock_cli import drawing
 from penstock_cli.api import Api
 from penstock_cli.drawing import GraphFormat
 from penstock_cli.output import Format, Output, command, data, print_json, say
-from penstock_cli.saving import invalid_file, is_file, problem_line, read_file, save_file
+from penstock_cli.saving import (
+    files_of,
+    invalid_file,
+    is_file,
+    is_store_file,
+    problem_line,
+    read_file,
+    save_file,
+    save_store_file,
+)
 from penstock_cli.upcoming import show_upcoming, upcoming
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="YAML or JSON; - is standard input.")]
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE|FOLDER…", help="YAML or JSON; - is standard input.")
+]
 
 
 class Schema(StrEnum):
@@ -49,11 +61,11 @@ def register(app: typer.Typer) -> None:
 
 
 def validate(files: Files, output: Output = Format.TEXT) -> None:
-    """Check workflow files; exit 1 if one has an error. Needs no server.
+    """Check files of workflows and stores; exit 1 if one has an error. Needs no server.
 
     Of a valid one with schedules, the next ten times of each are printed.
     """
-    found = [_check(path) for path in files]
+    found = [_check(path) for given in files for path in files_of(given)]
     if output is Format.JSON:
         print_json([_verdict(each) for each in found])
     for each in found:
@@ -86,15 +98,25 @@ def graph(
 
 
 def apply(files: Files, output: Output = Format.TEXT) -> None:
-    """Save workflows; an unchanged one makes no new version."""
+    """Save workflows and stores; of a folder, its store.yaml and all its workflows.
+
+    An unchanged workflow makes no new version.
+    """
     api = Api()
-    saved = [(path, *save_file(api, path)) for path in files]
+    saved = [(path, *_saved(api, path)) for given in files for path in files_of(given)]
     if output is Format.JSON:
-        print_json([workflow for _, workflow, _ in saved])
+        print_json([document for _, document, _ in saved])
         return
-    for path, workflow, is_new in saved:
-        verb = "saved" if is_new else "unchanged"
-        say(f"{path}: {workflow['name']} v{workflow['version']} {verb}")
+    for path, document, is_new in saved:
+        if is_store_file(path):
+            say(f"{path}: store {document['name']} {'saved' if is_new else 'is up to date'}")
+        else:
+            verb = "saved" if is_new else "unchanged"
+            say(f"{path}: {document['name']} v{document['version']} {verb}")
+
+
+def _saved(api: Api, path: Path) -> tuple[dict[str, Any], bool]:
+    return save_store_file(api, path) if is_store_file(path) else save_file(api, path)
 
 
 def schema(
@@ -115,6 +137,8 @@ def _definition(name: str) -> WorkflowDefinition:
 
 def _check(path: Path) -> _Checked:
     text = read_file(path)
+    if is_store_file(path):
+        return _Checked(path, check_store(text))
     checked = _Checked(path, check(text))
     if not checked.is_valid:
         return checked

@@ -28,8 +28,8 @@ from penstock_cli.commands.settings import (
 from penstock_cli.embedded.observers import ObserverPorts
 from penstock_cli.embedded.stack import Plan, Stack, agent_folders
 from penstock_cli.output import Format, Output, command, people, print_json, say
-from penstock_cli.packs import workflow_files
-from penstock_cli.saving import save_file
+from penstock_cli.packs import store_files, workflow_files
+from penstock_cli.saving import save_file, save_store_file
 
 TEND_S = 0.25
 
@@ -104,8 +104,14 @@ def running(plan: Plan) -> Iterator[Stack]:
 
 
 def apply_packs(api: Api, own: Sequence[Path] = ()) -> list[str]:
-    """Save the workflows of the packs in these folders and of those that Penstock ships; returns their names."""
-    saved = [save_file(api, path)[0] for path in workflow_files(agent_folders(own))]
+    """Save stores and workflows of the packs in these folders and of those that Penstock ships.
+
+    Returns the workflows' names.
+    """
+    folders = agent_folders(own)
+    for path in store_files(folders):
+        save_store_file(api, path)
+    saved = [save_file(api, path)[0] for path in workflow_files(folders)]
     return [str(workflow["name"]) for workflow in saved]
 
 

@@ -24,6 +24,14 @@ from penstock.contracts.messages import (
     Results,
     StartNode,
 )
+from penstock.contracts.store_messages import (
+    StoreRead,
+    StoreReadAnswer,
+    StoreUndo,
+    StoreUndoAnswer,
+    StoreWrite,
+    StoreWriteAnswer,
+)
 from penstock.contracts.timeline import Kind
 from penstock.contracts.workflow import Json
 
@@ -61,6 +69,9 @@ CHANNELS = (
     Channel(f"{_RPC}.announce", Hello, "A runner, its agents and its sandbox.", dict),
     Channel(f"{_RPC}.checkpoint-save", CheckpointSave, "Keeps where an attempt is.", CheckpointAnswer),
     Channel(f"{_RPC}.checkpoint-load", CheckpointLoad, "Where an earlier attempt was.", CheckpointAnswer),
+    Channel(f"{_RPC}.store-read", StoreRead, "Reads rows of a store.", StoreReadAnswer),
+    Channel(f"{_RPC}.store-write", StoreWrite, "Writes rows, all or none.", StoreWriteAnswer),
+    Channel(f"{_RPC}.store-undo", StoreUndo, "Undoes what a node of the run wrote.", StoreUndoAnswer),
     Channel(f"{_RPC}.progress", Progress, "How far an attempt says it is; not answered."),
     Channel(f"{subjects.LOG}.{{project}}", LogLines, "Lines that an agent logged. Stream LOGS."),
 )

@@ -1,4 +1,4 @@
-"""The rare requests: runners that announce themselves, and their agents' checkpoints and progress."""
+"""The rare requests: runners that announce themselves, and their agents' checkpoints, progress and stores."""
 
 import asyncio
 
@@ -8,11 +8,20 @@ from nats.aio.msg import Msg
 from orchestrator.bus.broker import SharedBroker, as_bytes
 from orchestrator.bus.requests import QUEUE_GROUP, Answerer, Requests
 from orchestrator.engine.registry import RunnerRegistry
+from orchestrator.engine.store_port import AttemptStores
 from penstock.bus.connection import Bus
 from penstock.bus.streams import declare_consumer, declare_streams, remove_narrower
 from penstock.contracts import subjects
 from penstock.contracts.messages import CheckpointAnswer, CheckpointLoad, CheckpointSave, Hello, Progress
 from penstock.contracts.names import is_name
+from penstock.contracts.store_messages import (
+    StoreRead,
+    StoreReadAnswer,
+    StoreUndo,
+    StoreUndoAnswer,
+    StoreWrite,
+    StoreWriteAnswer,
+)
 from penstock.contracts.wire import Undecodable, decode
 
 HANDLERS_MAX = 16  # one slow checkpoint must not hold up the others
@@ -21,10 +30,11 @@ HANDLERS_MAX = 16  # one slow checkpoint must not hold up the others
 class ControlDoor:
     """Declares a pool's consumer with what its runners offer, at each announcement: it may be new, or missing."""
 
-    def __init__(self, bus: Bus, requests: Requests, registry: RunnerRegistry) -> None:
+    def __init__(self, bus: Bus, requests: Requests, registry: RunnerRegistry, stores: AttemptStores) -> None:
         self._bus = bus
         self._requests = requests
         self._registry = registry
+        self._stores = stores
         self._broker = SharedBroker(bus.client)
         self._declaring = asyncio.Lock()  # who reads the offers last also declares last
 
@@ -33,6 +43,9 @@ class ControlDoor:
         self._serve("checkpoint-save", self._save)
         self._serve("checkpoint-load", self._load)
         self._serve("progress", self._progress)
+        self._serve("store-read", self._read_store)
+        self._serve("store-write", self._write_store)
+        self._serve("store-undo", self._undo_store)
         await self._broker.start()
 
     async def close(self) -> None:
@@ -79,6 +92,15 @@ class ControlDoor:
 
     async def _progress(self, message: Msg) -> None:
         await self._registry.progress(decode(message.data, Progress))
+
+    async def _read_store(self, message: Msg) -> StoreReadAnswer:
+        return await self._stores.read(decode(message.data, StoreRead))
+
+    async def _write_store(self, message: Msg) -> StoreWriteAnswer:
+        return await self._stores.write(decode(message.data, StoreWrite))
+
+    async def _undo_store(self, message: Msg) -> StoreUndoAnswer:
+        return await self._stores.undo(decode(message.data, StoreUndo))
 
 
 def _refuse_odd_names(hello: Hello) -> None:

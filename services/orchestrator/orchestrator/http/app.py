@@ -11,6 +11,7 @@ from orchestrator.engine.limits import Limits
 from orchestrator.engine.live_port import Live
 from orchestrator.engine.port import Engine, Queries, Registry, Schedules, WorkflowPauses
 from orchestrator.engine.start_rate import StartRate
+from orchestrator.engine.store_port import Stores
 from orchestrator.http.artifacts import ArtifactDoor
 from orchestrator.http.breakers import BreakerDoor
 from orchestrator.http.control import ControlDoor
@@ -26,6 +27,7 @@ from orchestrator.http.retention import RetentionDoor
 from orchestrator.http.runs import RunDoor
 from orchestrator.http.schedules import ScheduleDoor
 from orchestrator.http.starting import StartDoor
+from orchestrator.http.stores import StoreDoor
 from orchestrator.http.timeline import TimelineDoor
 from orchestrator.http.versions import VersionDoor
 from orchestrator.http.workflows import WorkflowDoor
@@ -56,6 +58,7 @@ def create_app(
     readiness: Readiness,
     limits: Limits,
     start_rate: StartRate,
+    stores: Stores,
     live: Live,
     settings: HttpSettings,
     tracing: Tracing = OFF,
@@ -79,6 +82,7 @@ def create_app(
             breakers=BreakerDoor(breakers, queries),
             pausing=PausingDoor(pauses, registry),
             retention=RetentionDoor(keeping),
+            stores=StoreDoor(stores),
         )
     )
     return build_app(endpoints, PAGE, tracing, sockets=LiveDoor(live).routes)

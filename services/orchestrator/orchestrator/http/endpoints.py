@@ -30,6 +30,7 @@ from orchestrator.http.retention import RetentionDoor, retention_endpoints
 from orchestrator.http.runs import RunDoor, RunQuery, RunsQuery
 from orchestrator.http.schedules import ScheduleDoor, schedule_endpoints
 from orchestrator.http.starting import StartDoor, StartRunBody
+from orchestrator.http.stores import StoreDoor, store_endpoints
 from orchestrator.http.timeline import EventsQuery, ItemsQuery, LogsQuery, TimelineDoor
 from orchestrator.http.versions import VersionDoor, version_endpoints
 from orchestrator.http.workflows import JSON, YAML, Validation, WorkflowDoor, WorkflowsQuery
@@ -76,6 +77,7 @@ class Doors:
     breakers: BreakerDoor
     pausing: PausingDoor
     retention: RetentionDoor
+    stores: StoreDoor
 
 
 def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
@@ -92,6 +94,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *schedule_endpoints(doors.schedules),
         *inbox_endpoints(doors.inbox),
         *retention_endpoints(doors.retention),
+        *store_endpoints(doors.stores),
         *_operation_endpoints(doors.operations, doors.workflows),
         *health_endpoints(doors.health),
         *limit_endpoints(doors.limits),

@@ -58,7 +58,7 @@ class WorkflowDoor:
 
     async def save(self, request: Request) -> Response:
         query_of(request, NoQuery)
-        saved = await self._registry.save(project_of(request), await _definition_text(request))
+        saved = await self._registry.save(project_of(request), await definition_text(request))
         return json_answer(
             saved.workflow,
             status=201 if saved.created else 200,
@@ -70,7 +70,7 @@ class WorkflowDoor:
     async def validate(self, request: Request) -> Response:
         query_of(request, NoQuery)
         project_of(request)
-        text = await _definition_text(request)
+        text = await definition_text(request)
         problems = await self._registry.check(text)
         valid = not any(problem.severity == "error" for problem in problems)
         schedules = await self._schedules.upcoming(text) if valid else ()
@@ -108,7 +108,7 @@ class WorkflowDoor:
         return json_answer(await self._registry.set_active(project_of(request), _name(request), active))
 
 
-async def _definition_text(request: Request) -> bytes:
+async def definition_text(request: Request) -> bytes:
     expect_media_type(request, *YAML, *JSON)
     text = await read_body(request, bytes_max=DEFINITION_BYTES_MAX)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() in JSON:

@@ -27,8 +27,11 @@ NAMING = {
     "schedule": ("input",),
     "inbound_event": ("data",),
     "event_reaction": ("input",),
+    "store": ("definition",),
+    "store_row": ("value",),
+    "store_change": ("before", "after"),
 }
-_PER_RUN = {"run": "id", "node": "run_id", "node_checkpoint": "run_id"}
+_PER_RUN = {"run": "id", "node": "run_id", "node_checkpoint": "run_id", "store_change": "run_id"}
 
 _CANDIDATES = """
 select sha256, size_bytes from artifact

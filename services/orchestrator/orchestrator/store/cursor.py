@@ -2,6 +2,7 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, TypeVar
 from uuid import UUID
 
@@ -32,6 +33,15 @@ class VersionKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
 class ScheduleKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     workflow: str
     name: str
+
+
+class SortKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Where a row of a store stands: numbers as numbers, text as text, rows of one value by their keys."""
+
+    rank: Annotated[int, msgspec.Meta(ge=0, le=4)]
+    number: Decimal
+    text: str
+    key: str
 
 
 def write_cursor(key: msgspec.Struct) -> str:

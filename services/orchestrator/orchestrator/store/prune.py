@@ -16,6 +16,7 @@ NODES_PER_BATCH_MAX = 5_000  # a transaction stays short, also with runs of thou
 
 # Tables whose rows belong to the run of their `run_id`; tests/engine/test_retention.py holds this to the schema.
 TABLES_OF_A_RUN = (
+    "store_change",
     "node_progress",
     "node_checkpoint",
     "node_log",

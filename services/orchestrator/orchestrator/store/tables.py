@@ -156,6 +156,21 @@ runner = _table(
     seen_at=_moment,
     left_at=_moment,
 )
+store = _table("store", project=Text, name=Text, definition=RawJson, digest=Text, changed_at=_moment)
+store_row = _table(
+    "store_row",
+    project=Text,
+    store=Text,
+    table_name=Text,
+    key=Text,
+    value=JSONB,
+    version=BigInteger,
+    run=UUID(as_uuid=True),
+    node=Text,
+    attempt=Integer,
+    by=Text,
+    written_at=_moment,
+)
 execution_limit = _table("execution_limit", scope=Text, name=Text, maximum=Integer, set_at=_moment)
 schedule = _table(
     "schedule",
