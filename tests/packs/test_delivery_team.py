@@ -95,12 +95,12 @@ def test_given_history_is_kept_and_given_files_stay(tmp_path: Path) -> None:
     git(given, "bundle", "create", str(bundle), "main")
 
     for source in (given, bundle):
-        tree = built(analysed(TASKS), blueprint="library", repository=source)
+        assert "Our first" in git(worktree.begin(str(source)).folder, "log", "--format=%s")
 
-        assert "Our first" in git(tree.folder, "log", "--format=%s")
-        assert (tree.folder / "README.md").read_text() == "Ours.\n"
-        assert any("test_ours" in each.name for each in testing.run_tests(tree, "tests/test_ours.py").cases)
-        assert "Ours" not in tree.diff()
+    tree = built(analysed(TASKS), blueprint="library", repository=bundle)
+    assert (tree.folder / "README.md").read_text() == "Ours.\n"
+    assert any("test_ours" in each.name for each in testing.run_tests(tree, "tests/test_ours.py").cases)
+    assert "Ours" not in tree.diff()
 
 
 def test_a_package_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
