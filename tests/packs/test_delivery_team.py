@@ -168,6 +168,7 @@ def test_what_is_not_green_says_why(source: str, message: str) -> None:
 
     assert not found.is_green
     assert message in found.failures[0].message
+    assert "delivery-tests-" not in found.output + found.junit
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from delivery.toolbox import tools_on
 from delivery.worktree import Tree
 from penstock.agents import Invalid
 
+FILES_TOLD = 500  # of a large repository; the tool lists all
 ROUNDS_MAX = 30  # answers of the model in one attempt
 _SYSTEM = """You are the implementer of a team. You work on a Git working tree of Python 3.11, standard library
 only. Use the tools to look at it, to write whole files, and to run the tests. The contracts (contracts/*.json)
@@ -96,7 +97,8 @@ def _by_model(tree: Tree, planned: Plan, left: list[str], feedback: Feedback) ->
     tools = [llm.tool(each) for each in tools_on(tree, guarded=plan.GUARDED)]
     asked = [
         f"The software: {planned.analysis.title}. {planned.analysis.summary}",
-        f"The package is {planned.analysis.package}/; the files are:\n" + "\n".join(tree.files()),
+        f"The package is {planned.analysis.package}/; the files are:\n"
+        + "\n".join(tree.files()[:FILES_TOLD]),
         "To do:\n" + json.dumps(left, indent=1, ensure_ascii=False),
     ]
     if not feedback.is_empty:

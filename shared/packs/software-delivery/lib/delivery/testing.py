@@ -66,6 +66,8 @@ def run_tests(tree: Tree, *paths: str) -> TestRun:
         junit = Path(name) / "junit.xml"
         code, output = _pytest(folder, junit, paths)
         report = junit.read_text(encoding="utf-8", errors="replace") if junit.is_file() else ""
+        # Equal results must be equal texts, without this run's folder: a retried attempt asks a model the same.
+        output, report = (text.replace(f"{folder}/", "") for text in (output, report))
     cases = list(_cases(report))
     counts = Counter(case.outcome for case in cases)
     if not cases or (code and not counts["failed"] + counts["error"]):
