@@ -166,7 +166,7 @@ def problems_of(analysis: Analysis) -> list[str]:
     return problems
 
 
-EXTRA = {"getHealth", "getVersion", "listEvents", "storage"}
+EXTRA = {"getHealth", "getVersion", "listChangeEvents", "storage"}
 """What every delivery has, besides the operations of its resources."""
 
 

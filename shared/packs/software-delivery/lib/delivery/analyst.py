@@ -19,7 +19,7 @@ asked for.
 - transitions: operations that move a field from one value to another. guards: when update or delete is refused.
 - requirements: each thing that is asked for, with the line in the document. `covers` names the operations that
   do it (createBook, listBooks, lendBook: operation, then the resource; list with the plural), getHealth,
-  getVersion, listEvents, storage, or binding:http, binding:command, binding:python.
+  getVersion, listChangeEvents, storage, or binding:http, binding:command, binding:python.
 - Where that is not all that the requirement asks for, `gap` says in one sentence what has to be written beyond
   it.
 Keep the ids of requirements that are there already. Invent nothing."""

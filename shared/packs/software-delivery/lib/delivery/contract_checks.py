@@ -52,7 +52,7 @@ def _disagreements(documents: dict[str, Document], analysis: Analysis) -> Iterat
     )
     wanted = [name for each in analysis.resources for name in operation_ids(each)]
     yield from (f"api: paths: operation '{name}' is missing" for name in wanted if name not in names)
-    for name in ("getHealth", "listEvents"):
+    for name in ("getHealth", "listChangeEvents"):
         if name not in names:
             yield f"{'operations' if name == 'getHealth' else 'events'}: paths: operation '{name}' is missing"
     yield from _different_schemas(documents, analysis)

@@ -85,9 +85,9 @@ def _events(analysis: Analysis) -> Document:
     }
     after = {"name": "after", "in": "query", "schema": {"type": "integer", "minimum": 0, "default": 0}}
     operation = _operation(
-        "listEvents", "What happened after this number, oldest first", 200, _list_of("Event"), analysis
+        "listChangeEvents", "What happened after this number, oldest first", 200, _list_of("Event"), analysis
     )
-    paths = {"/events": {"get": {**operation, "parameters": [after]}}}
+    paths = {"/change-events": {"get": {**operation, "parameters": [after]}}}
     return _document(analysis, "events", paths=paths, components={"schemas": {"Event": event}})
 
 

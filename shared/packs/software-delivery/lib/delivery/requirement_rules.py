@@ -50,7 +50,7 @@ _PLAIN = {  # what a sentence speaks of → what covers it, whatever the resourc
     r"\b(imported|from python|python library|as a library)\b": "binding:python",
     r"\b(health|monitor\w*|is alive)\b": "getHealth",
     r"\bversion\b": "getVersion",
-    r"\b(events?|change log|audit|history of changes)\b": "listEvents",
+    r"\b(events?|change log|audit|history of changes)\b": "listChangeEvents",
     r"\b(sqlite|restarts?|persist\w*|survives?|on disk)\b": "storage",
 }
 

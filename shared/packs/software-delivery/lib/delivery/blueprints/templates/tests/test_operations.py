@@ -9,7 +9,7 @@ from samples import sample
 from test_resources import having, make
 
 BY_NAME = {each.name: each for name in ("events", "operations") for each in operations(name)}
-EVENTS, HEALTH, VERSION = (BY_NAME.get(name) for name in ("listEvents", "getHealth", "getVersion"))
+EVENTS, HEALTH, VERSION = (BY_NAME.get(name) for name in ("listChangeEvents", "getHealth", "getVersion"))
 
 
 @pytest.mark.parametrize("things", collections(), ids=str)
