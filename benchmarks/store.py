@@ -78,7 +78,9 @@ async def outputs_of(connection: Connection, workflow: str, nodes: Json) -> dict
     run = await connection.wait(await connection.start(workflow, {}))
     if run["state"] != "succeeded":
         raise RuntimeError(f"{workflow}: {run}")
-    found = {name: await connection.request("GET", f"/api/v1/runs/{run['id']}/nodes/{name}") for name in nodes}
+    found = {
+        name: await connection.request("GET", f"/api/v1/runs/{run['id']}/nodes/{name}") for name in nodes
+    }
     return {name: node["output"] for name, node in found.items()}
 
 
