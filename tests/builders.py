@@ -10,6 +10,7 @@ from orchestrator.domain.decision import Decision, Outcome
 from orchestrator.domain.events import (
     AttemptClaimed,
     AttemptFailed,
+    AttemptParked,
     AttemptReleased,
     AttemptSucceeded,
     CancelRequested,
@@ -25,6 +26,7 @@ from orchestrator.domain.plan import Plan, make_plan
 from orchestrator.domain.rebuild import catch_up, rebuild, tell_all, units_named
 from orchestrator.domain.run import Run
 from penstock.contracts.failure import ErrorClass, Failure
+from penstock.contracts.messages import AgentQuestion
 from penstock.contracts.template import ExpressionFailed
 from penstock.contracts.value import replace
 from penstock.contracts.workflow import (
@@ -165,6 +167,12 @@ class Story:
     def release(self, name: str) -> Decision:
         attempt, held = self._held(name)
         return self.tell(AttemptReleased(node=name, attempt=attempt, token=held))
+
+    def park(self, name: str, key: str = "go", **fields: Any) -> Decision:
+        """Its agent asks a person."""
+        attempt, held = self._held(name)
+        question = AgentQuestion(key, f"{key}?", **fields)
+        return self.tell(AttemptParked(node=name, attempt=attempt, token=held, question=question))
 
     def lapse(self, name: str) -> Decision:
         attempt, held = self._held(name)

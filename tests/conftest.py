@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.model_server"]
 
 MACHINE = Path(tempfile.gettempdir()) / f"penstock-tests-{os.getuid()}.lock"
 

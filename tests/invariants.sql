@@ -211,3 +211,21 @@ select run_id, count(*) from schedule_tick where run_id is not null group by run
 select s.project, s.workflow, s.name, s.workflow_version, w.latest_version
 from schedule s join workflow w on w.project = s.project and w.name = s.workflow
 where s.workflow_version <> w.latest_version;
+
+-- name: an_account_reserves_what_its_open_calls_have_reserved
+select a.project, a.key, a.tokens_reserved, a.dollars_reserved
+from budget_account a
+left join lateral (
+  select sum(c.tokens_reserved) as tokens, sum(c.dollars_reserved) as dollars
+  from model_call c where c.state = 'open' and c.project = a.project and a.key = any(c.accounts)
+) open on true
+where a.tokens_reserved <> coalesce(open.tokens, 0) or a.dollars_reserved <> coalesce(open.dollars, 0);
+
+-- name: a_run_has_spent_what_its_calls_were_charged_with
+select a.project, a.key, a.tokens_spent, a.dollars_spent
+from budget_account a
+left join lateral (
+  select sum(c.tokens_charged) as tokens, sum(c.dollars_charged) as dollars
+  from model_call c where c.project = a.project and a.key = any(c.accounts)
+) made on true
+where a.scope = 'run' and (a.tokens_spent < coalesce(made.tokens, 0) or a.dollars_spent < coalesce(made.dollars, 0));

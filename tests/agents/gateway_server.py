@@ -50,10 +50,18 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/v1/usage":
             self.server.usage.append(json.loads(body))
             self._answer(204, b"")
+        elif self.path == "/v1/questions":
+            self._answer_question(json.loads(body))
         else:
             name = self.path.partition("name=")[2]
             self.server.artifacts["f" * 64] = body
             self._answer(201, json.dumps({"uri": f"artifact://{'f' * 64}/{name}"}).encode())
+
+    def _answer_question(self, asked: dict[str, object]) -> None:
+        self.server.questions.append(asked)
+        answer = self.server.answers.get(str(asked["key"]))
+        parked = b'{"detail": "a person is asked"}'
+        self._answer(423, parked) if answer is None else self._answer(200, json.dumps(answer).encode())
 
     def _note(self) -> bytes:
         self.server.keys.append(self.headers["Penstock-Attempt"])
@@ -77,6 +85,8 @@ class GatewayServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.checkpoint: bytes | None = None
         self.progress: list[object] = []
         self.usage: list[object] = []
+        self.questions: list[dict[str, object]] = []
+        self.answers: dict[str, object] = {}
         self.artifacts: dict[str, bytes] = {}
         self.keys: list[str] = []
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.agents import NotAllowed, context
+from penstock.agents import NotAllowed, Parked, context
 from penstock.agents.attempt import NotOffered, attempt_environment
 from penstock.agents.errors import ConnectionLost, LimitReached
 from penstock.agents.serialise import NotSerialisable
@@ -56,6 +56,38 @@ def test_usage_is_told_and_an_unknown_cost_is_left_out(server: GatewayServer) ->
 
     known = {"model": "m", "tokens_in": 3, "tokens_out": 1, "calls": 1, "cost_dollars": 0.25}
     assert server.usage == [known, {"model": "m", "tokens_in": 2, "tokens_out": 0, "calls": 1}]
+
+
+def test_an_answer_is_given_to_who_asks_again(server: GatewayServer) -> None:
+    server.answers["deploy"] = {"approved": True, "by": "ada", "fields": {"when": "now"}}
+
+    answer = context.ask("deploy", "Deploy?", details={"files": {"b", "a"}}, assignees=["ada"])
+
+    assert answer
+    assert (answer.by, answer.comment, answer.fields) == ("ada", "", {"when": "now"})
+    assert server.questions[0]["details"] == {"files": ["a", "b"]}
+
+
+async def test_a_question_without_an_answer_ends_the_attempt_past_every_handler(
+    server: GatewayServer,
+) -> None:
+    left = []
+    try:
+        try:
+            await context.ask_async("deploy", "Deploy?")
+        except Exception:
+            left.append("swallowed")
+        finally:
+            left.append("finally")
+    except Parked as error:
+        left.append(str(error))
+
+    assert left == ["finally", "a person is asked"]
+
+
+def test_nobody_can_be_asked_outside_of_a_run() -> None:
+    with pytest.raises(NotOffered, match="inside a run only"):
+        context.ask("deploy", "Deploy?")
 
 
 def test_a_secret_is_given_or_refused_with_the_reason(server: GatewayServer) -> None:

@@ -26,6 +26,12 @@ name: press-each
 nodes:
   press: {agent: press, foreach: [a, b, c], with: {text: "${{ item }}"}, retry: none}
 """
+PLAN = """
+name: plan
+nodes:
+  plan: {agent: planner, retry: none}
+output: "${{ nodes.plan.output }}"
+"""
 
 
 @pytest.fixture
@@ -69,6 +75,25 @@ def test_a_rejected_run_exits_1(penstock: Shell, asking: str) -> None:
 
     assert rejected.document["state"] == "failed"
     assert penstock("runs", "get", asking, "--wait").code == 1
+
+
+def test_what_an_agent_asks_is_shown_with_its_details_and_answered_on_the_command_line(
+    penstock: Shell,
+) -> None:
+    run = penstock("run", penstock.write("plan.yaml", PLAN), "-o", "json").document["id"]
+    while "suspended" not in (shown := penstock("runs", "get", run)).err:
+        pass
+
+    other = penstock("approve", run, "plan", "--question", "other")
+    approved = penstock("approve", run, "plan", "--field", "window=7", "--by", "ada")
+    again = penstock("approve", run, "plan", "--by", "ada")
+    ended = penstock("runs", "get", run, "--wait", "-o", "json")
+
+    assert 'plan shows {"tool": "press"}' in shown.err
+    assert f"plan asks anybody: Press it?: penstock approve {run} plan" in shown.err
+    assert "does not ask 'other' now: it asks 'press'" in other.err
+    assert (approved.code, again.code) == (0, 0)
+    assert ended.document["output"] == {"window": "7", "by": "ada"}
 
 
 def test_a_paused_run_says_what_lets_it_go_on(penstock: Shell, asking: str) -> None:

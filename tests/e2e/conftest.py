@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from penstock.bus.permissions import Permissions
+from tests.model_server import ModelServer
 from tests.stack import ROOT, Stack
 
 SPY = "spy"  # hears everything on the bus
@@ -16,11 +17,12 @@ Json = Any
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, model_server_running: ModelServer) -> Iterator[Stack]:
     agents = (ROOT / "tests/agents_for_tests", ROOT / "shared/packs")
     extra = {"PENSTOCK_ORCHESTRATOR_LEASE_S": str(LEASE_S)}
     folder, users = tmp_path_factory.mktemp("stack"), {SPY: Permissions(publish=(), subscribe=(">",))}
-    with Stack(folder=folder, agents=agents, slots=8, extra=extra, users=users) as running:
+    own = {"runner-0": {"PENSTOCK_RUNNER_MODELS_FILE": str(model_server_running.write_models(folder))}}
+    with Stack(folder=folder, agents=agents, slots=8, extra=extra, own=own, users=users) as running:
         yield running
 
 

@@ -87,3 +87,16 @@ update node set detail = '{"is": "moment"}' where run_id = $2 and name = 'ask';
 -- name: what_runs_without_a_timer_waits_for_its_items
 update node set state = 'running', detail = '{"is": "child"}', wake_at = null
 where run_id = $2 and name = 'work';
+
+-- name: an_account_reserves_what_its_open_calls_have_reserved
+insert into budget_account (project, key, scope, tokens_reserved) values ('default', 'project/total', 'project_total', 5);
+
+-- name: a_run_has_spent_what_its_calls_were_charged_with
+with account as (
+  insert into budget_account (project, key, scope, run_id) values ('default', 'run/1', 'run', $1)
+)
+insert into model_call (
+  call, run_id, node, attempt, iteration, project, workflow, workflow_version, agent, operation, model, fingerprint,
+  occurrence, state, accounts, tokens_reserved, tokens_charged, ended_at
+)
+select $1, $1, 'charge', 1, 1, 'default', 'shop', 1, 'echo', 'chat', 'default', 'f', 0, 'failed', '{run/1}', 9, 9, now();

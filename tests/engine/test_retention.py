@@ -81,7 +81,28 @@ class Keeper:
             str(run),
             run,
         )
+        await self._budgets(project, run)
         return run
+
+    async def _budgets(self, project: str, run: UUID) -> None:
+        await self.pool.execute(
+            "insert into model_call (call, run_id, node, attempt, iteration, project, workflow, workflow_version,"
+            " agent, operation, model, fingerprint, occurrence, state, accounts, tokens_reserved, reply, ended_at)"
+            " values ($1, $1, 'hello', 1, 1, $2, 'greet', 1, 'greeter', 'chat', 'default', 'f', 0, 'done', '{}', 9,"
+            " '{}', now())",
+            run,
+            project,
+        )
+        await self.pool.execute(
+            "insert into budget_account (project, key, scope, run_id) values ($1, $2, 'run', $3)",
+            project,
+            f"run/{run}",
+            run,
+        )
+        await self.pool.execute("insert into budget_exceeded (run_id, key, raises) values ($1, 'k', 0)", run)
+        await self.pool.execute(
+            "insert into budget_question (run_id, node, question, key) values ($1, 'hello', 'q', 'k')", run
+        )
 
     async def artifact(self, text: str, *, days: float) -> str:
         """An artifact that was stored `days` ago."""

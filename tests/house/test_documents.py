@@ -171,7 +171,7 @@ def test_the_options_of_up_have_the_defaults_of_the_code() -> None:
     for option, (variable, default) in told.items():
         if option != "--agents":  # read elsewhere, for it adds to the option
             assert up[option].envvar == variable
-            assert default == f"`{up[option].default}`"
+            assert default == ("none" if up[option].default is None else f"`{up[option].default}`")
 
 
 def test_the_configuration_of_nats_is_one(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ async def test_only_a_node_that_asks_can_be_answered(api: httpx.AsyncClient, ask
     unknown = await api.post(f"{asked}/nodes/aks/reject", json={"by": "bob"})
 
     assert (agent.status_code, unknown.status_code) == (409, 404)
-    assert "only ask can be answered" in agent.json()["detail"]
+    assert "its agent has asked nothing; only ask can be answered" in agent.json()["detail"]
     assert "did you mean 'ask'?" in unknown.json()["detail"]
 
 

@@ -1,5 +1,6 @@
 """A whole Penstock with all packs for tests of their workflows; and the security agents one after another."""
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,21 +10,28 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import Api
+from tests.model_server import ModelServer
 from tests.packs.agent_process import run
 from tests.packs.expectations import SHOP
 from tests.stack import ROOT, Stack
 
 PACKS = ROOT / "shared/packs"
+sys.path[:0] = [str(library) for library in sorted(PACKS.glob("*/lib"))]  # as in a sandbox
 
 
 @pytest.fixture(scope="session")
-def pack_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(folder=tmp_path_factory.mktemp("packs"), agents=(PACKS,)) as running:
+def pack_stack(
+    tmp_path_factory: pytest.TempPathFactory, model_server_running: ModelServer
+) -> Iterator[Stack]:
+    """Its models `default` and `embeddings` are the model server's; what they answer is for each test to script."""
+    folder = tmp_path_factory.mktemp("packs")
+    models = {"PENSTOCK_RUNNER_MODELS_FILE": str(model_server_running.write_models(folder))}
+    with Stack(folder=folder, agents=(PACKS,), own={"runner-0": models}) as running:
         yield running
 
 
 @pytest.fixture
-async def packs(pack_stack: Stack) -> AsyncIterator[Api]:
+async def packs(pack_stack: Stack, model_server: ModelServer) -> AsyncIterator[Api]:
     """The public API of a Penstock whose runner offers the agents of all packs; workflows are applied by tests."""
     async with httpx.AsyncClient(base_url=pack_stack.url, timeout=90) as client:
         yield Api(client)

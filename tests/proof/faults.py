@@ -29,6 +29,7 @@ class Faults(NamedTuple):
     child_refused: float  # a sub-workflow cannot be started
     meddling: int  # how often people want something, in the whole run
     queued: bool  # the run has to wait for a slot
+    asks: float  # of attempts whose agent has questions left: it asks a person
 
 
 def draw(random: Random) -> Faults:
@@ -58,6 +59,7 @@ def draw(random: Random) -> Faults:
         child_refused=sometimes(0.2),
         meddling=random.choice([0, 0, 0, 2, 6]),
         queued=random.random() < 0.1,
+        asks=sometimes(0.5),
     )
 
 
@@ -79,5 +81,5 @@ def none() -> Faults:
     return Faults(
         *(0, 0, 0.001, 0, 0, False, 0, 0, 0, 0, 0, 0),
         **{"orchestrators": 1, "runners": 2, "cancel": 0, "retry": 0, "compensate": 0},
-        **{"held": 0, "cached": 0, "child_refused": 0, "meddling": 0, "queued": False},
+        **{"held": 0, "cached": 0, "child_refused": 0, "meddling": 0, "queued": False, "asks": 0},
     )

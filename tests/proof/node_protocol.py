@@ -15,8 +15,10 @@ from typing import NamedTuple
 from orchestrator.domain import decide as core
 from orchestrator.domain.decision import Decision, Outcome, PublishReady
 from orchestrator.domain.events import (
+    Answered,
     AttemptClaimed,
     AttemptFailed,
+    AttemptParked,
     AttemptReleased,
     AttemptSucceeded,
     CancelRequested,
@@ -28,6 +30,7 @@ from orchestrator.domain.events import (
 from orchestrator.domain.node import Node, NodeState
 from orchestrator.domain.rebuild import rebuild
 from orchestrator.domain.run import RUN_ENDED, Run
+from penstock.contracts.messages import AgentQuestion
 from penstock.contracts.value import replace
 from tests.builders import RUN_ID, SHAKY, evaluate, node, plan, retrying, token
 from tests.proof.model_check import Report
@@ -35,9 +38,11 @@ from tests.proof.model_check import check as explore
 
 NAME = "work"
 PLAN = plan(node(NAME, retry=retrying(2)))
-ATTEMPTS_MAX = 3  # two in the budget, and one that was given back
+ATTEMPTS_MAX = 3  # two in the budget, and one that was given back or parked
 IN_FLIGHT_MAX = 2
-RESULTS = ("succeeded", "failed", "released")
+RESULTS = ("succeeded", "failed", "released", "parked")
+AT_NO_COST = ("released", "parked")
+QUESTION = AgentQuestion("go", "Go on?")
 HOLDER = 0  # the number of the token that holds the node, if one does
 NOBODY = -1
 TOKENS = tuple(token(f"token {number}") for number in range(8))
@@ -77,7 +82,7 @@ class NodeProtocol:
         self._with_sweep = with_sweep
         self._rows: list[Run] = []
         self._index: dict[tuple[object, ...], int] = {}
-        self._decided: dict[tuple[int, RunEvent], tuple[int, Decision]] = {}
+        self._decided: dict[tuple[int, RunEvent | bool], tuple[int, Decision]] = {}
 
     def explore(self) -> Report:
         begun = core.begin(id=RUN_ID, project="default", plan=PLAN, input=b"{}", evaluate=evaluate)
@@ -105,6 +110,10 @@ class NodeProtocol:
                     yield f"{label}{how}", following
         for index, runner in enumerate(world.runners):
             yield from _steps_of_runner(world, index, runner)
+        if self._node(world).state is NodeState.SUSPENDED:
+            for approved in (True, False):
+                answer = Answered(NAME, approved, "ada", question=QUESTION.key)
+                yield f"a person answers: {approved}", self._commit(world, answer)[0]
         yield "cancel", self._commit(world, CancelRequested(by="ada", reason="enough"))[0]
         if self._with_sweep:
             yield from self._sweep(world)
@@ -171,10 +180,11 @@ class NodeProtocol:
                 assert self._ask(world, message).row == world.row, f"{message} changed a run that has ended"
 
     def _commit(self, world: World, event: RunEvent) -> tuple[World, Decision]:
-        known = self._decided.get((world.row, event))
+        key = (world.row, event.approved if isinstance(event, Answered) else event)
+        known = self._decided.get(key)
         if known is None:
             decision = core.decide(self._rows[world.row], event, evaluate=evaluate)
-            known = self._decided[world.row, event] = (self._row_of(decision.run), decision)
+            known = self._decided[key] = (self._row_of(decision.run), decision)
         row, decision = known
         world = world._replace(row=row)
         for command in decision.commands:
@@ -217,8 +227,8 @@ def _steps_of_runner(world: World, index: int, runner: Runner) -> Iterator[tuple
         yield f"runner {index} asks again", _send(world, Message("claim", runner.attempt, runner.token))
         return
     for kind in RESULTS:
-        # Giving back costs no attempt, so it could go on for ever: once is enough to see what it does.
-        if kind != "released" or runner.attempt == 1:
+        # What costs no attempt could go on for ever: once is enough to see what it does.
+        if kind not in AT_NO_COST or runner.attempt == 1:
             yield f"runner {index}: {kind}", _send(idle, Message(kind, runner.attempt, runner.token))
 
 
@@ -249,12 +259,14 @@ def _assert_one_holder(world: World) -> None:
     )
 
 
-def _event_of(result: Message) -> AttemptSucceeded | AttemptFailed | AttemptReleased:
+def _event_of(result: Message) -> AttemptSucceeded | AttemptFailed | AttemptReleased | AttemptParked:
     attempt, held = result.attempt, TOKENS[result.token]
     if result.kind == "succeeded":
         return AttemptSucceeded(node=NAME, attempt=attempt, token=held, output=b"{}")
     if result.kind == "failed":
         return AttemptFailed(node=NAME, attempt=attempt, token=held, failure=SHAKY, spread=0.0)
+    if result.kind == "parked":
+        return AttemptParked(node=NAME, attempt=attempt, token=held, question=QUESTION)
     return AttemptReleased(node=NAME, attempt=attempt, token=held)
 
 

@@ -3,14 +3,17 @@
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from orchestrator.domain.answers import answers_of
 from orchestrator.domain.events import (
     AttemptClaimed,
     AttemptFailed,
+    AttemptParked,
     AttemptReleased,
     AttemptSucceeded,
     RunEvent,
 )
 from penstock.contracts.limits import LEASE
+from penstock.contracts.messages import AgentQuestion
 from tests.builders import BROKEN, SHAKY
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ CLAIM_TIMEOUT_S = 5.0
 WORK_S_MAX = 40.0  # some attempts outlive a lease that nobody renews
 RESTART_S = 10.0
 ACK_WAIT_S = 20.0
+QUESTIONS = ("may I", "shall I")  # of each agent, in this order
 
 
 class SimulatedRunner:
@@ -98,6 +102,11 @@ class SimulatedRunner:
         world = self._world
         node, attempt, token = event.node, event.attempt, event.token
         faults, random = world.faults, world.random
+        known = answers_of(world.store.rows[node].node.answers)
+        asks = [key for key in QUESTIONS if key not in known]
+        if asks and world.chance(faults.asks):
+            question = AgentQuestion(asks[0], f"{asks[0]}?", assignees=random.choice([(), ("ada", "eve")]))
+            return AttemptParked(node=node, attempt=attempt, token=token, question=question)
         if random.random() < (faults.undo_fails if node.endswith(":undo") else faults.attempt_fails):
             failure = BROKEN if random.random() < faults.permanently else SHAKY
             spread = random.uniform(-1, 1)

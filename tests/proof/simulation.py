@@ -16,6 +16,7 @@ from orchestrator.domain.decision import Command, Decision, Outcome, PublishRead
 from orchestrator.domain.events import (
     AttemptClaimed,
     AttemptFailed,
+    AttemptParked,
     AttemptReleased,
     AttemptSucceeded,
     CompensateRequested,
@@ -199,7 +200,7 @@ class Simulation:
         """Only who holds the lease in the database may end an attempt."""
         rows = {name: row.node for name, row in self.store.rows.items()}
         self.store.save(run, decision, now=self.now)
-        if isinstance(event, (AttemptSucceeded, AttemptFailed, AttemptReleased)):
+        if isinstance(event, (AttemptSucceeded, AttemptFailed, AttemptReleased, AttemptParked)):
             holder = (rows[event.node].attempt, rows[event.node].token)
             was_held = holder == (event.attempt, event.token)
             assert was_held, f"a result of '{event.node}' was recorded for one who does not hold it"

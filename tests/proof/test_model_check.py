@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.domain import timely
-from orchestrator.domain.events import AttemptFailed, AttemptReleased, AttemptSucceeded
+from orchestrator.domain.events import AttemptFailed, AttemptParked, AttemptReleased, AttemptSucceeded
 from tests.proof.model_check import check
 from tests.proof.node_protocol import NodeProtocol
 
@@ -17,7 +17,7 @@ def test_node_protocol_is_safe_in_every_state_and_can_end_from_every_state() -> 
 
 
 def test_checker_tells_of_a_result_accepted_whatever_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    results = (AttemptSucceeded, AttemptFailed, AttemptReleased)
+    results = (AttemptSucceeded, AttemptFailed, AttemptReleased, AttemptParked)
     monkeypatch.setattr(
         "orchestrator.domain.decide.is_timely",
         lambda run, node, event: isinstance(event, results) or timely.is_timely(run, node, event),

@@ -23,6 +23,7 @@ from orchestrator.domain.node import Node, NodeState
 from orchestrator.domain.run import RunState
 from orchestrator.domain.timely import Timely
 from orchestrator.domain.unit import is_undo
+from penstock.contracts.messages import AgentQuestion
 from penstock.contracts.value import replace
 from tests.proof.simulated_children import SimulatedChildren
 from tests.proof.test_simulation import SEEDS_STORMY_FROM, simulate
@@ -229,6 +230,30 @@ def a_cancelled_run_forgets_a_node_between_two_items(patch: pytest.MonkeyPatch) 
     patch.setattr("orchestrator.domain.ending.Spread", int)
 
 
+def forgets_what_people_answered(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(waking, "with_answer", lambda answers, key, answer: b"{}")
+
+
+def a_question_costs_an_attempt(patch: pytest.MonkeyPatch) -> None:
+    healthy = attempts.wait_for_answer
+
+    def wait_for_answer(draft: Draft, name: str, asked: AgentQuestion) -> None:
+        first_attempt = draft.node(name).first_attempt
+        healthy(draft, name, asked)
+        draft.put(name, replace(draft.node(name), first_attempt=first_attempt))
+
+    patch.setattr(attempts, "wait_for_answer", wait_for_answer)
+
+
+def takes_an_answer_to_another_question(patch: pytest.MonkeyPatch) -> None:
+    healthy = waking._hand_over
+    patch.setattr(waking, "_hand_over", lambda draft, event, key: healthy(draft, event, f"not {key}"))
+
+
+def goes_on_asking_in_a_run_that_stops(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(attempts, "may_start", lambda draft, name: True)
+
+
 def simulate_many() -> None:
     for seed in range(SEEDS):
         simulate(SEEDS_STORMY_FROM + seed)
@@ -257,6 +282,10 @@ MUTANTS = [
     a_held_claim_costs_an_attempt,
     grants_a_claim_that_is_held,
     a_cancelled_run_forgets_a_node_between_two_items,
+    forgets_what_people_answered,
+    a_question_costs_an_attempt,
+    takes_an_answer_to_another_question,
+    goes_on_asking_in_a_run_that_stops,
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.domain import timely
 from orchestrator.domain.decide import Fork
-from orchestrator.domain.events import AttemptFailed, AttemptReleased, AttemptSucceeded
+from orchestrator.domain.events import AttemptFailed, AttemptParked, AttemptReleased, AttemptSucceeded
 from orchestrator.domain.run import Run, RunState
 from penstock.contracts.workflow import RunIf
 from tests.proof import faults
@@ -20,7 +20,7 @@ SEEDS_CALM = 60
 SEEDS_STORMY_FROM = 1_000_000
 ADORNED_SHARE = 0.85
 FORKED_SHARE = 0.3
-RESULTS = (AttemptSucceeded, AttemptFailed, AttemptReleased)
+RESULTS = (AttemptSucceeded, AttemptFailed, AttemptReleased, AttemptParked)
 
 
 def simulate(seed: int, *, adorned_share: float = ADORNED_SHARE, with_sweep: bool = True) -> Run:

@@ -26,9 +26,10 @@ STEPS = {
     "node.started": ({"waiting", "ready", "backoff", "repeated"}, "running"),
     "node.expanded": ({"waiting"}, "running"),
     "node.suspended": (
-        {"suspended", "waiting", "ready", "repeated"},
+        {"suspended", "waiting", "ready", "repeated", "released"},
         "suspended",
-    ),  # suspended: after a breaker the cache is asked again
+    ),  # suspended: after a breaker, or an answer, the cache is asked again
+    "node.answered": ({"suspended"}, "suspended"),
     "node.repeated": ({"running", "suspended"}, "repeated"),
     "node.child_started": ({"running"}, "running"),
     "node.succeeded": ({"running", "suspended"}, "succeeded"),
@@ -77,6 +78,10 @@ class Timeline:
         self._iterations = Counter[str]()
         self._renewed: set[str] = set()  # items of a node that was retried, whose turn comes again
         self._cached: set[str] = set()
+        self._asked: dict[str, Mapping[str, Any]] = {}  # what the unit's agent asks, or asked last
+        self._answers: set[tuple[str, str]] = (
+            set()
+        )  # of units: the keys of questions that need not be asked again
         self._lists: list[str] = []  # `foreach` nodes that have succeeded since the last judgement
         self._has_failed = False
         self._pause_cause: str | None = None
@@ -144,7 +149,9 @@ class Timeline:
             assert self.states[name] in ENDED - SUCCEEDED, f"'{name}' was retried but {self.states[name]}"
             self.states[name] = "waiting"
             self._spent[name] = self._iterations[name] = 0
-            self._renewed |= {unit for unit in self.states if unit.startswith(f"{name}[")}
+            items = {unit for unit in self.states if unit.startswith(f"{name}[")}
+            self._renewed |= items
+            self._forget_answers(name, *items)  # some, and it is not told which
         assert not {"failed", "cancelled"} & {self.states[name] for name in self._nodes}, (
             "the retry forgot a node"
         )
@@ -184,12 +191,14 @@ class Timeline:
         if kind == "node.released" or (kind == "node.suspended" and fact.data["code"] == "breaker"):
             self._spent[name] -= 1
         elif kind == "node.repeated":
+            self._forget_answers(name)
             self._iterations[name] += 1
             self._spent[name] = 0
             assert node.repeat is not None, f"'{name}' was repeated for no reason"
             assert self._iterations[name] < node.repeat.max_, f"'{name}' was repeated too often"
         elif kind in ("node.succeeded", "node.failed") and "by" in fact.data:
             self._judge_answer(name, fact.data["by"])
+        self._judge_question(kind, name, fact.data)
         if kind == "node.failed" and fact.data["failure"].type in WORTH_A_RETRY and self._may_retry(name):
             spent, most = self._spent[name], self._attempts_max(name)
             assert spent == most, f"'{name}' gave up after {spent} of {most} attempts"
@@ -215,6 +224,24 @@ class Timeline:
         may = not approval.no_self_approval or by != self._started_by
         assert may, f"'{name}' was answered by {by}, who started the run"
 
+    def _judge_question(self, kind: str, name: str, data: Mapping[str, Any]) -> None:
+        """An agent is answered by one of those whom it asks, and asks nothing that was answered."""
+        if kind == "node.released" and "question" in data:
+            known = (name, data["question"]) in self._answers
+            assert not known, f"'{name}' asks '{data['question']}' again, which was answered"
+        elif kind == "node.suspended" and data["code"] == "question":
+            self._asked[name] = data
+        elif kind == "node.answered":
+            asked = self._asked[name]
+            assert data["key"] == asked["key"], f"'{name}' got an answer to what it does not ask"
+            assert not asked["assignees"] or data["by"] in asked["assignees"], (
+                f"'{name}' was answered by {data['by']}, who was not asked"
+            )
+            self._answers.add((name, data["key"]))
+
+    def _forget_answers(self, *units: str) -> None:
+        self._answers = {(unit, key) for unit, key in self._answers if unit not in units}
+
     def _judge_failures(self, name: str) -> None:
         foreach = self._nodes[name].foreach
         assert foreach is not None, "asked of a node with items"
@@ -237,7 +264,7 @@ class Timeline:
         if kind == "node.ready" and state == "ready":
             assert fact.attempt == self._attempt[name], "a new publication is no new attempt"
             return
-        if kind == "node.suspended" and fact.data["code"] in ("cache", "breaker"):
+        if kind == "node.suspended" and fact.data["code"] in ("cache", "breaker", "question"):
             assert (fact.attempt or 0) == self._attempt[name], f"{kind} of '{name}' is no attempt"
             return
         self._attempt[name] += 1

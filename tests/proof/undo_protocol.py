@@ -12,8 +12,10 @@ from typing import NamedTuple
 from orchestrator.domain import decide as core
 from orchestrator.domain.decision import Outcome, PublishReady
 from orchestrator.domain.events import (
+    Answered,
     AttemptClaimed,
     AttemptFailed,
+    AttemptParked,
     AttemptReleased,
     AttemptSucceeded,
     CancelRequested,
@@ -30,6 +32,7 @@ from orchestrator.domain.events import (
 from orchestrator.domain.node import Node, NodeState
 from orchestrator.domain.rebuild import rebuild
 from orchestrator.domain.run import RUN_ENDED, Run, RunState
+from penstock.contracts.messages import AgentQuestion
 from penstock.contracts.value import replace
 from penstock.contracts.workflow import Compensation, CompensationPolicy, OnFailure
 from tests.builders import BROKEN, NO_RETRY, RUN_ID, SHAKY, evaluate, node, plan, retrying, token
@@ -37,6 +40,7 @@ from tests.proof.model_check import Report
 from tests.proof.model_check import check as explore
 
 UNDO = Compensation(agent="undoer", retry=retrying(2))
+QUESTION = AgentQuestion("go", "Go on?")
 HOLDER, STRANGER = token("holder"), token("stranger")
 VERSION = 100  # stands for every version: above all places of completion
 OPEN = {NodeState.READY, NodeState.RUNNING, NodeState.BACKOFF, NodeState.SUSPENDED}
@@ -103,8 +107,11 @@ class UndoProtocol:
                 yield AttemptFailed(name, attempt, HOLDER, BROKEN, 0.0)
                 yield AttemptFailed(name, attempt, HOLDER, SHAKY, 0.0)
                 yield AttemptReleased(name, attempt, HOLDER)
+                yield AttemptParked(name, attempt, HOLDER, QUESTION)
                 if self._with_sweep:
                     yield LeaseLapsed(name, attempt, HOLDER, 0.0)
+            elif unit.state is NodeState.SUSPENDED:
+                yield Answered(name, True, "ada", question=QUESTION.key)
             elif unit.state is NodeState.BACKOFF and self._with_sweep:
                 yield RetryCameDue(name, attempt)
             elif unit.state is NodeState.READY and self._with_sweep:
@@ -177,6 +184,7 @@ def _kept(unit: Node, place: int | None) -> Node:
         runner=unit.runner and "r",
         failure=unit.failure and BROKEN,
         completed=place,
+        answers=None,  # the agent may ask again, for all that the undoing cares
         unresolved=0,
         was_reset=False,
         wake_in=None,

@@ -13,6 +13,7 @@ import pytest
 from agent_runner.catalogue import Agent, Catalogue, compiled
 from agent_runner.granted_secrets import GrantedSecrets
 from agent_runner.main import compose
+from agent_runner.models.configured import NO_MODELS, Models
 from agent_runner.runner import Runner
 from agent_runner.sandbox.port import Tier
 from agent_runner.sandbox.probe import Report
@@ -48,8 +49,7 @@ class Agents:
             version="1.0.0",
             command=(program, "agent"),
             folder=str(folder),
-            sandbox=LIMITS,
-            **fields,
+            **{"sandbox": LIMITS, **fields},
         )
         self.made[name] = compiled(manifest)
 
@@ -113,6 +113,7 @@ async def start(
             secrets: Any = None,
             report: Report = HOLDS,
             tracing: Tracing = OFF,
+            models: Models = NO_MODELS,
             **fields: Any,
         ) -> Started:
             login = own_nats.login(RUNNER)
@@ -128,7 +129,7 @@ async def start(
             )
             catalogue = Catalogue(agents.made)
             return await stack.enter_async_context(
-                _running(settings, catalogue, GrantedSecrets(secrets or {}), report, tracing)
+                _running(settings, catalogue, GrantedSecrets(secrets or {}), report, tracing, models)
             )
 
         yield start
@@ -141,6 +142,7 @@ async def _running(
     secrets: GrantedSecrets,
     report: Report,
     tracing: Tracing,
+    models: Models,
 ) -> AsyncIterator[Started]:
     stop = Stop()
     async with AsyncExitStack() as stack:
@@ -162,6 +164,7 @@ async def _running(
             work=work,
             stack=stack,
             tracing=tracing,
+            models=models,
         )
         task = asyncio.create_task(runner.run(stop, grace_s=settings.drain_grace_s))
         yield Started(runner, stop, task, settings.id, work.root)

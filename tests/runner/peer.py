@@ -30,6 +30,13 @@ from penstock.contracts.messages import (
     Results,
     StartNode,
 )
+from penstock.contracts.model_messages import (
+    ModelCallBegin,
+    ModelCallEnd,
+    ModelCallEnded,
+    ModelCallVerdict,
+    Verdict,
+)
 from penstock.contracts.wire import decode, encode
 
 POOL = "default"
@@ -54,6 +61,9 @@ class Peer:
     logs: list[LogLines] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
     checkpoints: dict[tuple[UUID, str], bytes] = field(default_factory=dict)
+    model_begins: list[ModelCallBegin] = field(default_factory=list)
+    model_ends: list[ModelCallEnd] = field(default_factory=list)
+    verdict: Callable[[ModelCallBegin], ModelCallVerdict | None] = lambda begin: None  # None: as remembered
     heard: asyncio.Condition = field(default_factory=asyncio.Condition)
     _arrived: asyncio.Queue[list[Msg]] = field(default_factory=asyncio.Queue)
 
@@ -65,8 +75,14 @@ class Peer:
         await self._answer("checkpoint-save", self._save)
         await self._answer("checkpoint-load", self._load)
         await self._answer("progress", self._progress)
+        await self.open_models()
         await self._declare_results()
         await self.bus.client.subscribe(f"{subjects.LOG}.>", cb=self._log)
+
+    async def open_models(self) -> None:
+        """Only what calls of models need."""
+        await self._answer("model-begin", self._begin_call)
+        await self._answer("model-end", self._end_call)
 
     async def take_results(self) -> None:
         """Take results from their stream until cancelled, as an orchestrator does."""
@@ -199,6 +215,23 @@ class Peer:
         self.progress.append(decode(message.data, Progress))
         return None
 
+    def _begin_call(self, message: Msg) -> object:
+        """Go, or what an earlier attempt of the node got for the same call."""
+        begin = decode(message.data, ModelCallBegin)
+        self.model_begins.append(begin)
+        if begin.token in self.lost:
+            return ModelCallVerdict(Verdict.LOST)
+        if said := self.verdict(begin):
+            return said
+        same = {b.call for b in self.model_begins if _names(b) == _names(begin)}
+        reply = next((end.reply for end in self.model_ends if end.call in same and end.reply), None)
+        return ModelCallVerdict(Verdict.REPLAY if reply else Verdict.GO, reply=reply)
+
+    def _end_call(self, message: Msg) -> object:
+        end = decode(message.data, ModelCallEnd)
+        self.model_ends.append(end)
+        return ModelCallEnded(known=any(begin.call == end.call for begin in self.model_begins))
+
     async def _done(self, message: Msg) -> None:
         results = decode(message.data, Results).results
         async with self.heard:
@@ -219,6 +252,11 @@ class Peer:
         async with self.heard:
             self.logs.append(decode(message.data, LogLines))
             self.heard.notify_all()
+
+
+def _names(begin: ModelCallBegin) -> tuple[object, ...]:
+    """What is the same of a call in every attempt of its node."""
+    return begin.run, begin.node, begin.fingerprint, begin.occurrence
 
 
 def output_of(result: Result) -> Any:

@@ -52,3 +52,11 @@ def test_two_with_one_name_in_one_folder_are_an_error(tmp_path: Path) -> None:
 
     assert found["scanner", "1.0.0"] is None
     assert "already the agent in" in (found["two", "?"] or "")
+
+
+def test_an_error_has_its_line(tmp_path: Path) -> None:
+    write(tmp_path / "top" / "one", "name: one\nversion: 1.0.0\ndescription: says: nothing\ncommand: [sh]\n")
+
+    (error,) = offers(tmp_path / "top").values()
+
+    assert "line 3: " in (error or "")

@@ -192,6 +192,7 @@ async def test_runner_that_lost_its_bus_still_ends(process: Process, peer: Peer,
         ("sandbox", "firejail", "'bwrap', 'landlock' or 'none'"),
         ("pool", "Not A Pool", "PENSTOCK_RUNNER_POOL"),
         ("secrets_file", "/nowhere/secrets.yaml", "/nowhere/secrets.yaml"),
+        ("models_file", "/nowhere/models.yaml", "/nowhere/models.yaml"),
         ("orchestrator_url", "localhost", "PENSTOCK_RUNNER_ORCHESTRATOR_URL"),
     ],
 )

@@ -73,7 +73,7 @@ class Attempts:
             except Exception as error:
                 log.exception("attempt.broke", **about_attempt(held.order))
                 ended = Ended(failure=_unexpected(error))
-            span.ended = ended
+            span.ended = ended = _unless_parked(held, ended)
             self._report(held, ended)
 
     def lose(self, held: Held) -> None:
@@ -84,7 +84,8 @@ class Attempts:
 
     def abandon(self, held: Held) -> None:
         """Kill it because the runner stops now, and say so."""
-        self._report(held, Ended(failure=STOPPED) if held.began else Ended(released=True))
+        stopped = Ended(failure=STOPPED) if held.began else Ended(released=True)
+        self._report(held, _unless_parked(held, stopped))
         if held.task is not None:
             held.task.cancel()
 
@@ -96,7 +97,7 @@ class Attempts:
         try:
             prepared = await self._prepare(held, folders)
             ended = await self._run_agent(held, folders, prepared)
-            if ended.output is None:
+            if ended.output is None or held.parking is not None:
                 return ended
             output = await self._judge(held, folders, ended.output)
             return msgspec.structs.replace(ended, output=output) if output is not ended.output else ended
@@ -188,6 +189,7 @@ class Attempts:
                 output=msgspec.Raw(ended.output) if ended.output is not None else msgspec.UNSET,
                 failure=failure,
                 released=ended.released,
+                parked=ended.parked,
                 seconds=ended.seconds,
                 cpu_s=ended.cpu_s,
                 memory_bytes=ended.memory_bytes,
@@ -197,6 +199,17 @@ class Attempts:
         )
         held.reported = True
         _count(order.agent, ended)
+
+
+def _unless_parked(held: Held, ended: Ended) -> Ended:
+    """How it ended, but for one that was parked: that was decided first. An agent that ends well nevertheless has
+    not waited for the answer, and one that failed was told to end."""
+    if held.parking is None:
+        return ended
+    question = held.parking.question
+    return msgspec.structs.replace(
+        ended, output=None, failure=None, parked=question, released=question is None
+    )
 
 
 async def _unless_cancelled(held: Held, work: Coroutine[Any, Any, T]) -> T:
@@ -246,6 +259,11 @@ def _unexpected(error: Exception) -> Failure:
 
 
 def _count(agent: str, ended: Ended) -> None:
-    outcome = "released" if ended.released else "failed" if ended.failure is not None else "succeeded"
-    metrics.RUNNER_ATTEMPTS.labels(agent, outcome).inc()
+    metrics.RUNNER_ATTEMPTS.labels(agent, _outcome(ended)).inc()
     metrics.RUNNER_ATTEMPT_SECONDS.labels(agent).observe(ended.seconds)
+
+
+def _outcome(ended: Ended) -> str:
+    if ended.parked is not None:
+        return "parked"
+    return "released" if ended.released else "failed" if ended.failure is not None else "succeeded"

@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from penstock.contracts.agent import AgentManifest, AgentOffer
-from penstock.contracts.errors import InvalidInput
+from penstock.contracts.errors import InvalidInput, Problem
 from penstock.contracts.names import did_you_mean
 from penstock.contracts.workflow import Json
 from penstock.definition.agent import load_agent
@@ -134,5 +134,9 @@ def _offer(manifest: AgentManifest) -> AgentOffer:
 
 
 def _reason(error: InvalidInput | OSError) -> str:
-    problems = getattr(error, "problems", ())
-    return "; ".join(f"{p.path}: {p.message}" if p.path else p.message for p in problems) or str(error)
+    return "; ".join(map(_told, getattr(error, "problems", ()))) or str(error)
+
+
+def _told(problem: Problem) -> str:
+    line = f"line {problem.line}: " if problem.line else ""
+    return f"{line}{problem.path}: {problem.message}" if problem.path else f"{line}{problem.message}"

@@ -6,10 +6,21 @@ from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from agent_runner.catalogue import Agent
+from agent_runner.models.occurrences import Occurrences
 from agent_runner.modes.port import Cancellation
-from penstock.contracts.messages import StartNode
+from penstock.contracts.messages import AgentQuestion, StartNode
 from penstock.contracts.usage import ModelUsage
+
+PARK_GRACE_S = 2.0  # for an agent that was told to end by itself, and to let its `finally` blocks run
+
+
+class Parking(msgspec.Struct, frozen=True):
+    """The attempt ends, to go on in another one: once `question` is answered, or (None) once its run goes on."""
+
+    question: AgentQuestion | None
 
 
 class Held:
@@ -22,7 +33,9 @@ class Held:
         "cancelled",
         "drained",
         "granted_at",
+        "model_calls",
         "order",
+        "parking",
         "reported",
         "safe_until",
         "slot",
@@ -51,11 +64,31 @@ class Held:
         self.cancelled = Cancellation()
         self.drained = False  # cancelled because the runner goes, not because anybody asked
         self.agent_began: datetime | None = None  # since when the agent was, or may have been, started
+        self.parking: Parking | None = None
         self.reported = False  # its result is on its way; it can only be reported once
         self.granted_at = time.monotonic()
-        self.usage: dict[str, ModelUsage] = {}  # by model; what the agent told of itself
+        self.usage: dict[
+            str, ModelUsage
+        ] = {}  # by model; what the agent told of itself, and the runner's calls
+        self.model_calls = Occurrences()
         self.task: asyncio.Task[None] | None = None
         self.traceparent = order.traceparent  # of the agent's own span, once the runner has begun one
+
+    def park(self, question: AgentQuestion | None) -> bool:
+        """End the attempt at no cost: the agent, by itself or stopped a moment later, and whatever it still says.
+
+        False: it is being stopped for another reason, and that one counts. Parked twice, the first question counts.
+        """
+        if self.parking is None:
+            if self.cancelled.is_set():
+                return False
+            self.parking = Parking(question)
+            asyncio.get_running_loop().call_later(PARK_GRACE_S, self._end_parked)
+        return True
+
+    def _end_parked(self) -> None:
+        if self.is_running:
+            self.cancelled.set()
 
     @property
     def began(self) -> bool:

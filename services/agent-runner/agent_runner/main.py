@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 
 import structlog
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from agent_runner.attempt_spans import AttemptSpans
 from agent_runner.attempts import Attempts
 from agent_runner.catalogue import Catalogue, read_catalogue
 from agent_runner.claims import Claims
+from agent_runner.connecting import connected
 from agent_runner.gateway.app import Gateway
 from agent_runner.gateway.reports import Checkpoints, ProgressReports
 from agent_runner.gateway.sockets import Sockets
@@ -24,6 +25,12 @@ from agent_runner.held import HeldAttempts
 from agent_runner.known import Facts
 from agent_runner.lease import LeaseKeeper
 from agent_runner.logs import Logs
+from agent_runner.models.calls import ModelCalls
+from agent_runner.models.configured import NO_MODELS, Models
+from agent_runner.models.kept import KeptReplies
+from agent_runner.models.ledger import Ledger
+from agent_runner.models.providers import Providers
+from agent_runner.models.reading import UnusableModels, read_models
 from agent_runner.modes.all import Modes
 from agent_runner.registry import Announcer
 from agent_runner.results import ResultPublisher
@@ -37,7 +44,7 @@ from agent_runner.settings import Settings
 from agent_runner.stopping import Stop
 from agent_runner.work_folder import UnusableFolder, WorkFolder, claimed
 from agent_runner.worker import Worker
-from penstock.bus.connection import Bus, connect
+from penstock.bus.connection import Bus
 from penstock.bus.publisher import Publisher
 from penstock.bus.pull import PullLoop
 from penstock.bus.replies import Replies
@@ -71,7 +78,7 @@ def main() -> int:
     try:
         # Not uvloop: its child processes inherit descriptors, which the attack on our own sandbox found.
         return asyncio.run(serve(settings, sink))
-    except (UnusableFolder, UnsafeSecrets) as error:
+    except (UnusableFolder, UnsafeSecrets, UnusableModels) as error:
         print(f"{error}", file=sys.stderr)
         return EXIT_WRONG_SETTING
     except Broken as error:
@@ -85,6 +92,7 @@ async def serve(settings: Settings, sink: LineSink | None = None) -> int:
     stop.listen()
     tell_target(RUNNER, instance=settings.id)
     secrets = read_secrets(settings.secrets_file)
+    models = read_models(settings.models_file, os.environ)
     catalogue = await asyncio.to_thread(read_catalogue, settings.agents)
     tracing = tracing_of("agent-runner", instance=settings.id)
     async with AsyncExitStack() as stack:
@@ -93,7 +101,7 @@ async def serve(settings: Settings, sink: LineSink | None = None) -> int:
         facts = Facts(settings, stop, await probe(settings.sandbox), catalogue.offers())
         _tell(facts.report)
         await _serve_health(facts, stack)
-        bus = await _connected(settings, stop, stack)
+        bus = await connected(settings, stop, stack)
         if bus is None:
             return 0
         metrics.BUS_UP.set_function(lambda: bus.is_connected)
@@ -103,6 +111,7 @@ async def serve(settings: Settings, sink: LineSink | None = None) -> int:
             report=facts.report,
             catalogue=catalogue,
             secrets=secrets,
+            models=models,
             work=work,
             stack=stack,
             sink=sink,
@@ -123,6 +132,7 @@ async def compose(
     secrets: GrantedSecrets,
     work: WorkFolder,
     stack: AsyncExitStack,
+    models: Models = NO_MODELS,
     sink: LineSink | None = None,
     tracing: Tracing = OFF,
 ) -> Runner:
@@ -139,6 +149,7 @@ async def compose(
         progress=ProgressReports(bus, pool=pool),
         secrets=secrets,
         artifacts=artifacts,
+        models=_model_calls(models, bus, pool, artifacts, tracing, stack),
         stores=StoreCalls(bus, pool=pool),
         tracing=tracing,
     )
@@ -186,6 +197,17 @@ async def compose(
     )
 
 
+def _model_calls(
+    models: Models, bus: Bus, pool: str, artifacts: ArtifactStore, tracing: Tracing, stack: AsyncExitStack
+) -> ModelCalls:
+    providers, ledger = Providers(), Ledger(bus, pool=pool)
+    stack.push_async_callback(providers.close)
+    stack.push_async_callback(ledger.close)
+    return ModelCalls(
+        models=models, providers=providers, ledger=ledger, replies=KeptReplies(artifacts), tracing=tracing
+    )
+
+
 async def _modes(settings: Settings, report: Report, work: WorkFolder, stack: AsyncExitStack) -> Modes:
     """The reuse modes in the tier that the settings name; none other, even if it does not hold."""
     sandbox: Sandbox
@@ -230,33 +252,6 @@ def _announcer(settings: Settings, bus: Bus, report: Report, catalogue: Catalogu
 
 def _refused(offer: AgentOffer, report: Report) -> AgentOffer:
     return replace(offer, error=offer.error or report.message())
-
-
-async def _connected(settings: Settings, stop: Stop, stack: AsyncExitStack) -> Bus | None:
-    """The bus, however long it takes, or None when told to stop before."""
-    connection = connect(
-        url=settings.nats_url,
-        user=settings.nats_user,
-        password=settings.nats_password,
-        name=f"agent-runner {settings.id}",
-    )
-    connecting = asyncio.create_task(connection.__aenter__())
-    told = asyncio.create_task(stop.drain.wait())
-    try:
-        await asyncio.wait({connecting, told}, return_when=asyncio.FIRST_COMPLETED)
-        if not connecting.done():
-            return None
-        stack.push_async_callback(_hang_up, connection)
-        return connecting.result()
-    finally:
-        connecting.cancel()
-        told.cancel()
-
-
-async def _hang_up(connection: AbstractAsyncContextManager[Bus]) -> None:
-    """Closing a connection that is broken anyway is no reason to fail after a drain."""
-    with suppress(ConnectionError):
-        await connection.__aexit__(None, None, None)
 
 
 async def _serve_health(facts: Facts, stack: AsyncExitStack) -> None:

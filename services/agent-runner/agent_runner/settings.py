@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
     work_folder: Path = Path(tempfile.gettempdir()) / f"penstock-runner-{os.geteuid()}"
     secrets_file: Path | None = None
+    models_file: Path | None = None
     drain_grace_s: PositiveFloat = 30.0
     http_host: str = "127.0.0.1"
     http_port: int = Field(0, ge=0, le=65_535)  # 0: no health and metrics

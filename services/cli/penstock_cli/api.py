@@ -135,6 +135,20 @@ class Api(ServiceApi):
     def statistics(self, *, workflow: str | None = None) -> Document:
         return self._get("/statistics", params={"workflow": workflow} if workflow else None)
 
+    def budgets(self, filters: Mapping[str, Json]) -> Document:
+        asked = {key: value for key, value in filters.items() if value is not None}
+        return self._get("/budgets", params=asked)
+
+    def set_budget(self, body: Document) -> Document:
+        return self._document("PUT", "/budgets/project", json=body)
+
+    def clear_budget(self, *, by: str, reason: str | None) -> None:
+        said = {"by": by, **({"reason": reason} if reason else {})}
+        self._send("DELETE", "/budgets/project", params=said)
+
+    def raise_budget(self, run: str, body: Document) -> Document:
+        return self._document("POST", f"/runs/{segment(run)}/budget", json=body)
+
     def retention(self) -> Document:
         return self._get("/retention")
 

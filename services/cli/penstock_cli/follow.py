@@ -197,11 +197,13 @@ def _work(node: dict[str, Any]) -> str:
 
 
 def _note(node: dict[str, Any]) -> Text:
+    if node["state"] == "suspended":
+        return Text(waits_for(node)[:80], style="yellow")
     if node["failure"]:
         return Text(formats.failure(node["failure"])[:80], style="red")
     if node.get("items"):
         return Text(item_counts(node["items"]), style="dim")
-    if node["state"] == "suspended" or node.get("waiting_for"):
+    if node.get("waiting_for"):
         return Text(waits_for(node)[:80], style="yellow")
     if node["state"] == "running" and node["runner"]:
         return Text(f"on {node['runner']}{_progress(node.get('progress'))}", style="dim")

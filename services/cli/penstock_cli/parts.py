@@ -1,9 +1,12 @@
 """How the parts of a run look to a person: items, what is waited for, undoings, and what a person is to do."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from penstock_cli import formats
+
+DETAILS_CHARS_MAX = 500  # `-o json` has the rest
 
 _CHOICES = {
     "person": ("resume", "cancel"),
@@ -23,6 +26,8 @@ def what_waits_for_people(run: dict[str, Any]) -> Iterator[str]:
         waiting = node.get("waiting_for") or {}
         if waiting.get("is") == "question":
             place = f"{run['id']} {node['name']}"
+            if waiting.get("details") is not None:
+                yield f"{node['name']} shows {json.dumps(waiting['details'], ensure_ascii=False)[:DETAILS_CHARS_MAX]}"
             yield f"{node['name']} {waits_for(node)}: penstock approve {place} | penstock reject {place}"
 
 

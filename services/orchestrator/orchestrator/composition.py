@@ -16,6 +16,7 @@ from orchestrator.bus.for_notifier import DECLARE_EVERY_S, NotifierConsumer
 from orchestrator.bus.requests import Requests
 from orchestrator.clock import FORGET_EVERY_S, RETENTION_EVERY_S
 from orchestrator.engine.attempt_stores import AttemptStores
+from orchestrator.engine.budgets import BudgetControl
 from orchestrator.engine.bus_gauges import BusGauges
 from orchestrator.engine.engine import RunEngine
 from orchestrator.engine.feed import Feed
@@ -23,6 +24,7 @@ from orchestrator.engine.gauges import DatabaseGauges
 from orchestrator.engine.inbox import Inbox, Offers
 from orchestrator.engine.live import LOOK_EVERY_S, LiveViews
 from orchestrator.engine.matching import Looks, Matching
+from orchestrator.engine.model_calls import ModelCalls
 from orchestrator.engine.observer import Observer
 from orchestrator.engine.places import Places
 from orchestrator.engine.registry import RunnerRegistry
@@ -92,6 +94,7 @@ class Parts:
     requests: Requests
     control: ControlDoor
     registry: RunnerRegistry
+    models: ModelCalls
     clocks: tuple[Loop, ...]
     server: uvicorn.Server
 
@@ -115,14 +118,17 @@ async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = 
     triggering = Triggering(pool, engine, workflows, ground.expressions.evaluate, rate)
     inbox = Inbox(pool, Offers(Matching(pool, engine.handle), triggering))
     live = LiveViews(pool, Feed(bus), History(bus, stream=STREAM_EVENTS), Places(), contexts)
+    models = ModelCalls(pool, engine)
     sweep = Sweep(pool, engine, relay, lease_s=settings.lease_s, bus_is_up=lambda: bus.is_connected)
     often, gauges_s = settings.sweep_every_s, settings.gauges_every_s
     clocks = (
         Loop(sweep, every_s=often),
         Loop(ScheduleSweep(pool, engine, ticks), every_s=often),
         Loop(inbox.repeat, every_s=often),
+        Loop(models.sweep, every_s=often),
         Loop(triggering.start_due, every_s=often),
         Loop(inbox.forget, every_s=FORGET_EVERY_S),
+        Loop(models.forget, every_s=FORGET_EVERY_S),
         Loop(retention, every_s=RETENTION_EVERY_S),
         Loop(live.look_for_laggards, every_s=LOOK_EVERY_S),
         Loop(NotifierConsumer(bus, Replay(pool, publisher)), every_s=DECLARE_EVERY_S, at_once=True),
@@ -133,9 +139,8 @@ async def compose(settings: Settings, stack: AsyncExitStack, tracing: Tracing = 
     server = _http_server(ground, engine, workflows, schedules, inbox, artifacts, retention, rate, live)
     requests = Requests(bus, registry)
     control = ControlDoor(bus, requests, registry, AttemptStores(ground.stores))
-    return Parts(
-        bus, engine, relay, sweep, inbox, triggering, live, requests, control, registry, clocks, server
-    )
+    doors = (requests, control, registry, models)
+    return Parts(bus, engine, relay, sweep, inbox, triggering, live, *doors, clocks, server)
 
 
 async def _ground(settings: Settings, stack: AsyncExitStack, tracing: Tracing) -> Ground:
@@ -198,6 +203,7 @@ def _http_server(
         artifacts=artifacts,
         keeping=retention,
         breakers=engine.breakers,
+        budgets=BudgetControl(ground.pool, database, engine),
         pauses=engine.pauses,
         inbox=inbox,
         inbound=InboundReads(database),

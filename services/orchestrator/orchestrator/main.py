@@ -10,6 +10,7 @@ import uvloop
 
 from orchestrator.bus.inbox import InboxDoor
 from orchestrator.bus.logs import LogsDoor
+from orchestrator.bus.models import ModelDoor
 from orchestrator.bus.results import ResultsDoor
 from orchestrator.bus.rpc import RpcDoor
 from orchestrator.composition import DRAIN_S, Parts, compose
@@ -70,6 +71,7 @@ async def _open_doors(parts: Parts, listener: socket.socket) -> list[asyncio.Tas
     await logs.declare()
     await inbox.declare()
     await RpcDoor(parts.requests, parts.engine).open()
+    await ModelDoor(parts.requests, parts.models).open()
     await parts.control.open()
     clocks = [clock.run() for clock in parts.clocks]
     http = parts.server.serve(sockets=[listener])

@@ -17,30 +17,40 @@ Importing this is cheap on purpose (a process may start for every attempt): it l
 from penstock.agents.attempt import Context, context
 from penstock.agents.errors import (
     AgentError,
+    BudgetSpent,
     ConnectionLost,
     Invalid,
     InvalidInput,
     LimitReached,
+    ModelRefused,
     NetworkFailed,
+    NoModel,
     NotAllowed,
     NotAuthenticated,
+    Parked,
     RateLimited,
     TimedOut,
     TryAgain,
 )
 from penstock.agents.function import Agent, agent
+from penstock.agents.questions import Answer
 
 __all__ = [
     "Agent",
     "AgentError",
+    "Answer",
+    "BudgetSpent",
     "ConnectionLost",
     "Context",
     "Invalid",
     "InvalidInput",
     "LimitReached",
+    "ModelRefused",
     "NetworkFailed",
+    "NoModel",
     "NotAllowed",
     "NotAuthenticated",
+    "Parked",
     "RateLimited",
     "TimedOut",
     "TryAgain",

@@ -13,9 +13,12 @@ from penstock.agents.errors import AgentError
 
 TYPE_CHECKING = False  # typing's own costs 7 ms of each attempt; type checkers know this name
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
     from typing import Any, ParamSpec, TypeVar
+
+    from penstock.agents.questions import Answer
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -124,6 +127,32 @@ class Context:
 
         call("POST", "/v1/usage", json=told)
 
+    def ask(
+        self,
+        key: str,
+        message: str,
+        *,
+        details: object = None,
+        form: "dict[str, Any] | None" = None,
+        assignees: "Sequence[str]" = (),
+        no_self_approval: bool = False,
+    ) -> "Answer":
+        """Ask a person, and wait for as long as it takes, without a runner: see docs/guides/people.md.
+
+        The first time this raises Parked and the attempt ends here. Once there is an answer, another attempt runs
+        from the start, finds its checkpoint, and gets the answer here. `key` names the question within the node.
+        """
+        from penstock.agents.questions import ask
+
+        return ask(
+            key,
+            message,
+            details=details,
+            form=form,
+            assignees=assignees,
+            no_self_approval=no_self_approval,
+        )
+
     def secret(self, name: str) -> str:
         """A secret that the manifest names under `secrets`; NotOffered says why it is refused."""
         from penstock.agents.gateway import call, json_of, quoted
@@ -161,6 +190,26 @@ class Context:
             tokens_out=tokens_out,
             cost_dollars=cost_dollars,
             calls=calls,
+        )
+
+    async def ask_async(
+        self,
+        key: str,
+        message: str,
+        *,
+        details: object = None,
+        form: "dict[str, Any] | None" = None,
+        assignees: "Sequence[str]" = (),
+        no_self_approval: bool = False,
+    ) -> "Answer":
+        return await in_thread(
+            self.ask,
+            key,
+            message,
+            details=details,
+            form=form,
+            assignees=assignees,
+            no_self_approval=no_self_approval,
         )
 
     async def secret_async(self, name: str) -> str:

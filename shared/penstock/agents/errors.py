@@ -8,10 +8,15 @@ AgentError                       the class says whether another attempt can help
 ├── ConnectionLost  connection   retried
 ├── TimedOut        timeout      retried
 ├── Invalid         validation   not retried
-│   └── InvalidInput             the input does not fit the function's types
+│   ├── InvalidInput             the input does not fit the function's types
+│   ├── NoModel                  no language model is configured that the agent may call
+│   └── ModelRefused             the model declines to answer
 ├── NotAuthenticated authentication
 ├── NotAllowed      authorisation
 └── LimitReached    resource
+    └── BudgetSpent              no more calls of models may be made for this run, workflow or project
+
+Parked is none of them: nothing failed. It passes every `except Exception`, so that the attempt can end.
 
 Imports nothing: an agent's process starts for every attempt, and each import there is paid by the run.
 """
@@ -82,6 +87,14 @@ class InvalidInput(Invalid):
         self.problems = problems
 
 
+class NoModel(Invalid):
+    """There is no language model to call; the message says what to configure."""
+
+
+class ModelRefused(Invalid):
+    """The model declines to answer this, and says why."""
+
+
 class NotAuthenticated(AgentError):
     """The credentials are missing or wrong."""
 
@@ -98,6 +111,14 @@ class LimitReached(AgentError):
     """A limit on size, memory or number would be exceeded."""
 
     error_class = "resource"
+
+
+class Parked(BaseException):
+    """This attempt ends here, for it has to wait: another one gets to this point again. Let it pass."""
+
+
+class BudgetSpent(LimitReached):
+    """A budget for language models is spent; the message says which."""
 
 
 def error_class_of(error: BaseException) -> "str | None":

@@ -6,6 +6,9 @@
 | PUT /checkpoint | JSON up to 256 KiB; 204 |
 | POST /progress | {"done", "total", "message"}; 204 |
 | POST /v1/usage | {"model", "tokens_in", "tokens_out", "cost_dollars"?, "calls"?}; 204 |
+| POST /v1/questions | {"key", "message", "details"?, "form"?, "assignees"?, "no_self_approval"?}; 200 with the
+answer, or 423: the attempt ends |
+| POST /v1/chat/completions, /v1/embeddings … | as OpenAI's API has them; penstock.agents.llm |
 | GET /secrets/{name} | {"value"}, or 403 with the reason |
 | POST /artifacts?name= | the raw bytes; {"uri"} |
 | GET /artifacts/{sha256} | the raw bytes |
@@ -31,9 +34,17 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from penstock.agents.attempt import NotOffered, variable
-from penstock.agents.errors import AgentError, ConnectionLost, LimitReached, NetworkFailed, NotAllowed
+from penstock.agents.errors import (
+    AgentError,
+    ConnectionLost,
+    LimitReached,
+    NetworkFailed,
+    NotAllowed,
+    Parked,
+)
 
 TIMEOUT_SECONDS = 60.0  # the runner is on the same machine; an artifact may have to come from afar
+PARKED_STATUS = 423
 _PIECE_BYTES = 256 * 1024
 
 Errors = Mapping[int, type[AgentError]]
@@ -41,8 +52,8 @@ Errors = Mapping[int, type[AgentError]]
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("penstock", timeout=TIMEOUT_SECONDS)
+    def __init__(self, path: str, *, timeout_s: float) -> None:
+        super().__init__("penstock", timeout=timeout_s)
         self._path = path
 
     def connect(self) -> None:
@@ -64,6 +75,12 @@ def call(
         if response.status == 404 and missing_ok:
             return None
         return _good(response, what=f"{method} {path}", errors=errors).read()
+
+
+def exchange(method: str, path: str, body: bytes | None, *, timeout_s: float) -> tuple[int, bytes]:
+    """Status and body of an answer, whatever it is."""
+    with _answer(method, path, body, {"Content-Type": "application/json"}, timeout_s=timeout_s) as response:
+        return response.status, response.read()
 
 
 def json_of(body: bytes | None, key: str | None = None) -> Any:
@@ -107,12 +124,17 @@ def _unpack(source: IO[bytes], target: Path) -> None:
 
 @contextlib.contextmanager
 def _answer(
-    method: str, path: str, body: bytes | IO[bytes] | None, headers: dict[str, str]
+    method: str,
+    path: str,
+    body: bytes | IO[bytes] | None,
+    headers: dict[str, str],
+    *,
+    timeout_s: float = TIMEOUT_SECONDS,
 ) -> Iterator[http.client.HTTPResponse]:
     address = variable("SOCKET")
     if not address:
         raise NotOffered(f"{method} {path}: there is no PENSTOCK_SOCKET; this works inside a run only")
-    connection = _UnixConnection(address)
+    connection = _UnixConnection(address, timeout_s=timeout_s)
     with contextlib.closing(connection):
         try:
             connection.request(method, path, body, {**headers, "Penstock-Attempt": variable("ATTEMPT_KEY")})
@@ -130,6 +152,8 @@ def _good(
     if response.status < 300:
         return response
     reason = _reason(response.read(16 * 1024)) or response.reason
+    if response.status == PARKED_STATUS:
+        raise Parked(reason)
     known: dict[int, type[AgentError]] = {403: NotAllowed, 413: LimitReached, 404: NotOffered}
     kind = (known | dict(errors or {})).get(response.status)
     if kind is None:

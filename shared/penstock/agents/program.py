@@ -5,7 +5,15 @@ import os
 import sys
 from collections.abc import Callable
 
-from penstock.agents.errors import EXIT_FAILED, EXIT_TRY_AGAIN, InvalidInput, LimitReached, TryAgain, document
+from penstock.agents.errors import (
+    EXIT_FAILED,
+    EXIT_TRY_AGAIN,
+    InvalidInput,
+    LimitReached,
+    Parked,
+    TryAgain,
+    document,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +76,8 @@ def answered(call: Callable[[], bytes]) -> tuple[bytes, int]:
         if error.code == EXIT_TRY_AGAIN:
             return failed(TryAgain("the agent exited with 75")), EXIT_TRY_AGAIN
         return failed(Exited(f"the agent called exit({error.code!r}) before it returned")), EXIT_FAILED
+    except Parked as error:
+        return json.dumps({"error": {"type": "Parked", "message": str(error)}}).encode(), EXIT_TRY_AGAIN
     except BaseException as error:
         return failed(error), EXIT_TRY_AGAIN if isinstance(error, TryAgain) else EXIT_FAILED
 

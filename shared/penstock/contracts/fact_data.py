@@ -106,6 +106,26 @@ class RunPaused(_Data, frozen=True, kw_only=True):
     reason: str
 
 
+class RunBudgetExceeded(_Data, frozen=True, kw_only=True):
+    """`budget` is the key of the account; `reason` says what is spent and reserved, and what the call may take."""
+
+    budget: str
+    node: str
+    attempt: int
+    on_limit: str  # fail, pause or ask
+    reason: str
+
+
+class RunBudgetRaised(_Data, frozen=True, kw_only=True):
+    """By how much."""
+
+    budget: str
+    by: str
+    reason: str
+    dollars: float | UnsetType = UNSET
+    tokens: int | UnsetType = UNSET
+
+
 class NodeReady(_Data, frozen=True, kw_only=True):
     publication: int  # grows each time the same attempt is offered
     paused: Literal[True] | UnsetType = UNSET  # ready, but not offered before the run goes on
@@ -153,20 +173,30 @@ class NodeCancelled(_Used, frozen=True, kw_only=True):
     run: UUID | UnsetType = UNSET
 
 
-class NodeReleased(_Data, frozen=True, kw_only=True):
+class NodeReleased(_Used, frozen=True, kw_only=True):
+    """What it used is known if it had begun."""
+
     runner: str
+    question: str | UnsetType = UNSET  # the key of what its agent asks a person
+
+
+class NodeAnswered(_Data, frozen=True, kw_only=True):
+    key: str  # of the agent's question
+    by: str
+    approved: bool
+    comment: str
 
 
 class NodeSuspended(_Data, frozen=True, kw_only=True):
-    """`code`: approval, moment, event, cache, or why a claim is held back (`breaker_open` …)."""
+    """`code`: approval, question (an agent's), moment, event, cache, or why a claim is held back (`breaker_open` …)."""
 
     code: str
-    message: str | UnsetType = UNSET  # approval
+    message: str | UnsetType = UNSET  # approval, question
     assignees: tuple[str, ...] | UnsetType = UNSET
     until: datetime | UnsetType = UNSET  # moment: either of two
     seconds: float | UnsetType = UNSET
     type: str | UnsetType = UNSET  # event
-    key: str | UnsetType = UNSET  # cache, breaker
+    key: str | UnsetType = UNSET  # cache, breaker, question
     reason: str | UnsetType = UNSET
 
 
@@ -195,6 +225,8 @@ DATA: Mapping[Kind, type[msgspec.Struct]] = {
     Kind.RUN_RESUMED: By,
     Kind.RUN_COMPENSATING: ByReason,
     Kind.RUN_COMPENSATED: ByReason,
+    Kind.RUN_BUDGET_EXCEEDED: RunBudgetExceeded,
+    Kind.RUN_BUDGET_RAISED: RunBudgetRaised,
     Kind.NODE_READY: NodeReady,
     Kind.NODE_STARTED: NodeStarted,
     Kind.NODE_SUCCEEDED: NodeSucceeded,
@@ -203,6 +235,7 @@ DATA: Mapping[Kind, type[msgspec.Struct]] = {
     Kind.NODE_SKIPPED: Reason,
     Kind.NODE_CANCELLED: NodeCancelled,
     Kind.NODE_RELEASED: NodeReleased,
+    Kind.NODE_ANSWERED: NodeAnswered,
     Kind.NODE_SUSPENDED: NodeSuspended,
     Kind.NODE_EXPANDED: NodeExpanded,
     Kind.NODE_REPEATED: NodeRepeated,

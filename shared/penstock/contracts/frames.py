@@ -14,11 +14,17 @@ HOST_VARIABLE = "PENSTOCK_HOST"  # in the worker's environment: "fork" or "proce
 CONCURRENCY_VARIABLE = "PENSTOCK_CONCURRENCY"  # how many attempts the worker may be given at once
 OUTPUT_LIMIT_VARIABLE = "PENSTOCK_OUTPUT_LIMIT"  # bytes of one output
 TRACEPARENT = "TRACEPARENT"  # W3C; its name is known to tools that know nothing of us
+MODEL_KEY = (
+    "OPENAI_API_KEY"  # likewise: clients of models send it to the gateway, which knows the attempt by it
+)
+_NAMED_BY_OTHERS = frozenset({TRACEPARENT, MODEL_KEY})
 
 
 def environment_of(variables: Mapping[str, str]) -> dict[str, str]:
     """An attempt's variables as its process finds them: `PENSTOCK_RUN` for `RUN`."""
-    return {name if name == TRACEPARENT else f"PENSTOCK_{name}": value for name, value in variables.items()}
+    return {
+        name if name in _NAMED_BY_OTHERS else f"PENSTOCK_{name}": value for name, value in variables.items()
+    }
 
 
 class Order(msgspec.Struct, frozen=True):

@@ -19,6 +19,11 @@ ARTIFACT_BYTES_MAX = 1 * GIB  # streamed, never held in memory
 LOG_BYTES_PER_ATTEMPT_MAX = 10 * MIB
 LOG_LINE_BYTES_MAX = 16 * KIB  # a longer line is cut, with a mark
 ANSWER_BYTES_MAX = 64 * KIB  # the fields of a form that people fill in; they become a node's output
+ANSWERS_BYTES_MAX = (
+    512 * KIB
+)  # all answers to one node's agent: they travel in its ready message, with its input
+QUESTION_BYTES_MAX = 32 * KIB  # what an agent asks a person; it stands in the view of its run
+QUESTIONS_PER_NODE_MAX = 64  # an agent that asks more often keeps a person from other work
 INBOUND_EVENT_BYTES_MAX = 240 * KIB  # with its names it becomes the output of the node that waited for it
 INBOUND_EVENTS_PER_REQUEST_MAX = 1_000
 CHECKPOINT_BYTES_MAX = 256 * KIB

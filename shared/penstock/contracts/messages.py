@@ -13,13 +13,17 @@ from penstock.contracts.workflow import Json
 
 
 class AgentQuestion(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an agent asks a person in the middle of an attempt. `key` names it within the node, over attempts."""
+    """What an agent asks a person in the middle of an attempt. `key` names it within the node, over attempts.
+
+    As JSON at most QUESTION_BYTES_MAX; the runner refuses a larger one, and the orchestrator fails its attempt.
+    """
 
     key: str
     message: str
     details: Json = None  # what the person should see: the tool, its arguments
     form: Json = None  # JSON Schema of the fields that the answer may carry
     assignees: tuple[str, ...] = ()  # empty: anybody
+    no_self_approval: bool = False  # who started the run may not answer
 
 
 class AgentAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -102,7 +106,7 @@ class Hello(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     """How one attempt ended: exactly one of `output`, `failure` and `parked` is set, or `released` is true.
 
-    `released`: the runner gives the attempt back without having started it; it costs no attempt.
+    `released`: the runner gives the attempt back, mostly without having started it; it costs no attempt.
     `parked`: it waits for a person's answer without a runner; afterwards another attempt gets to the same point.
     """
 

@@ -48,6 +48,7 @@ class ModelReply(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a model answered, as the agent gets it: the body of a complete answer (a stream is put together).
 
     `body` is JSON of at most 192 KiB; above that it is an artifact, and `artifact` is its URI.
+    `estimated`: the provider told no tokens.
     """
 
     provider: str
@@ -57,6 +58,7 @@ class ModelReply(msgspec.Struct, frozen=True, omit_defaults=True):
     cost_dollars: Dollars | None = None  # None: unknown, which is not 0
     body: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     artifact: str | None = None
+    estimated: bool = False
 
 
 class ModelCallVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,6 +84,7 @@ class ModelCallEnd(msgspec.Struct, frozen=True, omit_defaults=True):
     tokens_in: Count = 0
     tokens_out: Count = 0
     cost_dollars: Dollars | None = None
+    estimated: bool = False
 
 
 class ModelCallEnded(msgspec.Struct, frozen=True):

@@ -22,6 +22,8 @@ class Kind(StrEnum):
     RUN_RESUMED = "run.resumed"
     RUN_COMPENSATING = "run.compensating"
     RUN_COMPENSATED = "run.compensated"
+    RUN_BUDGET_EXCEEDED = "run.budget_exceeded"  # it had no room for a call of a model
+    RUN_BUDGET_RAISED = "run.budget_raised"
     NODE_READY = "node.ready"
     NODE_STARTED = "node.started"
     NODE_SUCCEEDED = "node.succeeded"
@@ -29,7 +31,8 @@ class Kind(StrEnum):
     NODE_FAILED = "node.failed"  # for good
     NODE_SKIPPED = "node.skipped"
     NODE_CANCELLED = "node.cancelled"
-    NODE_RELEASED = "node.released"  # given back by a runner before it began
+    NODE_RELEASED = "node.released"  # given back by a runner: before it began, or to wait
+    NODE_ANSWERED = "node.answered"  # a person answered what its agent had asked
     NODE_SUSPENDED = "node.suspended"  # waits without a runner; `code` says for what
     NODE_EXPANDED = "node.expanded"  # a `foreach` has its list
     NODE_REPEATED = "node.repeated"  # an iteration ended well, and another one follows

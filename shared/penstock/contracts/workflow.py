@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from penstock.contracts.budget import BudgetDefinition
 from penstock.contracts.failure import RETRYABLE, ErrorClass
 from penstock.contracts.limits import (
     FOREACH_PARALLEL_DEFAULT,
@@ -288,3 +289,4 @@ class WorkflowDefinition(msgspec.Struct, frozen=True):
     concurrency: Concurrency | None = None
     output: Json = None  # a JSON value whose strings may hold ${{ expressions }}
     triggers: tuple[Trigger, ...] = ()
+    budget: BudgetDefinition | None = None

@@ -18,6 +18,7 @@ from penstock.contracts.workflow import (
     WorkflowDefinition,
 )
 from penstock.definition.fields import INSTANT, NAME_EXPECTED, Fields
+from penstock.definition.read_budget import read_budget
 from penstock.definition.read_node import read_node
 from penstock.definition.read_triggers import read_triggers
 from penstock.definition.report import Report
@@ -33,6 +34,7 @@ WORKFLOW_KEYS = (
     "nodes",
     "output",
     "triggers",
+    "budget",
 )
 CONCURRENCY_KEYS = ("key", "limit", "on_limit")
 
@@ -60,6 +62,7 @@ def read_workflow(value: Json, report: Report) -> WorkflowDefinition:
         concurrency=_read_concurrency(fields) if "concurrency" in fields else None,
         output=value.get("output"),
         triggers=read_triggers(fields) if "triggers" in fields else (),
+        budget=read_budget(fields) if "budget" in fields else None,
     )
 
 

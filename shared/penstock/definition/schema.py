@@ -12,6 +12,7 @@ from penstock.contracts.agent import Reuse
 from penstock.contracts.limits import NODES_PER_WORKFLOW_MAX
 from penstock.contracts.workflow import CompensationPolicy, Json, OnFailure
 from penstock.definition import schema_node, schema_triggers
+from penstock.definition.read_budget import budget_schema
 from penstock.definition.schema_parts import ANY_SCHEMA, DRAFT, DURATION, NAME, SIZE, WITH_EXPRESSIONS, one_of
 
 
@@ -42,6 +43,7 @@ def workflow_schema() -> dict[str, Json]:
             },
             "output": {"description": f"The run's output; {WITH_EXPRESSIONS}"},
             "triggers": schema_triggers.triggers(),
+            "budget": budget_schema(),
         },
         "$defs": {"node": schema_node.node(), "retry": schema_node.retry()},
     }

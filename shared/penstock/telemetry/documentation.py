@@ -26,8 +26,8 @@ All metrics are declared in `shared/penstock/telemetry/metrics.py`; this page is
   Several orchestrators show the same world in their gauges of runs, pools, breakers and the bus: take the maximum.
 - Durations that began before this process could see it are left out; counters are complete.
 - The histograms of runs, nodes, queue waits and HTTP carry the trace as an exemplar where it is sampled.
-- What an agent tells of the models that it calls is counted at the end of its attempt. A call of which nobody knows the
-  price is counted as unknown and never as 0.
+- What models took, as the runner measured it or an agent told, is counted at the end of the attempt. A call of which
+  nobody knows the price is counted as unknown and never as 0.
 """
 
 

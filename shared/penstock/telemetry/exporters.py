@@ -18,6 +18,7 @@ _BY_PREFIX = {  # of the name in metrics.py; the first that fits counts
     "BUS_UP": SERVICES,
     "SPANS": SERVICES,
     "RUNNER_": (RUNNER,),
+    "LLM_": (RUNNER,),
     "ALERT": (NOTIFIER,),
     "DELIVER": (NOTIFIER,),
     "ENDPOINTS_": (NOTIFIER,),

@@ -62,6 +62,11 @@ COST_DOLLARS = Counter(
 COST_UNKNOWN = Counter(
     "penstock_cost_unknown_total", "Model calls of which nobody knows the price", [*_OF_WORKFLOW, "model"]
 )
+MODEL_CALLS = Counter(
+    "penstock_model_calls_total",
+    "Calls of models that runners asked for, by verdict: go, replay, refused, park, lost",
+    ["verdict"],
+)
 BUDGET_DOLLARS = Gauge("penstock_budget_dollars", "What a project may cost in a day", ["project"])
 BREAKER_STATE = Gauge("penstock_breaker_state", "0 closed, 1 half-open, 2 open", ["project", "breaker"])
 BREAKER_CHANGES = Counter("penstock_breaker_changes_total", "Breakers that opened, closed …", ["state"])
@@ -143,6 +148,16 @@ RUNNER_ARTIFACT_BYTES = Counter("penstock_runner_artifact_bytes_total", "Artifac
 RUNNER_SANDBOX = Gauge("penstock_runner_sandbox_holds", "Whether the probe found the sandbox tight", ["tier"])
 RUNNER_SANDBOX_STARTS = Counter(
     "penstock_runner_sandbox_starts_total", "Sandboxes started", ["tier", "reuse"]
+)
+
+LLM_CALLS = Counter(
+    "penstock_llm_calls_total",
+    "Calls of language models, by how they ended: answered, replayed (from an earlier attempt), failed, broken_off, "
+    "abandoned (by the agent), refused or parked (a budget), lost; `model` is the operator's name",
+    ["model", "outcome"],
+)
+LLM_CALL_SECONDS = Histogram(
+    "penstock_llm_call_duration_seconds", "Time of a call with all its tries", ["model"], buckets=_WORK
 )
 
 # The notifier. `source` is a source of alerts as the configuration names it.

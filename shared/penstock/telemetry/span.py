@@ -8,7 +8,7 @@ from typing import TypeAlias
 from penstock.contracts.value import Value
 from penstock.telemetry.traceparent import TraceParent
 
-Attribute: TypeAlias = str | int | float | bool
+Attribute: TypeAlias = str | int | float | bool | tuple[str, ...]
 
 
 class SpanKind(StrEnum):

@@ -1,4 +1,4 @@
-"""The gateway's routes. Later ones (`/v1/chat/completions`) are added here, with the same way to know who asks."""
+"""The gateway's routes, those of models apart: they have a form of their own for errors."""
 
 import math
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +15,8 @@ from starlette.routing import Route
 
 from agent_runner.artifacts import PIECE_BYTES, ArtifactStore
 from agent_runner.gateway.calls import call_span
+from agent_runner.gateway.models import ModelRoutes
+from agent_runner.gateway.questions import answer_or_park
 from agent_runner.gateway.reports import Checkpoints, ProgressReports
 from agent_runner.gateway.requests import JSON, Refused, attempt_of, body_of, json_answer, pieces_of, problem
 from agent_runner.gateway.routes import Endpoint
@@ -22,9 +24,10 @@ from agent_runner.gateway.stores import StoreCalls, StoreRoutes
 from agent_runner.gateway.usage import USAGE_BYTES_MAX, note_usage
 from agent_runner.granted_secrets import GrantedSecrets
 from agent_runner.held import Held, HeldAttempts
+from agent_runner.models.calls import ModelCalls
 from penstock.contracts.artifact import ArtifactReference, parse
 from penstock.contracts.errors import InvalidInput, LimitExceeded, NotFound, Unavailable
-from penstock.contracts.limits import CHECKPOINT_BYTES_MAX, KIB
+from penstock.contracts.limits import CHECKPOINT_BYTES_MAX, KIB, QUESTION_BYTES_MAX
 from penstock.contracts.names import did_you_mean
 from penstock.telemetry.traceparent import is_sampled
 from penstock.telemetry.tracing import OFF, Tracing
@@ -56,11 +59,13 @@ class Gateway:
         progress: ProgressReports,
         secrets: GrantedSecrets,
         artifacts: ArtifactStore,
+        models: ModelCalls,
         stores: StoreCalls,
         tracing: Tracing = OFF,
     ) -> None:
         self._attempts, self._checkpoints, self._progress = attempts, checkpoints, progress
         self._secrets, self._artifacts = secrets, artifacts
+        self._models = ModelRoutes(attempts=attempts, calls=models)
         self._stores = StoreRoutes(stores)
         self._tracing = tracing
 
@@ -72,9 +77,11 @@ class Gateway:
                 self._route("PUT", "/checkpoint", self._save_checkpoint),
                 self._route("POST", "/progress", self._take_progress),
                 self._route("POST", "/v1/usage", self._take_usage),
+                self._route("POST", "/v1/questions", self._ask_people),
                 self._route("GET", "/secrets/{name}", self._tell_secret),
                 self._route("POST", "/artifacts", self._store_artifact),
                 self._route("GET", "/artifacts/{sha256}", self._fetch_artifact),
+                *self._models.routes(),
                 *self._stores.routes(self._route),
             ],
             exception_handlers={HTTPException: _http_problem, Refused: _refusal, Exception: _broken},
@@ -134,6 +141,9 @@ class Gateway:
     async def _take_usage(self, request: Request, held: Held) -> Response:
         note_usage(held, await body_of(request, bytes_max=USAGE_BYTES_MAX))
         return Response(status_code=204)
+
+    async def _ask_people(self, request: Request, held: Held) -> Response:
+        return json_answer(answer_or_park(held, await body_of(request, bytes_max=2 * QUESTION_BYTES_MAX)))
 
     async def _tell_secret(self, request: Request, held: Held) -> Response:
         name, manifest = request.path_params["name"], held.agent.manifest

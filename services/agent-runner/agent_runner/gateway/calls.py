@@ -18,7 +18,7 @@ REFUSALS_FROM = 500  # below, the agent asked for something that is not there; t
 @contextmanager
 def call_span(tracing: Tracing, request: Request, held: Held, *, name: str) -> Iterator[None]:
     """Surrounds a call of an attempt that is traced."""
-    above = _above(request, held)
+    above = span_above(request, held)
     own, start, error = tracing.begin(above), datetime.now(UTC), None
     try:
         yield
@@ -43,7 +43,7 @@ def call_span(tracing: Tracing, request: Request, held: Held, *, name: str) -> I
         )
 
 
-def _above(request: Request, held: Held) -> str | None:
+def span_above(request: Request, held: Held) -> str | None:
     """A span of the agent's own, if it is of this trace: an agent cannot write into another's."""
     given = request.headers.get("traceparent")
     if parse_traceparent(given) is not None and trace_id_of(given) == trace_id_of(held.traceparent):

@@ -10,6 +10,7 @@ from agent_runner.gateway.sockets import tenant_of
 from agent_runner.held import Held, HeldAttempts
 
 ATTEMPT_HEADER = "penstock-attempt"
+_BEARER = "bearer "
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
 
@@ -22,6 +23,7 @@ _TITLES = {
     412: "Conflict",
     413: "Too large",
     422: "Wrong input",
+    423: "Parked",
     500: "The runner failed",
     503: "Not now",
 }
@@ -37,13 +39,19 @@ class Refused(Exception):
 
 def attempt_of(request: Request, attempts: HeldAttempts) -> Held:
     """The running attempt that the request names. A key is good at its own sandbox's socket only."""
-    key = request.headers.get(ATTEMPT_HEADER, "")
+    key = request.headers.get(ATTEMPT_HEADER) or _bearer(request)
     held = attempts.of_key(key)
     if held is None or tenant_of(held) != request.scope["state"].get("tenant"):
         raise Refused(
             401, "header Penstock-Attempt: expected the key in PENSTOCK_ATTEMPT_KEY of a running attempt"
         )
     return held
+
+
+def _bearer(request: Request) -> str:
+    """As clients of the OpenAI-compatible API send what they were given as a key."""
+    given = request.headers.get("authorization", "")
+    return given[len(_BEARER) :] if given.lower().startswith(_BEARER) else ""
 
 
 async def body_of(request: Request, *, bytes_max: int) -> bytes:

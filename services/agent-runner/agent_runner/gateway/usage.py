@@ -1,4 +1,4 @@
-"""What agents tell of the models that they call by themselves: tokens, and what it cost if they know."""
+"""What models took, by attempt: as agents tell of those that they call by themselves, and as the runner measured it."""
 
 from typing import Annotated
 
@@ -6,8 +6,17 @@ import msgspec
 
 from agent_runner.gateway.requests import Refused
 from agent_runner.held import Held
+from agent_runner.models.took import Tokens
 from penstock.contracts.limits import KIB
-from penstock.contracts.usage import MODELS_PER_ATTEMPT_MAX, Count, Dollars, ModelName, ModelUsage
+from penstock.contracts.usage import (
+    MODEL_CHARS_MAX,
+    MODELS_PER_ATTEMPT_MAX,
+    Count,
+    Dollars,
+    ModelName,
+    ModelUsage,
+)
+from penstock.contracts.value import replace
 
 USAGE_BYTES_MAX = 4 * KIB
 CALLS_MAX = 1_000_000  # in one report
@@ -44,6 +53,23 @@ def note_usage(held: Held, body: bytes) -> None:
             422, f"model: an attempt may name {MODELS_PER_ATTEMPT_MAX} models, and this is another one"
         )
     held.usage[told.model] = _checked(used if before is None else before.plus(used))
+
+
+def note_model_usage(held: Held, model: str, tokens: Tokens, cost_dollars: float | None) -> None:
+    """Of a call that the runner made. An agent that has named too many models of its own hides none of these."""
+    used = ModelUsage(
+        model[:MODEL_CHARS_MAX],
+        1,
+        tokens.tokens_in,
+        tokens.tokens_out,
+        cost_dollars=cost_dollars or 0.0,
+        unpriced=0 if cost_dollars is not None else 1,
+    )
+    before = held.usage.get(used.model)
+    if before is None and len(held.usage) >= MODELS_PER_ATTEMPT_MAX:
+        last = next(reversed(held.usage))
+        before = held.usage.pop(last)
+    held.usage[used.model] = used if before is None else replace(before.plus(used), model=used.model)
 
 
 def _checked(used: ModelUsage) -> ModelUsage:

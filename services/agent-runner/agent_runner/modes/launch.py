@@ -9,11 +9,12 @@ import penstock
 from agent_runner.modes.port import Attempt
 from agent_runner.sandbox.port import SandboxSpec
 from penstock.contracts.agent import AgentManifest
-from penstock.contracts.frames import OUTPUT_LIMIT_VARIABLE, TRACEPARENT
+from penstock.contracts.frames import MODEL_KEY, OUTPUT_LIMIT_VARIABLE, TRACEPARENT
 
 PYTHON_NAMES = ("python", "python3")
 AGENTS, LIBRARY = "agents", "lib"  # folders of a pack: <pack>/agents/<agent>, <pack>/lib
 LIBRARY_VARIABLES = ("PENSTOCK_LIB", "PYTHONPATH")
+GATEWAY_PORT = 3129  # on the sandbox's own loopback, for agents that may call models
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 _BIN = Path(sys.prefix) / "bin"  # tools that are installed beside the runner, such as ruff
 
@@ -35,6 +36,7 @@ def spec_of(manifest: AgentManifest, *, work_folder: Path, slot: int, socket: Pa
         work_folder=work_folder,
         socket=socket,
         runtime_folders=(*runtime_folders(), *library),
+        gateway_port=GATEWAY_PORT if manifest.models else None,
     )
 
 
@@ -59,13 +61,15 @@ def runtime_folders() -> tuple[Path, ...]:
 
 
 def variables_of(attempt: Attempt) -> dict[str, str]:
-    """What the attempt is told about itself, by names without `PENSTOCK_`."""
+    """What the attempt is told about itself, by names without `PENSTOCK_` where they are ours."""
     order = attempt.order
     run = str(order.run)
     deadline = datetime.now(UTC) + timedelta(seconds=order.timeout_s)
     of_trace = {} if attempt.traceparent is None else {TRACEPARENT: attempt.traceparent}
+    of_models = {MODEL_KEY: attempt.attempt_key} if attempt.manifest.models else {}
     return {
         **of_trace,
+        **of_models,
         "RUN": run,
         "NODE": order.node,
         "ATTEMPT": str(order.attempt),

@@ -9,7 +9,7 @@ import msgspec
 
 from penstock.contracts.agent import AgentManifest
 from penstock.contracts.failure import Failure
-from penstock.contracts.messages import StartNode
+from penstock.contracts.messages import AgentQuestion, StartNode
 
 OnLog = Callable[[str, str], None]
 """Called with the stream ("stderr") and one line, without its newline."""
@@ -57,14 +57,15 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """How an attempt ended: exactly one of `output` and `failure` is set, or `released` is true.
+    """How an attempt ended: exactly one of `output`, `failure` and `parked` is set, or `released` is true.
 
-    `released`: it never began, so it costs no attempt. A cancelled attempt has a failure of type `Cancelled`.
+    `released`: it goes back, and costs no attempt. A cancelled attempt has a failure of type `Cancelled`.
     """
 
     output: bytes | None = None
     failure: Failure | None = None
     released: bool = False
+    parked: AgentQuestion | None = None
     seconds: float = 0.0
     cpu_s: float | None = None
     memory_bytes: int | None = None

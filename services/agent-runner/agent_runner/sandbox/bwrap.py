@@ -164,4 +164,7 @@ class BwrapSandbox:
         if spec.limits.network:
             names = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
             ours |= dict.fromkeys(names, f"http://127.0.0.1:{PROXY_PORT}")
+        if spec.socket and spec.gateway_port:
+            ours["OPENAI_BASE_URL"] = f"http://127.0.0.1:{spec.gateway_port}/v1"
+            ours |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1")
         return inherited | ours | checked_environment(spec.environment)

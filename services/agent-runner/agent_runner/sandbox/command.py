@@ -76,7 +76,7 @@ def command(spec: SandboxSpec, wrapping: Wrapping) -> list[str]:
         *("--chdir", "/agent", "--"),
         *_drop(wrapping),
         *_rlimits(spec, counted=bool(wrapping.entrances)),
-        *_forward(wrapping),
+        *_forward(spec, wrapping),
         *spec.command,
     ]
 
@@ -108,7 +108,7 @@ def _mounts(spec: SandboxSpec, wrapping: Wrapping) -> Iterator[tuple[str, ...]]:
     yield ("--perms", "1777", "--size", str(shared), "--tmpfs", "/dev/shm")
     yield ("--remount-ro", "/dev")
     yield ("--perms", "1777", "--size", str(scratch), "--tmpfs", "/tmp")
-    yield from _runtime_mounts((*spec.runtime_folders, *_forwarder_runtime(wrapping)))
+    yield from _runtime_mounts((*spec.runtime_folders, *_forwarder_runtime(spec, wrapping)))
     yield ("--ro-bind", str(spec.agent_folder), "/agent")
     yield ("--ro-bind", str(spec.work_folder / "in"), "/in")
     yield ("--bind", str(spec.work_folder / "out"), "/out")
@@ -116,7 +116,9 @@ def _mounts(spec: SandboxSpec, wrapping: Wrapping) -> Iterator[tuple[str, ...]]:
     if spec.socket:
         yield ("--bind", str(spec.socket), GATEWAY_SOCKET)
     if wrapping.proxy:
-        yield ("--bind", str(wrapping.proxy), PROXY_SOCKET, "--ro-bind", forwarder.__file__, _FORWARDER)
+        yield ("--bind", str(wrapping.proxy), PROXY_SOCKET)
+    if _forwarded(spec, wrapping):
+        yield ("--ro-bind", forwarder.__file__, _FORWARDER)
     if wrapping.weakness.with_host_files:
         yield from (("--bind", str(wrapping.etc.parent.parent), str(wrapping.etc.parent.parent)),)
     yield ("--remount-ro", "/")
@@ -163,14 +165,23 @@ def _rlimits(spec: SandboxSpec, *, counted: bool) -> Iterator[str]:
     yield "--"
 
 
-def _forward(wrapping: Wrapping) -> Iterator[str]:
-    if wrapping.proxy:
-        yield from (_python(), "-I", "-S", _FORWARDER, PROXY_SOCKET, str(PROXY_PORT))
+def _forward(spec: SandboxSpec, wrapping: Wrapping) -> Iterator[str]:
+    forwarded = _forwarded(spec, wrapping)
+    if forwarded:
+        yield from (_python(), "-I", "-S", _FORWARDER, *chain.from_iterable(forwarded), "--")
 
 
-def _forwarder_runtime(wrapping: Wrapping) -> tuple[Path, ...]:
+def _forwarded(spec: SandboxSpec, wrapping: Wrapping) -> list[tuple[str, str]]:
+    """Sockets that are to be found on the sandbox's loopback, each with its port."""
+    places = [(PROXY_SOCKET, str(PROXY_PORT))] if wrapping.proxy else []
+    if spec.socket and spec.gateway_port:
+        places.append((GATEWAY_SOCKET, str(spec.gateway_port)))
+    return places
+
+
+def _forwarder_runtime(spec: SandboxSpec, wrapping: Wrapping) -> tuple[Path, ...]:
     """The forwarder is Python, whatever the agent is."""
-    return (Path(sys.base_prefix).resolve(),) if wrapping.proxy else ()
+    return (Path(sys.base_prefix).resolve(),) if _forwarded(spec, wrapping) else ()
 
 
 def _python() -> str:

@@ -1,7 +1,8 @@
-"""Run inside the sandbox, before an agent that may reach the network: its proxy on loopback.
+"""Run inside the sandbox, before an agent that may reach the network or models: unix sockets on loopback.
 
-Most clients know proxies by HTTPS_PROXY and speak TCP to them, so this forwards 127.0.0.1 to the unix socket
-of the proxy outside, which alone decides. Standard library only. Usage: forwarder.py SOCKET PORT COMMAND…
+Most clients know proxies by HTTPS_PROXY, and models by OPENAI_BASE_URL, and speak TCP to them. So this forwards
+ports of 127.0.0.1 to the sockets of the proxy and of the gateway outside, which alone decide. Standard library only.
+Usage: forwarder.py SOCKET PORT [SOCKET PORT]… -- COMMAND…
 """
 
 import os
@@ -15,12 +16,17 @@ _CHUNK_BYTES = 64 * 1024
 
 
 def main() -> None:
-    path, port, command = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
-    listener = socket.create_server(("127.0.0.1", port), backlog=64)
+    end = sys.argv.index("--")
+    places, command = sys.argv[1:end], sys.argv[end + 1 :]
+    listeners = [
+        (socket.create_server(("127.0.0.1", int(port)), backlog=64), path)
+        for path, port in zip(places[::2], places[1::2], strict=True)
+    ]
     # The forwarder is the child: the command keeps this process, its exit code and its signals.
     if os.fork() == 0:
-        _serve(listener, path)
-    listener.close()
+        _serve(listeners)
+    for listener, _ in listeners:
+        listener.close()
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and exec would hand that on
         signal.signal(ignored, signal.SIG_DFL)
     try:
@@ -29,10 +35,17 @@ def main() -> None:
         sys.exit(f"sandbox: {command[0]}: {error.strerror}")
 
 
-def _serve(listener: socket.socket, path: str) -> None:
+def _serve(listeners: list[tuple[socket.socket, str]]) -> None:
     os.setsid()
     for stream in (0, 1, 2):  # or the end of the agent's output would never be seen
         os.close(stream)
+    *others, last = listeners
+    for each in others:
+        threading.Thread(target=_accept, args=each, daemon=True).start()
+    _accept(*last)
+
+
+def _accept(listener: socket.socket, path: str) -> None:
     while True:
         client, _ = listener.accept()
         upstream = socket.socket(socket.AF_UNIX)

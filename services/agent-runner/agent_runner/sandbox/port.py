@@ -35,6 +35,9 @@ class SandboxSpec:
     work_folder: Path  # the host's folder of this sandbox: in/ (read-only), out/ (writable)
     socket: Path | None = None  # the gateway's unix socket, reachable in the sandbox
     runtime_folders: tuple[Path, ...] = field(default=())  # read-only at the same path: interpreter, packages
+    # Where the gateway is reachable over TCP, too, for clients that know no unix socket. Only a tier with a network
+    # namespace can give it: anybody on the host reaches the host's own loopback.
+    gateway_port: int | None = None
 
 
 @dataclass(frozen=True)

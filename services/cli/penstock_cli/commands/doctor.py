@@ -1,4 +1,5 @@
-"""`penstock doctor`: what this machine can enforce, and whether everything that Penstock needs is here."""
+"""`penstock doctor`: what this machine can enforce, whether everything that Penstock needs is here, and which models
+answer."""
 
 import json
 import os
@@ -34,15 +35,17 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(output: Output = Format.TEXT) -> None:
-    """Check this machine: sandbox, ports, servers, disk. Exit 1 if something is missing."""
+    """Check this machine: sandbox, ports, servers, disk, language models. Exit 1 if something is missing."""
     sandbox = _sandbox()
+    models = sandbox.pop("models", [])
     machine = [*_versions(), *_ports(), _disk(), _memory()]
-    ok = bool(sandbox["ok"]) and all(finding["ok"] for finding in machine)
+    ok = bool(sandbox["ok"]) and all(finding["ok"] for finding in (*machine, *models))
     if output is Format.JSON:
-        print_json({"ok": ok, "sandbox": sandbox, "machine": machine})
+        print_json({"ok": ok, "sandbox": sandbox, "machine": machine, "models": models})
     else:
         _show(f"sandbox (tier {sandbox['tier']})", sandbox["findings"])
         _show("machine", machine)
+        _show("language models", models)
     if not ok:
         raise typer.Exit(1)
 

@@ -1,6 +1,7 @@
 """`penstock agents` and `penstock stats`: what there is, and how it does."""
 
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -44,6 +45,13 @@ def agents(
         say("no runner has announced itself: nothing runs until one does")
 
 
+class By(StrEnum):
+    """What figures are about."""
+
+    WORKFLOW = "workflow"
+    AGENT = "agent"
+
+
 def _show_agent(agent: dict[str, Any], output: Format) -> None:
     if output is Format.JSON:
         print_json(agent)
@@ -76,16 +84,21 @@ def _facts_of(version: dict[str, Any]) -> Iterator[tuple[str, Text]]:
 
 def stats(
     workflow: Annotated[str | None, typer.Option(help="Only of this workflow.")] = None,
+    by: Annotated[By, typer.Option(help="What it costs: of each workflow, or of each agent.")] = By.WORKFLOW,
     output: Output = Format.TEXT,
 ) -> None:
-    """Count runs: how many, how they ended, how long they took."""
+    """Count runs: how many, how they ended, how long they took, what they cost."""
     document = Api().statistics(workflow=workflow)
     if output is Format.JSON:
         print_json(document)
         return
-    data.print(_runs_table([{"name": "all", **document["runs"]}, *document["workflows"]]))
+    total = {"name": "all", **document["runs"]}
+    if by is By.AGENT:
+        data.print(_costs_table([*document["agents"], total], of="agent"))
+        return
+    data.print(_runs_table([total, *document["workflows"]]))
     data.print(_nodes_table(document["nodes"]))
-    data.print(_costs_table(document["workflows"]))
+    data.print(_costs_table([*document["workflows"], total]))
     if document["breakers"]:
         data.print(_breakers_table(document["breakers"]))
 
@@ -109,8 +122,8 @@ def _nodes_table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _costs_table(rows: list[dict[str, Any]]) -> Table:
-    table = _table("cost of", "minutes", "execution", "tokens in", "out", "models", "unknown calls")
+def _costs_table(rows: list[dict[str, Any]], *, of: str = "workflow") -> Table:
+    table = _table(f"cost of {of}", "minutes", "execution", "tokens in", "out", "models", "unknown calls")
     for row in rows:
         cost = row["cost"]
         table.add_row(

@@ -12,6 +12,7 @@ from penstock_cli import formats
 from penstock_cli.api import WAIT_S_MAX, Api
 from penstock_cli.commands import steering
 from penstock_cli.commands.fork import fork
+from penstock_cli.commands.models import models
 from penstock_cli.commands.run import finish
 from penstock_cli.commands.steering import Run
 from penstock_cli.follow import event_line
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> None:
     ):
         command(runs, name)(function)
     command(runs, "items")(items)
+    command(runs, "models")(models)
     steering.register(runs)
     command(runs, "fork")(fork)
     app.add_typer(runs, name="runs")

@@ -19,6 +19,7 @@ NATS_PORT_DEFAULT = 4222
 PROMETHEUS_PORT_DEFAULT = 9090
 ALERTMANAGER_PORT_DEFAULT = 9093
 FOLDER_DEFAULT = Path(".penstock")
+MODELS_SETTING = "PENSTOCK_RUNNER_MODELS_FILE"
 
 _PORT_MAX = 65_535
 
@@ -71,5 +72,15 @@ Agents = Annotated[
         exists=True,
         file_okay=False,
         help="A folder with agents or packs, before the shipped ones; may be repeated.",
+    ),
+]
+Models = Annotated[
+    Path | None,
+    typer.Option(
+        "--models",
+        exists=True,
+        dir_okay=False,
+        envvar=MODELS_SETTING,
+        help="A file with language models that agents may call.",
     ),
 ]

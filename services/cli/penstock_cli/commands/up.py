@@ -17,6 +17,7 @@ from penstock_cli.commands.settings import (
     AlertmanagerPort,
     DataFolder,
     HttpPort,
+    Models,
     NatsPort,
     NotifierPort,
     Observe,
@@ -51,6 +52,7 @@ def up(
     nats_port: NatsPort = settings.NATS_PORT_DEFAULT,
     postgres_port: PostgresPort = 0,
     agents: Agents = None,
+    models: Models = None,
     observe: Observe = False,
     prometheus_port: PrometheusPort = settings.PROMETHEUS_PORT_DEFAULT,
     alertmanager_port: AlertmanagerPort = settings.ALERTMANAGER_PORT_DEFAULT,
@@ -73,6 +75,7 @@ def up(
         slots=slots,
         observe=ports if observe else None,
         agents=tuple(folder.absolute() for folder in agents or ()),
+        settings={settings.MODELS_SETTING: str(models.absolute())} if models else {},
     )
     with running(plan) as stack:
         apply_packs(Api(stack.url), plan.agents)

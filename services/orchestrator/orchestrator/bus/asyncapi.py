@@ -24,6 +24,12 @@ from penstock.contracts.messages import (
     Results,
     StartNode,
 )
+from penstock.contracts.model_messages import (
+    ModelCallBegin,
+    ModelCallEnd,
+    ModelCallEnded,
+    ModelCallVerdict,
+)
 from penstock.contracts.store_messages import (
     StoreRead,
     StoreReadAnswer,
@@ -69,6 +75,8 @@ CHANNELS = (
     Channel(f"{_RPC}.announce", Hello, "A runner, its agents and its sandbox.", dict),
     Channel(f"{_RPC}.checkpoint-save", CheckpointSave, "Keeps where an attempt is.", CheckpointAnswer),
     Channel(f"{_RPC}.checkpoint-load", CheckpointLoad, "Where an earlier attempt was.", CheckpointAnswer),
+    Channel(f"{_RPC}.model-begin", ModelCallBegin, "May a model be called.", ModelCallVerdict),
+    Channel(f"{_RPC}.model-end", ModelCallEnd, "What the call of a model took.", ModelCallEnded),
     Channel(f"{_RPC}.store-read", StoreRead, "Reads rows of a store.", StoreReadAnswer),
     Channel(f"{_RPC}.store-write", StoreWrite, "Writes rows, all or none.", StoreWriteAnswer),
     Channel(f"{_RPC}.store-undo", StoreUndo, "Undoes what a node of the run wrote.", StoreUndoAnswer),

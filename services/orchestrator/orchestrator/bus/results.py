@@ -7,7 +7,13 @@ from uuid import UUID
 from msgspec import UNSET
 from nats.aio.msg import Msg
 
-from orchestrator.domain.events import AttemptFailed, AttemptReleased, AttemptSucceeded, RunEvent
+from orchestrator.domain.events import (
+    AttemptFailed,
+    AttemptParked,
+    AttemptReleased,
+    AttemptSucceeded,
+    RunEvent,
+)
 from orchestrator.engine.engine import RunEngine
 from orchestrator.engine.registry import RunnerRegistry
 from penstock.bus.connection import Bus
@@ -15,9 +21,10 @@ from penstock.bus.taking import Taking
 from penstock.contracts import subjects
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.limits import OUTPUT_BYTES_MAX
-from penstock.contracts.messages import Result, Results
+from penstock.contracts.messages import AgentQuestion, Result, Results
 from penstock.contracts.usage import Usage
 from penstock.contracts.wire import Undecodable, decode
+from penstock.definition.question import why_unaskable
 
 MESSAGES_MAX = 64  # taken and not yet committed; each carries up to 64 results
 TAKEN_MAX = timedelta(seconds=10)  # then it comes again: the orchestrator that took it has died
@@ -73,20 +80,25 @@ class ResultsDoor:
 
 def event_of(result: Result) -> RunEvent:
     """What the core is told; raises Undecodable when the result says nothing or contradicts itself."""
-    if result.released:
-        return AttemptReleased(result.node, result.attempt, result.token)
-    output = b"" if result.output is UNSET else bytes(result.output)
-    if (output == b"") == (result.failure is None):
-        raise Undecodable("not a Result: exactly one of `output` and `failure` must be set")
-    failure = result.failure or _unacceptable(output)
     usage = Usage(result.seconds, result.cpu_s, result.memory_bytes, result.tier, result.usage)
+    if result.released:
+        began = usage if result.seconds or result.usage else None
+        return AttemptReleased(result.node, result.attempt, result.token, began)
+    output = b"" if result.output is UNSET else bytes(result.output)
+    if (output != b"") + (result.failure is not None) + (result.parked is not None) != 1:
+        raise Undecodable("not a Result: exactly one of `output`, `failure` and `parked` must be set")
+    failure = result.failure or _unacceptable(output, result.parked)
+    if result.parked is not None and failure is None:
+        return AttemptParked(result.node, result.attempt, result.token, result.parked, usage)
     if failure is not None:
         return AttemptFailed(result.node, result.attempt, result.token, failure, random.uniform(-1, 1), usage)
     return AttemptSucceeded(result.node, result.attempt, result.token, output, usage)
 
 
-def _unacceptable(output: bytes) -> Failure | None:
-    """A runner checks outputs; the orchestrator trusts no runner with its database."""
+def _unacceptable(output: bytes, question: AgentQuestion | None) -> Failure | None:
+    """A runner checks outputs and questions; the orchestrator trusts no runner with its database."""
+    if question is not None and (why := why_unaskable(question)):
+        return Failure("UnaskableQuestion", why, ErrorClass.VALIDATION)
     if len(output) > OUTPUT_BYTES_MAX:
         message = (
             f"the output has {len(output)} bytes, more than {OUTPUT_BYTES_MAX}; write it to /out instead"

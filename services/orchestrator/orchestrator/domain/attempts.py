@@ -1,4 +1,4 @@
-"""The life of an attempt: offered, claimed, and then succeeded, failed, lost or given back."""
+"""The life of an attempt: offered, claimed, and then succeeded, failed, lost, given back or parked."""
 
 from datetime import timedelta
 
@@ -9,6 +9,7 @@ from orchestrator.domain.ending import cancel_node, may_start
 from orchestrator.domain.events import (
     AttemptClaimed,
     AttemptFailed,
+    AttemptParked,
     AttemptReleased,
     AttemptSucceeded,
     LeaseLapsed,
@@ -18,6 +19,7 @@ from orchestrator.domain.events import (
 from orchestrator.domain.node import NodeState
 from orchestrator.domain.offering import offer, publish
 from orchestrator.domain.outcomes import fail_attempt, succeed_unit, why_not_again
+from orchestrator.domain.suspension import wait_for_answer
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.limits import LEASE
 from penstock.contracts.timeline import Kind
@@ -79,12 +81,26 @@ def lapse(draft: Draft, event: LeaseLapsed) -> None:
 def release(draft: Draft, event: AttemptReleased) -> None:
     """Offer it again under the next number, so that nothing late can speak for it, at no cost to its budget."""
     node = draft.node(event.node)
-    draft.tell_of(Kind.NODE_RELEASED, event.node, node.attempt, runner=node.runner)
+    told = {} if event.usage is None else event.usage.told()
+    draft.tell_of(Kind.NODE_RELEASED, event.node, node.attempt, runner=node.runner, **told)
     if not may_start(draft, event.node):
         cancel_node(draft, event.node, reason=why_not_again(draft))
         return
     draft.put(event.node, replace(node, first_attempt=node.first_attempt + 1))
     offer(draft, event.node, input=node.input)
+
+
+def park(draft: Draft, event: AttemptParked) -> None:
+    """Its runner goes, and the unit waits for a person, at no cost to its budget."""
+    name, node = event.node, draft.node(event.node)
+    told = event.usage.told()
+    draft.tell_of(
+        Kind.NODE_RELEASED, name, node.attempt, runner=node.runner, question=event.question.key, **told
+    )
+    if not may_start(draft, name):
+        cancel_node(draft, name, reason=why_not_again(draft))
+        return
+    wait_for_answer(draft, name, event.question)
 
 
 def retry(draft: Draft, event: RetryCameDue) -> None:

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from orchestrator.domain.children import start_child, undo_child
 from orchestrator.domain.decision import AskCache
-from orchestrator.domain.detail import Held, Lookup
+from orchestrator.domain.detail import Held, Lookup, Question
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.items import items_of
 from orchestrator.domain.node import Node, NodeState
@@ -44,7 +44,11 @@ def start_unit(draft: Draft, name: str) -> None:
 def begin_again(draft: Draft, name: str) -> None:
     """The next attempt, with the input of the one before."""
     node, planned = draft.node(name), draft.plan.planned(name)
-    if isinstance(node.detail, Held) and planned.compiled.cache_key is not None and not is_undo(name):
+    if (
+        isinstance(node.detail, (Held, Question))
+        and planned.compiled.cache_key is not None
+        and not is_undo(name)
+    ):
         _ask_cache(draft, name, planned, node.input or b"{}")  # somebody may have put it there meanwhile
     elif draft.plan.work(name).agent is not None:
         offer(draft, name, input=node.input)

@@ -8,6 +8,8 @@ from orchestrator.domain.decision import GrantSlots
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.ending import cancel_all, hold_offers
 from orchestrator.domain.events import (
+    BudgetExceeded,
+    BudgetRaised,
     CancelRequested,
     CompensateRequested,
     DeadlinePassed,
@@ -24,6 +26,7 @@ from orchestrator.domain.run import RUN_ENDED, Pause, PauseCause, Run, RunState
 from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
+from penstock.contracts.workflow import Json
 
 RETRIED_NAMES_MAX = 100  # how many names the event lists; 5,000 would not fit into a message
 
@@ -117,6 +120,24 @@ def retry(draft: Draft, event: RetryRequested) -> None:
         draft.order(GrantSlots(key))
         return
     _go_on(draft)
+
+
+def tell_exceeded(draft: Draft, event: BudgetExceeded) -> None:
+    draft.tell(
+        Kind.RUN_BUDGET_EXCEEDED,
+        budget=event.account,
+        node=event.node,
+        attempt=event.attempt,
+        on_limit=event.on_limit,
+        reason=event.sentence,
+    )
+
+
+def tell_raised(draft: Draft, event: BudgetRaised) -> None:
+    """The account itself changes in the same transaction (engine/budget_questions.py)."""
+    amounts: dict[str, Json] = {"dollars": event.dollars} if event.dollars else {}
+    amounts |= {"tokens": event.tokens} if event.tokens else {}
+    draft.tell(Kind.RUN_BUDGET_RAISED, budget=event.account, by=event.by, reason=event.reason, **amounts)
 
 
 def nodes_to_reset(draft: Draft) -> dict[str, None]:

@@ -16,8 +16,11 @@ from orchestrator.domain.events import (
     Answered,
     AttemptClaimed,
     AttemptFailed,
+    AttemptParked,
     AttemptReleased,
     AttemptSucceeded,
+    BudgetExceeded,
+    BudgetRaised,
     CacheAnswered,
     CancelRequested,
     ChildEnded,
@@ -190,6 +193,8 @@ def _apply(draft: Draft, event: RunEvent) -> bool:
             attempts.fail(draft, event)
         case AttemptReleased():
             attempts.release(draft, event)
+        case AttemptParked():
+            attempts.park(draft, event)
         case LeaseLapsed():
             attempts.lapse(draft, event)
         case RetryCameDue():
@@ -231,5 +236,9 @@ def _apply_to_run(draft: Draft, event: RunWideEvent) -> None:
             control.compensate(draft, event)
         case DeadlinePassed():
             control.pass_deadline(draft, event)
+        case BudgetExceeded():
+            control.tell_exceeded(draft, event)
+        case BudgetRaised():
+            control.tell_raised(draft, event)
         case _:
             assert_never(event)

@@ -23,12 +23,15 @@ class EventAwaited(Value, frozen=True, tag_field="is", tag="event"):
 
 
 class Question(Value, frozen=True, tag_field="is", tag="question"):
-    """Waits for a person's answer. Without `assignees` anybody may give it."""
+    """Waits for a person's answer. Without `assignees` anybody may give it. `key`: the node's agent asks it, and
+    shows `details`; None: the node itself does."""
 
     message: str
     assignees: tuple[str, ...] = ()
     no_self_approval: bool = False
     form: Json = None
+    key: str | None = None
+    details: Json = None
 
 
 class Child(Value, frozen=True, tag_field="is", tag="child"):

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from penstock.contracts.failure import Failure
+from penstock.contracts.messages import AgentQuestion
 from penstock.contracts.usage import Usage
 from penstock.contracts.value import Value
 from penstock.contracts.workflow import Json
@@ -53,11 +54,22 @@ class AttemptFailed(Value, frozen=True):
 
 
 class AttemptReleased(Value, frozen=True):
-    """The runner gives the attempt back before it began; the attempt is not spent."""
+    """The runner gives the attempt back; the attempt is not spent. `usage`: it had begun, and its run is to pause."""
 
     node: str
     attempt: int
     token: UUID
+    usage: Usage | None = None
+
+
+class AttemptParked(Value, frozen=True):
+    """The agent asks a person, and waits for the answer without a runner; the attempt is not spent."""
+
+    node: str
+    attempt: int
+    token: UUID
+    question: AgentQuestion
+    usage: Usage = Usage()
 
 
 class LeaseLapsed(Value, frozen=True):
@@ -99,13 +111,15 @@ class EventArrived(Value, frozen=True):
 
 
 class Answered(Value, frozen=True):
-    """A person answered a question. `fields` fits its form."""
+    """A person answered a question. `fields` fits its form. `question`: the key of the agent's question that is
+    meant; None: whatever the node asks."""
 
     node: str
     approved: bool
     by: str
     comment: str = ""
     fields: dict[str, Json] = {}
+    question: str | None = None
 
 
 class ChildStarted(Value, frozen=True):
@@ -187,11 +201,32 @@ class DeadlinePassed(Value, frozen=True):
     """The whole run took longer than its timeout."""
 
 
+class BudgetExceeded(Value, frozen=True):
+    """A budget had no room for a call of a model that the attempt wanted to make. `account` is its key."""
+
+    node: str
+    attempt: int
+    account: str
+    sentence: str
+    on_limit: str
+
+
+class BudgetRaised(Value, frozen=True):
+    """A person raises the limit of the run's budget, by this much. `account` is its key."""
+
+    account: str
+    by: str
+    reason: str = ""
+    dollars: float = 0.0
+    tokens: int = 0
+
+
 NodeEvent: TypeAlias = (
     AttemptClaimed
     | AttemptSucceeded
     | AttemptFailed
     | AttemptReleased
+    | AttemptParked
     | LeaseLapsed
     | RetryCameDue
     | ReadyWentUnclaimed
@@ -212,6 +247,8 @@ RunWideEvent: TypeAlias = (
     | SkipRequested
     | CompensateRequested
     | DeadlinePassed
+    | BudgetExceeded
+    | BudgetRaised
 )
 
 RunEvent: TypeAlias = NodeEvent | RunWideEvent
@@ -224,4 +261,6 @@ RUN_WIDE = (
     SkipRequested,
     CompensateRequested,
     DeadlinePassed,
+    BudgetExceeded,
+    BudgetRaised,
 )

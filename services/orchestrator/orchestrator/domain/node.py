@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from orchestrator.domain.answers import answers_kept
 from orchestrator.domain.detail import Detail
 from penstock.contracts.failure import Failure
 from penstock.contracts.value import Value, replace
@@ -54,6 +55,7 @@ class Node(Value, frozen=True):
     output: bytes | None = None  # JSON, once succeeded
     output_run: UUID | None = None  # the run that holds the output for this fork
     previous: bytes | None = None  # JSON, the output of the iteration before
+    answers: bytes | None = None  # JSON, what people answered to its agent (answers.py); None: nobody did
     failure: Failure | None = None  # of the last failed attempt; None once succeeded
     detail: Detail | None = None
     completed: int | None = None  # the run's version when it succeeded: undoing goes backwards
@@ -69,7 +71,10 @@ class Node(Value, frozen=True):
 
 
 def reset(node: Node) -> Node:
-    """The unit waits again, because a person retries the run, with a new budget of attempts."""
+    """The unit waits again, because a person retries the run, with a new budget of attempts.
+
+    Its agent is not asked again for what people have allowed; what they refused, it may ask once more.
+    """
     return replace(
         node,
         state=NodeState.WAITING,
@@ -77,6 +82,7 @@ def reset(node: Node) -> Node:
         first_attempt=node.attempt + 1,
         iteration=1,
         previous=None,
+        answers=answers_kept(node.answers, first_iteration=node.iteration == 1),
         failure=None,
         detail=None,
         was_reset=True,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from orchestrator.domain.answers import NO_ANSWERS
 from orchestrator.domain.beginning import scope_of, start_unit
 from orchestrator.domain.decision import KeepOutput
 from orchestrator.domain.detail import Lookup
@@ -126,6 +127,7 @@ def _repeat(draft: Draft, name: str, output: bytes, told: Mapping[str, Json]) ->
         token=None,
         iteration=node.iteration + 1,
         previous=output,
+        answers=None if node.answers is None else NO_ANSWERS,  # they were about the iteration that ended
         first_attempt=node.attempt + 1,
         failure=None,
         detail=None,

@@ -51,6 +51,9 @@ def _why_no_answer(run: Run, event: Answered) -> str | None:
     question = run.nodes[event.node].detail
     if not isinstance(question, Question):
         return f"node '{event.node}' does not wait for an answer"
+    if event.question not in (None, question.key):
+        asked = "something else" if question.key is None else f"'{question.key}'"
+        return f"node '{event.node}' does not ask '{event.question}' now: it asks {asked}"
     if question.assignees and event.by not in question.assignees:
         hint = did_you_mean(event.by, question.assignees)
         return f"'{event.by}' may not answer: it was asked of {', '.join(question.assignees)}{hint}"

@@ -10,6 +10,7 @@ from orchestrator.domain.plan import PlanNode
 from orchestrator.domain.resolve import Unresolvable, rendered
 from penstock.contracts.duration import DURATION_EXPECTED, parse_duration
 from penstock.contracts.limits import RUN_TIMEOUT_MAX
+from penstock.contracts.messages import AgentQuestion
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
 from penstock.contracts.workflow import EventWait, Json
@@ -27,6 +28,26 @@ def ask_people(draft: Draft, name: str, planned: PlanNode) -> None:
     _suspend(draft, name, question, wake_in=approval.timeout, deadline_in=approval.timeout)
     told: dict[str, Json] = {"message": text, "assignees": list(approval.assignees)}
     draft.tell_of(Kind.NODE_SUSPENDED, name, draft.node(name).attempt, code="approval", **told)
+
+
+def wait_for_answer(draft: Draft, name: str, asked: AgentQuestion) -> None:
+    """The agent of a running unit asks: wait, for as long as the run may take, and keep the attempt's number."""
+    node = draft.node(name)
+    question = Question(
+        asked.message, asked.assignees, asked.no_self_approval, asked.form, asked.key, asked.details
+    )
+    parked = replace(
+        node,
+        state=NodeState.SUSPENDED,
+        token=None,
+        first_attempt=node.first_attempt + 1,
+        detail=question,
+        wake_in=None,
+        deadline_in=None,
+    )
+    draft.put(name, parked)
+    told: dict[str, Json] = {"message": asked.message, "assignees": list(asked.assignees)}
+    draft.tell_of(Kind.NODE_SUSPENDED, name, node.attempt, code="question", key=asked.key, **told)
 
 
 def begin_wait(draft: Draft, name: str, planned: PlanNode) -> None:

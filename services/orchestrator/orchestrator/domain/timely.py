@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 
+from orchestrator.domain.answers import answers_of
 from orchestrator.domain.decision import Outcome
+from orchestrator.domain.detail import Question
 from orchestrator.domain.events import (
     Answered,
     AttemptClaimed,
     AttemptFailed,
+    AttemptParked,
     AttemptReleased,
     AttemptSucceeded,
+    BudgetExceeded,
+    BudgetRaised,
     CacheAnswered,
     CancelRequested,
     ChildEnded,
@@ -52,6 +57,7 @@ TIMELY: Mapping[type[RunEvent], Timely] = {
     AttemptSucceeded: Timely(_OPEN, _RUNNING),
     AttemptFailed: Timely(_OPEN, _RUNNING),
     AttemptReleased: Timely(_OPEN, _RUNNING),
+    AttemptParked: Timely(_OPEN, _RUNNING),
     LeaseLapsed: Timely(_OPEN, _RUNNING),
     RetryCameDue: Timely(_GOING_ON, frozenset({NodeState.BACKOFF})),
     ReadyWentUnclaimed: Timely(_STARTING, _READY),
@@ -69,6 +75,8 @@ TIMELY: Mapping[type[RunEvent], Timely] = {
     SkipRequested: Timely(frozenset({RunState.PAUSED})),
     CompensateRequested: Timely(frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})),
     DeadlinePassed: Timely(frozenset({RunState.RUNNING})),
+    BudgetExceeded: Timely(_OPEN),
+    BudgetRaised: Timely(frozenset(RunState)),
 }
 
 
@@ -77,7 +85,11 @@ def is_timely(run: Run, node: Node | None, event: RunEvent) -> bool:
     timely = TIMELY[type(event)]
     if run.state not in timely.run_states:
         return isinstance(event, PauseRequested) and _takes_over(run, event)
-    return node is None or timely.node_states is None or node.state in timely.node_states
+    if node is None or timely.node_states is None:
+        return True
+    # An answer that comes again finds the agent already asking for the next one.
+    is_repeated = type(event) is Answered and event.question is not None and _was_answered(node, event)
+    return node.state in timely.node_states and not is_repeated
 
 
 def _takes_over(run: Run, event: PauseRequested) -> bool:
@@ -96,7 +108,7 @@ def speaks_of_current(node: Node, event: NodeEvent) -> bool:
             return True
         case ReadyWentUnclaimed():
             return event.attempt == node.attempt and event.publication == node.publication
-        case AttemptSucceeded() | AttemptFailed() | AttemptReleased() | LeaseLapsed():
+        case AttemptSucceeded() | AttemptFailed() | AttemptReleased() | AttemptParked() | LeaseLapsed():
             held = node.state is NodeState.RUNNING
             return event.attempt == node.attempt and (not held or event.token == node.token)
         case TimerWentOff():
@@ -120,7 +132,7 @@ def untimely(run: Run, node: Node | None, event: RunEvent) -> Outcome:
             return _repeated(run.state in (RunState.COMPENSATING, RunState.COMPENSATED))
         case SkipRequested():
             return _repeated(run.undo is not None and run.state is not RunState.PAUSED)
-        case DeadlinePassed() | SlotGranted():
+        case DeadlinePassed() | SlotGranted() | BudgetExceeded() | BudgetRaised():
             return Outcome.LATE
     assert node is not None, "an event of a node has its node"
     if _took_effect_before(node, event):
@@ -157,7 +169,20 @@ def _took_effect_before(node: Node, event: NodeEvent) -> bool:
             return node.state is NodeState.SUCCEEDED
         case AttemptFailed():
             return node.state in (NodeState.BACKOFF, NodeState.FAILED) and node.failure == event.failure
+        case AttemptParked():
+            asked = node.detail if node.state is NodeState.SUSPENDED else None
+            return isinstance(asked, Question) and asked.key == event.question.key
+        case Answered() if node.answers is not None:
+            return _was_answered(node, event)
         case Answered():
             return node.state is (NodeState.SUCCEEDED if event.approved else NodeState.FAILED)
         case _:
             return False
+
+
+def _was_answered(node: Node, event: Answered) -> bool:
+    """Whether the agent's question was answered so before; without a key, the question that came last."""
+    answers = answers_of(node.answers)
+    key = event.question if event.question is not None else next(reversed(answers), None)
+    known = None if key is None else answers.get(key)
+    return known is not None and (known.approved, known.by) == (event.approved, event.by)

@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from orchestrator.domain.answers import with_answer
 from orchestrator.domain.beginning import begin_again
 from orchestrator.domain.children import CHILD_LOOKED_AT
 from orchestrator.domain.decision import AskCache, CancelChild, CompensateChild, LookBack, StartChild
@@ -33,7 +34,9 @@ from orchestrator.domain.outcomes import fail_attempt, succeed_unit
 from orchestrator.domain.resolve import Unresolvable, is_true
 from orchestrator.domain.run import RunState
 from orchestrator.domain.unit import is_undo
+from penstock.contracts.budget import QUESTION_PREFIX
 from penstock.contracts.failure import ErrorClass, Failure
+from penstock.contracts.messages import AgentAnswer
 from penstock.contracts.timeline import Kind
 from penstock.contracts.value import replace
 from penstock.contracts.wire import encode
@@ -97,6 +100,12 @@ def event(draft: Draft, event: EventArrived) -> bool:
 
 
 def answer(draft: Draft, event: Answered) -> None:
+    question = draft.node(event.node).detail
+    if isinstance(question, Question) and question.key is not None:
+        _hand_over(draft, event, question.key)
+        if question.key.startswith(QUESTION_PREFIX) and event.approved:
+            _tell_raised(draft, event, question)
+        return
     told: dict[str, Json] = {"by": event.by, "comment": event.comment}
     if event.approved:
         output = {"approved": True, **told, "fields": event.fields, "timed_out": False}
@@ -105,6 +114,24 @@ def answer(draft: Draft, event: Answered) -> None:
     why = f": {event.comment}" if event.comment else ""
     failure = Failure("Rejected", f"{event.by} rejected it{why}", ErrorClass.AUTHORISATION, retryable=False)
     fail_node(draft, event.node, failure.cut(), told=told)
+
+
+def _hand_over(draft: Draft, event: Answered, key: str) -> None:
+    """An agent asked: yes or no, it is for the agent to act on. Its next attempt gets to the same point."""
+    node = draft.node(event.node)
+    answer = AgentAnswer(event.approved, event.by, event.comment, event.fields)
+    draft.put(event.node, replace(node, answers=with_answer(node.answers, key, answer)))
+    told: dict[str, Json] = {"by": event.by, "comment": event.comment, "approved": event.approved}
+    draft.tell_of(Kind.NODE_ANSWERED, event.node, node.attempt, key=key, **told)
+    begin_again(draft, event.node)
+
+
+def _tell_raised(draft: Draft, event: Answered, question: Question) -> None:
+    """The account changes in the same transaction (engine/budget_questions.py)."""
+    account = question.details.get("budget") if isinstance(question.details, dict) else None
+    amounts = {unit: event.fields[unit] for unit in ("dollars", "tokens") if event.fields.get(unit)}
+    if amounts:
+        draft.tell(Kind.RUN_BUDGET_RAISED, budget=str(account), by=event.by, reason=event.comment, **amounts)
 
 
 def cache_answer(draft: Draft, event: CacheAnswered) -> bool:

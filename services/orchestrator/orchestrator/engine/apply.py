@@ -11,7 +11,13 @@ import structlog
 
 from orchestrator.domain.decide import UnknownNode, decide
 from orchestrator.domain.decision import Command, Decision, Fact, Outcome
-from orchestrator.domain.events import AttemptFailed, AttemptReleased, AttemptSucceeded, RunEvent
+from orchestrator.domain.events import (
+    AttemptFailed,
+    AttemptParked,
+    AttemptReleased,
+    AttemptSucceeded,
+    RunEvent,
+)
 from orchestrator.domain.run import Run
 from orchestrator.engine.admission import Admission, Admitted
 from orchestrator.engine.admission import Item as Item
@@ -28,7 +34,7 @@ from penstock.telemetry.log_fields import Fields, about
 
 Answer = Outcome | None  # None: there is no such run
 _TOOK_EFFECT = (Outcome.APPLIED, Outcome.HELD)
-_RESULTS = (AttemptSucceeded, AttemptFailed, AttemptReleased)
+_RESULTS = (AttemptSucceeded, AttemptFailed, AttemptReleased, AttemptParked)
 
 STALE_TRIES_MAX = 5
 

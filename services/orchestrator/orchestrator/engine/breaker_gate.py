@@ -23,6 +23,7 @@ from orchestrator.domain.decision import Outcome
 from orchestrator.domain.events import (
     AttemptClaimed,
     AttemptFailed,
+    AttemptParked,
     AttemptReleased,
     AttemptSucceeded,
     LeaseLapsed,
@@ -38,8 +39,8 @@ from orchestrator.store.save import deadline_of
 from penstock.contracts.value import replace
 from penstock.telemetry import metrics
 
-Ended: TypeAlias = AttemptSucceeded | AttemptFailed | AttemptReleased | LeaseLapsed
-ENDED = (AttemptSucceeded, AttemptFailed, AttemptReleased, LeaseLapsed)
+Ended: TypeAlias = AttemptSucceeded | AttemptFailed | AttemptReleased | AttemptParked | LeaseLapsed
+ENDED = (AttemptSucceeded, AttemptFailed, AttemptReleased, AttemptParked, LeaseLapsed)
 
 BREAKER_OPEN = "breaker_open"  # the code of its refusals
 

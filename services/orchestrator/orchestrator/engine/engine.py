@@ -18,6 +18,7 @@ from orchestrator.engine.apply import Answer, Apply
 from orchestrator.engine.batch import Batcher
 from orchestrator.engine.breaker_gate import BreakerGate
 from orchestrator.engine.breakers import BreakerControl
+from orchestrator.engine.budget_questions import BudgetGate
 from orchestrator.engine.capacity import Capacity
 from orchestrator.engine.claim_limits import LimitGate
 from orchestrator.engine.committed import Committed
@@ -78,7 +79,7 @@ class RunEngine:
         relay.connect(self.dispatcher)
         # A claim that a limit refuses is not shown to a breaker: it would spend the one probe of a half-open one.
         limits = LimitGate(self.capacity, on_refused=self.dispatcher.refused)
-        admission = Admission(pool, [limits, BreakerGate(pool, spread=random.random)])
+        admission = Admission(pool, [limits, BreakerGate(pool, spread=random.random), BudgetGate()])
         apply = Apply(
             pool, self.runs, evaluate, self._on_commit, self.effects.order, lease=lease, admission=admission
         )
@@ -125,11 +126,11 @@ class RunEngine:
         return await self._ask(run_id, wish)
 
     async def answer(self, project: str, run_id: UUID, answer: Answered) -> Outcome:
+        self.runs.doubt(run_id)  # what it asks may have changed: another orchestrator can be busy with it
         run = (await self.runs.fetch([run_id])).get(run_id)
         if run is None or run.project != project:
             raise NotFound("run", str(run_id))
-        check_answer(run.plan, answer)
-        return await self._ask(run_id, answer)
+        return await self._ask(run_id, check_answer(run, answer))
 
     async def _ask(self, run_id: UUID, event: RunEvent) -> Outcome:
         (answer,) = await self.handle([(run_id, event)])

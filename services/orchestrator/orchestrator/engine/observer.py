@@ -159,8 +159,10 @@ class Observer:
         unit.offered = None
 
     def _released(self, seen: _Commit, fact: Fact) -> None:
+        """Its time counts if it had begun: then its agent waits for a person, or its run is to pause."""
         unit = self._unit(seen, fact)
-        unit.is_held, unit.offered = False, None
+        outcome = "parked" if "question" in fact.data else "released"
+        self._attempt_ended(seen, fact, unit, outcome, _agent(seen, fact.node))
 
     def _repeated(self, seen: _Commit, fact: Fact) -> None:
         unit = self._unit(seen, fact)

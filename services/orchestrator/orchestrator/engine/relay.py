@@ -15,6 +15,7 @@ import asyncpg
 import nats.errors
 import structlog
 
+from orchestrator.domain.answers import answers_of
 from orchestrator.domain.decision import StopAttempt
 from orchestrator.domain.run import Run
 from orchestrator.engine.committed import Committed
@@ -268,6 +269,7 @@ def offer_message(offer: Offer, contexts: SpanContexts) -> Message:
         timeout_s=work.timeout.total_seconds(),
         publication=node.publication,
         traceparent=contexts.of_attempt(run, offer.node, node.attempt),
+        answers=answers_of(node.answers),
     )
     return subjects.ready(work.pool, work.agent), encode(order)
 

@@ -82,6 +82,7 @@ def _node_write(run: Run, name: str, node: Node, before: Node | None, lease: tim
         output=_text(node.output) if node.output_run is None else None,
         output_run=node.output_run,
         previous=_text(node.previous),
+        answers=_text(node.answers) if before is None or before.answers is not node.answers else None,
         failure=_failure(node.failure),
         detail=None if node.detail is None else encode(node.detail).decode(),
         topic=_topic(run, node) if node.state is NodeState.SUSPENDED else None,
@@ -157,6 +158,7 @@ def _stored_node(row: NodeRow) -> Node:
         output=_bytes(row.output),
         output_run=row.output_run,
         previous=_bytes(row.previous),
+        answers=_bytes(row.answers),
         failure=_stored_failure(row.failure),
         detail=None if row.detail is None else _details.decode(row.detail),
         completed=row.completed_version or (0 if done else None),  # the former version wrote no place

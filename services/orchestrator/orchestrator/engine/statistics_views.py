@@ -51,6 +51,14 @@ class WorkflowStatistics(RunStatistics, frozen=True, kw_only=True):
     name: str
 
 
+class AgentStatistics(msgspec.Struct, frozen=True):
+    """`attempts` are those that have ended on a runner, whatever became of them."""
+
+    name: str
+    attempts: int
+    cost: Cost
+
+
 class NodeStatistics(msgspec.Struct, frozen=True):
     """`runs` counts runs in which the node was started; `attempts` those that a runner began, since a person last
     retried the run; `retries` attempts beyond the first. Of a `repeat`, each iteration is an attempt, and retries
@@ -83,3 +91,4 @@ class Statistics(msgspec.Struct, frozen=True):
     workflows: tuple[WorkflowStatistics, ...]
     nodes: tuple[NodeStatistics, ...]
     breakers: tuple[TrippedBreaker, ...] = ()
+    agents: tuple[AgentStatistics, ...] = ()

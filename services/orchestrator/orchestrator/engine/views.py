@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from orchestrator.domain.run import Pause, Undo
+from orchestrator.engine.attempt_views import Attempt as Attempt
 from orchestrator.engine.unit_views import (
     CachedView,
     ChildView,
@@ -185,22 +186,6 @@ class RunView(RunSummary, frozen=True, kw_only=True):
     nodes: tuple[NodeView, ...]
     children: tuple[ChildView, ...] = ()
     trace_id: str | None = None
-
-
-class Attempt(msgspec.Struct, frozen=True):
-    """One attempt of a node, as the timeline tells it. `outcome` is None while it runs.
-
-    `agent_version`: of the agent that its runner ran; None for a sub-workflow.
-    """
-
-    attempt: int
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    outcome: str | None = None  # succeeded | failed | cancelled | released
-    failure: Failure | None = None
-    runner: str | None = None
-    tier: str | None = None
-    agent_version: str | None = None
 
 
 class NodeDetail(NodeView, frozen=True, kw_only=True):

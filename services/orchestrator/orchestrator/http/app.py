@@ -5,6 +5,7 @@ from fastapi import FastAPI
 
 from orchestrator.engine.artifact_port import Artifacts
 from orchestrator.engine.breaker_port import Breakers
+from orchestrator.engine.budget_views import Budgets
 from orchestrator.engine.inbox_port import InboundQueries, Inbox
 from orchestrator.engine.keeping import Keeping
 from orchestrator.engine.limits import Limits
@@ -14,6 +15,7 @@ from orchestrator.engine.start_rate import StartRate
 from orchestrator.engine.store_port import Stores
 from orchestrator.http.artifacts import ArtifactDoor
 from orchestrator.http.breakers import BreakerDoor
+from orchestrator.http.budgets import BudgetDoor
 from orchestrator.http.control import ControlDoor
 from orchestrator.http.endpoints import Doors, endpoints_of
 from orchestrator.http.forking import ForkDoor
@@ -51,6 +53,7 @@ def create_app(
     schedules: Schedules,
     artifacts: Artifacts,
     breakers: Breakers,
+    budgets: Budgets,
     pauses: WorkflowPauses,
     inbox: Inbox,
     inbound: InboundQueries,
@@ -80,6 +83,7 @@ def create_app(
             health=HealthDoor(readiness),
             limits=LimitDoor(limits),
             breakers=BreakerDoor(breakers, queries),
+            budgets=BudgetDoor(budgets),
             pausing=PausingDoor(pauses, registry),
             retention=RetentionDoor(keeping),
             stores=StoreDoor(stores),

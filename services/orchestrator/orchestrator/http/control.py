@@ -27,6 +27,8 @@ from penstock.http.reading import NoQuery, Person, Words, body_of, project_of, q
 
 B = TypeVar("B", bound=msgspec.Struct)
 
+_TAKEN = (Outcome.APPLIED, Outcome.REPEATED)
+
 
 class ReasonBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who asks, and why; both stand in the timeline."""
@@ -49,10 +51,12 @@ class SkipBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RejectBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who answers, and why."""
+    """Who answers, and why. `question`: the key of that question of the node's agent which is meant; then an
+    answer that comes late or twice cannot be taken for one to the next question."""
 
     by: Person
     comment: Words = ""
+    question: Words | None = None
 
 
 class ApproveBody(RejectBody, frozen=True, forbid_unknown_fields=True):
@@ -119,14 +123,15 @@ class ControlDoor:
         query_of(request, NoQuery)
         body = await body_of(request, _approve_body)
         node: str = request.path_params["node"]
-        return await self._answer(request, Answered(node, True, body.by, body.comment, body.fields))
+        answer = Answered(node, True, body.by, body.comment, body.fields, body.question)
+        return await self._answer(request, answer)
 
     async def reject(self, request: Request) -> Response:
         query_of(request, NoQuery)
         body = await body_of(request, _reject_body)
-        return await self._answer(
-            request, Answered(request.path_params["node"], False, body.by, body.comment)
-        )
+        node: str = request.path_params["node"]
+        answer = Answered(node, False, body.by, body.comment, question=body.question)
+        return await self._answer(request, answer)
 
     async def _control(
         self,
@@ -146,12 +151,14 @@ class ControlDoor:
         project, run_id = project_of(request), run_id_of(request)
         outcome = await self._engine.answer(project, run_id, answer)
         view = await self._queries.run(project, run_id)
-        state = next(node.state for node in view.nodes if node.name == answer.node)
+        if outcome in _TAKEN:
+            return json_answer(view, status=202)
+        state = (await self._queries.node(project, run_id, answer.node)).state
         refused = f"the run is {view.state} and node '{answer.node}' is {state}; only one that is suspended"
-        return _accepted(view, outcome, otherwise=f"{refused} waits for an answer")
+        raise Conflict(f"{refused} waits for an answer")
 
 
 def _accepted(view: RunView, outcome: Outcome, *, otherwise: str) -> Response:
-    if outcome in (Outcome.APPLIED, Outcome.REPEATED):
+    if outcome in _TAKEN:
         return json_answer(view, status=202)
     raise Conflict(otherwise)

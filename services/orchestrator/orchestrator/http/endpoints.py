@@ -19,6 +19,7 @@ from orchestrator.engine.views import (
 )
 from orchestrator.http.artifacts import ArtifactDoor, artifact_endpoints
 from orchestrator.http.breakers import BreakerDoor, breaker_endpoints
+from orchestrator.http.budgets import BudgetDoor, budget_endpoints
 from orchestrator.http.control import ControlDoor
 from orchestrator.http.control_endpoints import control_endpoints
 from orchestrator.http.forking import ForkDoor, fork_endpoints
@@ -75,6 +76,7 @@ class Doors:
     health: HealthDoor
     limits: LimitDoor
     breakers: BreakerDoor
+    budgets: BudgetDoor
     pausing: PausingDoor
     retention: RetentionDoor
     stores: StoreDoor
@@ -91,6 +93,7 @@ def endpoints_of(doors: Doors) -> tuple[Endpoint, ...]:
         *_timeline_endpoints(doors.timeline),
         *artifact_endpoints(doors.artifacts),
         *breaker_endpoints(doors.breakers),
+        *budget_endpoints(doors.budgets),
         *schedule_endpoints(doors.schedules),
         *inbox_endpoints(doors.inbox),
         *retention_endpoints(doors.retention),

@@ -34,11 +34,13 @@ _PATH_PARAMETERS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "scope": ({"type": "string", "enum": ["project", "pool", "starts"]}, "What is limited"),
     "limited": ({"type": "string", "pattern": NAME_PATTERN}, "The name of the project or pool"),
+    "store": ({"type": "string", "pattern": NAME_PATTERN}, "The store's name"),
+    "table": ({"type": "string", "pattern": NAME_PATTERN}, "The table's name in its store"),
     "key": ({"type": "string", "pattern": KEY_PATTERN}, "The breaker's key"),
     "sha256": ({"type": "string", "pattern": "[0-9a-f]{64}"}, "The SHA-256 of the bytes, in hex"),
 }
 _TOLD_APART = ("workflows", "schedules", "runs", "timeline", "events")
-_OF_PROJECT = ("/api/v1/statistics", "/api/v1/breakers")
+_OF_PROJECT = ("/api/v1/statistics", "/api/v1/breakers", "/api/v1/budgets", "/api/v1/stores")
 
 
 def _tag(path: str) -> str:

@@ -20,18 +20,25 @@ DEFINITIONS_TIMEOUT_S = 300.0
 # Every `json` column that may name an artifact; tests/engine/test_retention.py holds this to the schema.
 NAMING = {
     "run": ("input", "output", "detail"),
-    "node": ("input", "output", "previous", "detail"),
+    "node": ("input", "output", "previous", "answers", "detail"),
     "node_checkpoint": ("value",),
     "cached_output": ("output",),
     "workflow_version": ("source",),
     "schedule": ("input",),
     "inbound_event": ("data",),
     "event_reaction": ("input",),
+    "model_call": ("reply",),
     "store": ("definition",),
     "store_row": ("value",),
     "store_change": ("before", "after"),
 }
-_PER_RUN = {"run": "id", "node": "run_id", "node_checkpoint": "run_id", "store_change": "run_id"}
+_PER_RUN = {
+    "run": "id",
+    "node": "run_id",
+    "node_checkpoint": "run_id",
+    "store_change": "run_id",
+    "model_call": "run_id",
+}
 
 _CANDIDATES = """
 select sha256, size_bytes from artifact

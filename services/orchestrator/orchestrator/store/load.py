@@ -25,7 +25,7 @@ from run where id = any($1::uuid[])
 
 _UNIT = """
 n.run_id, n.name, n.state, n.attempt, n.first_attempt, n.iteration, n.token, n.runner, n.publication,
-n.input, coalesce(n.output, o.output) as output, n.output_run, n.previous, n.failure, n.detail,
+n.input, coalesce(n.output, o.output) as output, n.output_run, n.previous, n.answers, n.failure, n.detail,
 n.completed_version
 """
 
@@ -91,6 +91,7 @@ class NodeRow(Value, frozen=True):
     output: str | None
     output_run: UUID | None
     previous: str | None
+    answers: str | None
     failure: str | None
     detail: str | None
     completed_version: int | None

@@ -23,6 +23,10 @@ TABLES_OF_A_RUN = (
     "run_event",
     "node",
     "idempotency",
+    "model_call",
+    "budget_account",
+    "budget_exceeded",
+    "budget_question",
 )
 
 _CUTOFFS = """

@@ -13,6 +13,7 @@ from orchestrator.engine.port import Resolved
 from orchestrator.engine.views import Attempt, NodeDetail, NodeView
 from orchestrator.store.composed import Database
 from orchestrator.store.node_rows import NodeRow, input_of, node_as_json, node_view
+from orchestrator.store.read_model_calls import read_model_calls
 from orchestrator.store.tables import node, run_event, runner
 from penstock.contracts.errors import NotFound
 from penstock.contracts.failure import Failure
@@ -37,6 +38,7 @@ class _AttemptData(msgspec.Struct, frozen=True):
     runner: str | None = None
     failure: Failure | None = None
     tier: str | None = None
+    question: str | None = None
     agent_version: str | None = None
 
 
@@ -93,8 +95,9 @@ async def _read_attempts(database: Database, run_id: UUID, name: str) -> tuple[A
         .where(run_event.c.run_id == run_id, run_event.c.node == name)
         .order_by(run_event.c.seq)
     )
-    attempts = attempts_of(events)
-    return await _with_tiers(database, attempts)
+    attempts = await _with_tiers(database, attempts_of(events))
+    models = await read_model_calls(database, run_id, name)
+    return tuple(msgspec.structs.replace(attempt, models=models.get(attempt.attempt)) for attempt in attempts)
 
 
 def attempts_of(events: Iterable[Row[Any]]) -> tuple[Attempt, ...]:
@@ -122,7 +125,7 @@ def _closed(attempt: Attempt, row: Row[Any]) -> Attempt:
     return msgspec.structs.replace(
         attempt,
         ended_at=row.at,
-        outcome=_OUTCOMES[Kind(row.kind)],
+        outcome="parked" if data.question is not None else _OUTCOMES[Kind(row.kind)],
         failure=data.failure,
         tier=data.tier or attempt.tier,
     )

@@ -1,7 +1,10 @@
 """Figures about runs and nodes: counts, success rate, durations and retries, computed by the database."""
 
+import functools
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Float, Row, Select, and_, case, cast, false, func, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
@@ -10,6 +13,7 @@ from orchestrator.domain.breaker import BreakerState
 from orchestrator.domain.node import NODE_DONE, NODE_UNDO
 from orchestrator.domain.run import RUN_ENDED, NodeState, RunState
 from orchestrator.engine.statistics_views import (
+    AgentStatistics,
     NodeStatistics,
     RunStatistics,
     Seconds,
@@ -18,13 +22,19 @@ from orchestrator.engine.statistics_views import (
     WorkflowStatistics,
 )
 from orchestrator.store.composed import Database
-from orchestrator.store.read_costs import no_cost, read_costs, total_cost
+from orchestrator.store.read_costs import Used, Work, cost_of, read_used
 from orchestrator.store.tables import breaker, node, run
 from penstock.telemetry.operations import measured
 
 _NOT_BEGUN = (NodeState.WAITING, NodeState.READY, NodeState.SUSPENDED)
 
 ROWS_MAX = 5_000  # workflows or nodes in one answer: as many as the largest workflow has nodes
+
+
+class AgentOf(Protocol):
+    """The agent that a unit runs; "" where it runs none."""
+
+    async def __call__(self, project: str, work: Work) -> str: ...
 
 
 @measured
@@ -34,6 +44,7 @@ async def read_statistics(
     *,
     workflow: str | None,
     since: datetime | None,
+    agent_of: AgentOf,
     minute_price_dollars: float = 0.0,
 ) -> Statistics:
     """Of all runs of a project, or of those of one workflow, or created at or after `since`."""
@@ -44,18 +55,29 @@ async def read_statistics(
     workflows = await database.rows(by_workflow.order_by(run.c.workflow).limit(ROWS_MAX))
     nodes = await database.rows(_node_figures(which))
     breakers = await database.rows(_tripped(project))
-    costs = await read_costs(database, which, minute_price_dollars=minute_price_dollars)
-    none = no_cost(minute_price_dollars=minute_price_dollars)
-    cost = total_cost(list(costs.values()), minute_price_dollars=minute_price_dollars)
+    used = await read_used(database, which)
+    by_name = _sums((work.workflow, each) for work, each in used.items())
+    agents = _sums([(await agent_of(project, work), each) for work, each in used.items()])
+    price = functools.partial(cost_of, minute_price_dollars=minute_price_dollars)
     return Statistics(
-        runs=RunStatistics(**_run_statistics(total), cost=cost),
+        runs=RunStatistics(**_run_statistics(total), cost=price(sum(used.values(), Used()))),
         workflows=tuple(
-            WorkflowStatistics(name=row.workflow, **_run_statistics(row), cost=costs.get(row.workflow, none))
+            WorkflowStatistics(name=row.workflow, **_run_statistics(row), cost=price(by_name[row.workflow]))
             for row in workflows
         ),
         nodes=tuple(_node_statistics(row) for row in nodes),
         breakers=tuple(TrippedBreaker(**row._mapping) for row in breakers),
+        agents=tuple(
+            AgentStatistics(name, each.attempts, price(each)) for name, each in sorted(agents.items()) if name
+        ),
     )
+
+
+def _sums(items: Iterable[tuple[str, Used]]) -> defaultdict[str, Used]:
+    sums = defaultdict[str, Used](Used)
+    for name, used in items:
+        sums[name] += used
+    return sums
 
 
 def _which(project: str, workflow: str | None, since: datetime | None) -> list[ColumnElement[bool]]:

@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from orchestrator.domain.explanation.explain import Explanation
+from orchestrator.domain.unit import is_undo
 from orchestrator.engine.breaker_views import BreakerDetail, BreakersView
 from orchestrator.engine.port import Registry, RunFilter, RunHead
 from orchestrator.engine.statistics_views import Statistics
@@ -21,6 +22,7 @@ from orchestrator.engine.views import (
 from orchestrator.store.composed import Database
 from orchestrator.store.read_agents import read_agent, read_agents
 from orchestrator.store.read_breakers import read_breaker, read_breakers
+from orchestrator.store.read_costs import Work
 from orchestrator.store.read_explanation import explain_run
 from orchestrator.store.read_items import read_items
 from orchestrator.store.read_nodes import definition_of, read_node
@@ -104,8 +106,16 @@ class Reads:
             project,
             workflow=workflow,
             since=since,
+            agent_of=self._agent_of,
             minute_price_dollars=self._minute_price_dollars,
         )
+
+    async def _agent_of(self, project: str, work: Work) -> str:
+        workflow = await self._registry.resolve(project, work.workflow, work.version)
+        definition = definition_of(workflow, work.unit)
+        if not is_undo(work.unit):
+            return definition.agent or ""
+        return definition.compensate.agent if definition.compensate else ""
 
     async def breakers(self, project: str, *, state: str | None) -> BreakersView:
         return await read_breakers(self._database, project, state=state)

@@ -31,7 +31,7 @@ class RunWrite(Value, frozen=True):
 
 
 class NodeWrite(Value, frozen=True):
-    """Type node_write_2: a unit after its decisions. `attempt_expected` is None for one that has no row yet."""
+    """Type node_write_3: a unit after its decisions. `attempt_expected` is None for one that has no row yet."""
 
     run_id: UUID
     name: str
@@ -47,6 +47,7 @@ class NodeWrite(Value, frozen=True):
     output: str | None
     output_run: UUID | None
     previous: str | None
+    answers: str | None  # None: as it was
     failure: str | None
     detail: str | None
     topic: str | None

@@ -62,7 +62,9 @@ def _asks(node: NodeFacts, question: Question, started_by: str | None, now: date
         "until": node.due_at,
         "choices": ["approve", "reject"],
     }
-    return sentence, {"code": "approval", **data}
+    if question.key is None:
+        return sentence, {"code": "approval", **data}
+    return f"its agent {sentence}", {"code": "question", "key": question.key, **data}
 
 
 def _who_may(question: Question, started_by: str | None) -> str:

@@ -47,6 +47,7 @@ updated as (
     output = x.output::json,
     output_run = x.output_run,
     previous = x.previous::json,
+    answers = coalesce(x.answers::json, n.answers),
     failure = x.failure::json,
     detail = x.detail::json,
     topic = x.topic,
@@ -72,7 +73,7 @@ updated as (
       now() + x.deadline_in,
       case when x.state in ('suspended', 'running') and n.state = x.state and n.attempt = x.attempt then n.deadline_at end
     )
-  from unnest($2::node_write_2[]) as x
+  from unnest($2::node_write_3[]) as x
   where n.run_id = x.run_id and n.name = x.name
     and x.attempt_expected is not null
     and n.attempt = x.attempt_expected and n.token is not distinct from x.token_expected
@@ -82,19 +83,19 @@ updated as (
 inserted as (
   insert into node (
     run_id, name, part_of, state, attempt, first_attempt, iteration, token, runner, publication,
-    input, output, output_run, previous, failure, detail, topic, completed_version,
+    input, output, output_run, previous, answers, failure, detail, topic, completed_version,
     ready_at, started_at, ended_at, wake_at, deadline_at
   )
   select
     x.run_id, x.name, x.part_of, x.state, x.attempt, x.first_attempt, x.iteration, x.token, x.runner, x.publication,
-    x.input::json, x.output::json, x.output_run, x.previous::json, x.failure::json, x.detail::json, x.topic,
+    x.input::json, x.output::json, x.output_run, x.previous::json, x.answers::json, x.failure::json, x.detail::json, x.topic,
     x.completed_version,
     case when x.state in ('ready', 'suspended') then now() end,
     case when x.state = 'running' then now() end,
     case when x.state in ('succeeded', 'failed', 'skipped', 'cancelled') then now() end,
     least(coalesce(x.wake_until, now() + x.wake_in), now() + x.deadline_in),
     now() + x.deadline_in
-  from unnest($2::node_write_2[]) as x
+  from unnest($2::node_write_3[]) as x
   where x.attempt_expected is null and (select ok from guard)
   returning 1
 ),
@@ -109,6 +110,6 @@ select
   now() as at,
   array(select id from locked where not fresh) as stale,
   not guard.ok or penstock_fence(
-    (select count(*) from updated) + (select count(*) from inserted), cardinality($2::node_write_2[])
+    (select count(*) from updated) + (select count(*) from inserted), cardinality($2::node_write_3[])
   ) as fenced
 from guard

@@ -57,7 +57,7 @@ nodes as (
     case when x.state in ('succeeded', 'failed', 'skipped', 'cancelled') then now() end,
     least(coalesce(x.wake_until, now() + x.wake_in), now() + x.deadline_in),
     now() + x.deadline_in
-  from unnest($2::node_write_2[]) as x
+  from unnest($2::node_write_3[]) as x
   where x.run_id in (select id from runs)
 ),
 events as (

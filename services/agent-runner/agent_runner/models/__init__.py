@@ -1,0 +1,1 @@
+"""Language models for agents: which there are, how a call is made, and what it took."""

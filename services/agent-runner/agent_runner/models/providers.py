@@ -1,0 +1,260 @@
+"""Calls providers: passes on what is asked, tries again where that can help, and goes on to the fall-backs.
+
+ask → for each model of the chain → for each try → `_try` → an Opened answer, or why there is none
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+import msgspec
+import structlog
+
+from agent_runner.models.configured import Model, Operation, Provider
+from agent_runner.models.problems import ModelProblem
+from agent_runner.models.requested import Asked
+from agent_runner.models.streams import events_of
+from agent_runner.redaction import Redaction
+from penstock.contracts.limits import KIB, MIB
+from penstock.contracts.value import Value
+
+REPLY_BYTES_MAX = 16 * MIB  # of one answer; embeddings of many texts are the largest
+ERROR_BYTES_MAX = 64 * KIB
+ERROR_CHARS_SHOWN = 500
+CONNECTIONS_MAX = 200  # at one provider; more calls wait their turn
+CONNECT_S_MAX = 10.0
+RETRY_AFTER_S_MAX = 60.0  # a provider that wants a longer pause is left alone
+PAUSE_S, PAUSE_S_MAX = 0.25, 8.0  # grows from try to try
+
+_PATHS = {
+    Operation.CHAT: "/chat/completions",
+    Operation.COMPLETION: "/completions",
+    Operation.EMBEDDINGS: "/embeddings",
+}
+_AGAIN = frozenset({408, 409, 425, 429})  # and all above 499
+_KEY_REFUSED = frozenset({401, 403})
+
+log = structlog.get_logger(__name__)
+
+
+class Opened(Value, frozen=True):
+    """An answer has begun. Exactly one of `document` and `events` is set."""
+
+    model: Model
+    document: dict[str, Any] | None
+    raw: bytes
+    events: AsyncIterator[bytes] | None
+    response: httpx.Response
+    tries: int
+
+
+class Failed(Exception):
+    """One try had no answer. `helps`: another try may have one. `took`: the provider may have worked for it."""
+
+    def __init__(self, problem: ModelProblem, *, helps: bool, took: bool = False) -> None:
+        super().__init__(problem.message)
+        self.problem, self.helps, self.took = problem, helps, took
+
+
+class Providers:
+    """A pool of connections for each provider, opened when it is first called."""
+
+    def __init__(self) -> None:
+        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._redactions: dict[str, Redaction] = {}
+
+    async def close(self) -> None:
+        for client in self._clients.values():
+            await client.aclose()
+
+    async def ask(self, chain: Sequence[Model], asked: Asked, *, deadline: float) -> Opened:
+        """The first answer of the chain. `deadline` is of time.monotonic. Raises Failed with the last reason."""
+        failed: Failed | None = None
+        tries = 0
+        for model in chain:
+            for number in range(model.provider.attempts):
+                tries += 1
+                try:
+                    return await self._try(model, asked, deadline=deadline, tries=tries)
+                except Failed as error:
+                    failed = error
+                self._tell(model, failed, tries)
+                if not failed.helps:
+                    raise failed
+                if number + 1 < model.provider.attempts and not await _paused(failed, number, deadline):
+                    break
+        assert failed is not None, "a chain has a model, and a provider at least one try"
+        raise failed
+
+    async def _try(self, model: Model, asked: Asked, *, deadline: float, tries: int) -> Opened:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise Failed(ModelProblem(504, "the attempt's time is over", code="timeout"), helps=False)
+        response: httpx.Response | None = None
+        try:
+            response = await self._send(model, asked, left)
+            if response.status_code >= 300:
+                raise await self._refused(model, response)
+            if asked.is_stream:
+                return await self._stream(model, response, tries)
+            return await self._whole(model, response, tries, left)
+        except BaseException as error:
+            if response is not None:
+                await response.aclose()
+            if isinstance(error, httpx.TransportError | TimeoutError | ModelProblem):
+                raise _no_answer(model, error) from error
+            raise
+
+    async def _send(self, model: Model, asked: Asked, left: float) -> httpx.Response:
+        provider = model.provider
+        patience = min(provider.timeout_s, left)
+        request = self._client(provider).build_request(
+            "POST",
+            provider.url + _PATHS[asked.operation],
+            content=asked.written_for(model),
+            headers=headers_of(provider),
+            timeout=httpx.Timeout(patience, connect=min(CONNECT_S_MAX, patience)),
+        )
+        return await self._client(provider).send(request, stream=True)
+
+    async def _whole(self, model: Model, response: httpx.Response, tries: int, left: float) -> Opened:
+        async with asyncio.timeout(left):
+            raw = await _read(response, REPLY_BYTES_MAX)
+        await response.aclose()
+        document = _decoded(raw)
+        if document is None or "error" in document:  # some servers say 200 and mean an error
+            reason = self._shown(model.provider, raw)
+            raise ModelProblem(502, f"provider '{model.provider.name}' answered with no answer: {reason}")
+        return Opened(model, document, raw, None, response, tries)
+
+    async def _stream(self, model: Model, response: httpx.Response, tries: int) -> Opened:
+        """From its first event on there is no way back; a stream that breaks off before has not begun."""
+        events = events_of(response.aiter_bytes())
+        first = await anext(events, None)
+        if first is None:
+            raise ModelProblem(502, f"provider '{model.provider.name}' sent a stream without any event")
+        return Opened(model, None, b"", _with_first(first, events), response, tries)
+
+    async def _refused(self, model: Model, response: httpx.Response) -> Failed:
+        """What the provider says no with, in the words that the agent gets."""
+        status, provider = response.status_code, model.provider
+        raw = await _read(response, ERROR_BYTES_MAX)
+        if status in _KEY_REFUSED:
+            sentence = (
+                f"provider '{provider.name}' refuses the operator's key ({status}); the operator must mend it"
+            )
+            return Failed(ModelProblem(502, sentence, code="provider_key_refused"), helps=False)
+        error = (_decoded(raw) or {}).get("error")
+        told = error if isinstance(error, dict) else {"message": raw.decode("utf-8", "replace")}
+        message = self._shown(provider, str(told.get("message") or response.reason_phrase))
+        helps = status in _AGAIN or status >= 500
+        if status == 404:
+            sentence = (
+                f"provider '{provider.name}' has no model '{model.model}' or no such operation: {message}"
+            )
+            return Failed(ModelProblem(404, sentence, code="model_not_found"), helps=False)
+        if status >= 500 or (300 <= status < 400):
+            sentence = f"provider '{provider.name}' failed with {status}: {message}"
+            return Failed(ModelProblem(502, sentence, code="provider_failed"), helps=helps)
+        pause = _retry_after_s(response.headers)
+        code, kind = str(told.get("code") or ""), str(told.get("type") or "")
+        problem = ModelProblem(status, message, code=code, kind=kind, retry_after_s=pause)
+        return Failed(problem, helps=helps)
+
+    def _client(self, provider: Provider) -> httpx.AsyncClient:
+        client = self._clients.get(provider.name)
+        if client is None:
+            limits = httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=20)
+            client = self._clients[provider.name] = httpx.AsyncClient(limits=limits)
+        return client
+
+    def _shown(self, provider: Provider, text: str | bytes) -> str:
+        """What a provider said, without its key: some repeat the one that they got."""
+        text = text if isinstance(text, str) else text.decode("utf-8", "replace")
+        redact = self._redactions.get(provider.name)
+        if redact is None:
+            keys = (provider.key.reveal(),) if provider.key is not None else ()
+            redact = self._redactions[provider.name] = Redaction(keys)
+        return redact(text)[:ERROR_CHARS_SHOWN]
+
+    def _tell(self, model: Model, failed: Failed, tries: int) -> None:
+        log.warning(
+            "model.try_failed",
+            model=model.name,
+            provider=model.provider.name,
+            status=failed.problem.status,
+            code=failed.problem.code,
+            reason=failed.problem.message,
+            tries=tries,
+        )
+
+
+def headers_of(provider: Provider) -> dict[str, str]:
+    key = {"authorization": f"Bearer {provider.key.reveal()}"} if provider.key is not None else {}
+    return {"content-type": "application/json", "user-agent": "penstock", **key}
+
+
+async def _with_first(first: bytes, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for each in events:
+        yield each
+
+
+async def _read(response: httpx.Response, bytes_max: int) -> bytes:
+    content = bytearray()
+    async for piece in response.aiter_bytes():
+        content += piece
+        if len(content) > bytes_max:
+            raise ModelProblem(
+                502, f"the provider's answer has more than {bytes_max} bytes", code="too_large"
+            )
+    return bytes(content)
+
+
+def _decoded(raw: bytes) -> dict[str, Any] | None:
+    try:
+        document = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _no_answer(model: Model, error: Exception) -> Failed:
+    if isinstance(error, ModelProblem):
+        return Failed(error, helps=True, took=True)
+    name = model.provider.name
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+        sentence = f"provider '{name}' cannot be reached: {error or type(error).__name__}"
+        return Failed(ModelProblem(502, sentence, code="provider_unreachable"), helps=True)
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        sentence = f"provider '{name}' did not answer in time"
+        return Failed(ModelProblem(504, sentence, code="timeout"), helps=True, took=True)
+    sentence = f"the connection to provider '{name}' broke off: {error or type(error).__name__}"
+    return Failed(ModelProblem(502, sentence, code="provider_broke_off"), helps=True, took=True)
+
+
+async def _paused(failed: Failed, number: int, deadline: float) -> bool:
+    """Wait as the provider wants it, or a little longer from try to try; False if that is too long."""
+    wanted = failed.problem.retry_after_s
+    grown = min(PAUSE_S * 2**number, PAUSE_S_MAX) * random.uniform(0.75, 1.25)
+    pause = grown if wanted is None else wanted
+    if pause > RETRY_AFTER_S_MAX or time.monotonic() + pause >= deadline:
+        return False
+    await asyncio.sleep(pause)
+    return True
+
+
+def _retry_after_s(headers: httpx.Headers) -> float | None:
+    """Seconds, or a date, as RFC 9110 has it."""
+    text = headers.get("retry-after", "")
+    with suppress(ValueError):
+        seconds = float(text)
+        return max(0.0, seconds) if seconds == seconds else None
+    with suppress(ValueError, TypeError):
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    return None
