@@ -177,6 +177,19 @@ async def test_a_key_that_is_refused_is_told_without_the_key(
     assert model_server.key not in told
 
 
+async def test_a_provider_that_repeats_the_key_does_not_tell_it_to_the_agent(
+    runner: Runner, model_server: ModelServer, ledger: Peer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model_server.refuse_key(400)
+    attempt = await runner.attempt()
+
+    answer = await attempt.chat()
+
+    assert answer.status_code == 400
+    assert "[redacted]" in _error(answer)["message"]
+    assert model_server.key not in answer.text + str(ledger.model_ends) + "".join(capfd.readouterr())
+
+
 async def test_a_wrong_request_is_passed_on_and_costs_nothing(
     runner: Runner, model_server: ModelServer, ledger: Peer
 ) -> None:
