@@ -325,7 +325,6 @@ async def test_questions_compare_numbers_as_numbers_and_text_as_text(desk: Desk)
 
 
 async def test_pages_give_every_row_once_in_order(desk: Desk) -> None:
-    """Limits that divide runs of equal fields in different places."""
     attempt = await desk.attempt()
     kinds: list[dict[str, Json]] = [{}, {"hours": 3}, {"hours": -1.5}, {"done": True}, {"done": None}]
     await attempt.write(*[put(f"k{n:02}", user=f"u{n % 3}", **kinds[n % 5]) for n in range(13)])

@@ -21,8 +21,8 @@ _UPDATE = text("""
 update store set definition = cast(:definition as json), digest = :digest, changed_at = now()
 where project = :project and name = :name
 """)
-# What is written next looks a few names up in a large table. A plan made while the table was small would scan it whole
-# for each name, and be kept while it grows (benchmarks/store.py).
+# What is written next looks names up in a table. A plan made while the table was small would scan it whole for each
+# name, and be kept while it grows (tests/engine/test_store_lookups.py).
 _LOCK = text("""
 select definition::text, set_config('enable_seqscan', 'off', true)
 from store where project = :project and name = :name for no key update
