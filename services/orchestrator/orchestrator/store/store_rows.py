@@ -2,8 +2,8 @@
 
 The order of locks: the attempt's node, the store, its rows. Statements are set-based over `unnest`.
 
-Rows are looked up in a lateral subquery with `offset 0`, so that each name is asked of the whole primary key. Of a plain
-join, with statistics of a small table, the planner reads all rows of the store by a prefix of that key.
+Rows are looked up in a lateral subquery with `offset 0`, so that each name is asked of the whole primary key. For a
+plain join, with statistics of a small table, the planner reads all rows of the store by a prefix of that key.
 """
 
 from collections.abc import Sequence
