@@ -1,8 +1,8 @@
 """`make bench`: the workloads through the public API, one JSON line each, and the profile of W3 by component.
 
 Each on a stack of its own: R8, the fairness between projects; the flood of events; `live`, the delay of 1,000 live
-views; webhooks, from event to arrival; and what telemetry costs: `python -m benchmarks.run R8 flood live webhooks
-telemetry`.
+views; webhooks, from event to arrival; the stores of packs; and what telemetry costs: `python -m benchmarks.run R8
+flood live webhooks store telemetry`.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from benchmarks.fairness import measure_fairness
 from benchmarks.flood import measure_flood
 from benchmarks.live import measure_live
 from benchmarks.profile import Profile
+from benchmarks.store import measure_store
 from benchmarks.telemetry import measure_telemetry
 from benchmarks.webhooks import EXTRA, measure_webhooks
 from benchmarks.workloads import DEFINITIONS, WORKLOADS, Figures
@@ -31,13 +32,13 @@ AGENTS = Path(__file__).resolve().parent / "agents"
 SLOTS = 256
 # In R8. More would only wait for the processor, in the runner, where nobody takes turns.
 SLOTS_FAIRNESS = 8
-ALONE = ("R8", "flood", "live", "webhooks", "telemetry")
+ALONE = ("R8", "flood", "live", "webhooks", "store", "telemetry")
 REPEATS = {"W1": 5, "W2": 5, "W3": 3, "W4": 1, "W5": 3, "W6": 3, "W7": 3}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    known = "W1 … W7, R8, flood, live, webhooks, telemetry"
+    known = "W1 … W7, R8, flood, live, webhooks, store, telemetry"
     parser.add_argument("workloads", nargs="*", metavar=known, help="all, when none is named")
     parser.add_argument("--runners", type=int, default=1)
     parser.add_argument("--slots", type=int, default=SLOTS_FAIRNESS, help="of each runner, in R8")
@@ -66,6 +67,9 @@ def main() -> None:
     if "flood" in names:
         with stack_of(chosen, slots=SLOTS) as stack:
             print(asyncio.run(measure_flood(stack)).line(), flush=True)
+    if "store" in names:
+        with stack_of(chosen, slots=SLOTS) as stack:
+            asyncio.run(measure_store(stack))
     if "telemetry" in names:
         measure_telemetry(AGENTS, slots=SLOTS)
 
