@@ -74,7 +74,9 @@ def _read(value: Json, report: Report, folder: Path) -> AgentManifest:
         fields.wrong("version", "text like 1.0.0", "")
     reuse = fields.choice("reuse", Reuse, Reuse.NEVER)
     if "concurrency" in fields and reuse is Reuse.NEVER:
-        report.error(fields.at("concurrency"), "only an agent with `reuse: fork` or `process` serves several at once")
+        report.error(
+            fields.at("concurrency"), "only an agent with `reuse: fork` or `process` serves several at once"
+        )
     return AgentManifest(
         name=fields.name("name"),
         version=fields.text("version"),

@@ -16,7 +16,9 @@ from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.frames import CONCURRENCY_VARIABLE, HOST_VARIABLE
 
 IDLE_S_MAX = 60.0  # then a worker is ended, and its memory given back
-IDLE_WORKERS_MIN = 12  # of these none is ended early: the agents of a workflow take turns, and each costs a second
+IDLE_WORKERS_MIN = (
+    12  # of these none is ended early: the agents of a workflow take turns, and each costs a second
+)
 SWEEP_S = 15.0
 
 
