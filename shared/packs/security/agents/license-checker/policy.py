@@ -98,18 +98,26 @@ class Policy:
         return self._of_license(tree)
 
     def _of_license(self, tree: Any) -> _Standing:
-        """`GPL-2.0-only WITH Classpath-exception-2.0` goes by its own entry first, then by its license:
+        """By an entry of its own, then by a pattern. An exception (`WITH`) only adds permissions to its license:
 
-        an exception only adds permissions.
+        so `GPL-2.0-only WITH Classpath-exception-2.0` may go by its own entry, else by that of `GPL-2.0-only`.
         """
         written = str(tree.render()).lower()
         plain = str(getattr(tree, "license_symbol", tree).key).lower()
         for name in dict.fromkeys((written, plain)):
-            for standing, listed in (
-                (_Standing.DENIED, self.deny),
-                (_Standing.REVIEW, self.review),
-                (_Standing.ALLOWED, self.allow),
-            ):
-                if any(fnmatchcase(name, pattern) for pattern in listed):
+            for is_exact in (True, False):
+                standing = self._listed(name, is_exact=is_exact)
+                if standing is not None:
                     return standing
         return _Standing((DENIED, REVIEW, ALLOWED).index(self.default))
+
+    def _listed(self, name: str, *, is_exact: bool) -> _Standing | None:
+        lists = (
+            (_Standing.DENIED, self.deny),
+            (_Standing.REVIEW, self.review),
+            (_Standing.ALLOWED, self.allow),
+        )
+        for standing, listed in lists:
+            if name in listed if is_exact else any(fnmatchcase(name, pattern) for pattern in listed):
+                return standing
+        return None

@@ -26,7 +26,8 @@ _VARIANT = re.compile(r"-(only|or-later|invariants.*|no-.*)$")
 
 def is_text(file: SourceFile) -> bool:
     name = PurePosixPath(file.name).name.lower()
-    return file.suffix not in _CODE and _TEXT_NAME.match(name) is not None
+    is_other = file.suffix in (*_CODE, ".yaml", ".yml")  # such as license-policy.yaml
+    return not is_other and _TEXT_NAME.match(name) is not None
 
 
 def of_texts(files: Sequence[SourceFile]) -> Iterator[Item]:
