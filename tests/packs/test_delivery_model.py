@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.model_answers import Call
-from tests.model_server import CHAT_MODEL, ModelRequest, ModelServer
 
 from penstock.agents import Invalid
 from tests.e2e.conftest import Api, states
+from tests.model_answers import Call
+from tests.model_server import CHAT_MODEL, ModelRequest, ModelServer
 from tests.packs.conftest import apply
 from tests.packs.delivery_library import (
     accepting,
