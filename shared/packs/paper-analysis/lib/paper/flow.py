@@ -16,7 +16,9 @@ _ENDS = re.compile(r"(?<=[.!?])[)\]\"”]?\s+(?=[A-Z(\[\"“])")
 _NO_END = re.compile(
     r"(?:\b(?:e\.g|i\.e|et al|cf|Fig|Figs|Eq|Eqs|Sec|Tab|vs|resp|approx|Dr|Prof|No|pp?|ref|Refs?|[A-Z]))\.$"
 )
-_NO_END_CHARACTERS = 16  # the longest of them, and what stands before it: a page without an end is looked at once
+_NO_END_CHARACTERS = (
+    16  # the longest of them, and what stands before it: a page without an end is looked at once
+)
 QUOTE_CHARACTERS_MIN = 12  # shorter quotes are found by chance
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 # Chinese, Japanese and Korean, and their punctuation: an address ends where they go on without a space.
-WITHOUT_SPACES = r"\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef"
+WITHOUT_SPACES = (
+    r"\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef"
+)
 
 # A DOI goes on at the next line only behind a character that no sentence ends with.
 _DOI = re.compile(
