@@ -124,27 +124,21 @@ async def test_a_server_that_never_ends_its_answer_has_no_more_time_than_others(
     assert (result.state, result.note) == ("unreachable", "no answer within 0 s")
 
 
+@pytest.fixture
+def self_signed(tmp_path: Path) -> ssl.SSLContext:
+    key, certificate = str(tmp_path / "key"), str(tmp_path / "certificate")
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=me"]
+    subprocess.run([*words, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
 async def test_a_certificate_that_nobody_has_signed_is_told(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    self_signed: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checking, "TRIES", 1)
-    pem = tmp_path / "self.pem"
-    words = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-keyout",
-        str(pem),
-        "-subj",
-        "/CN=me",
-    ]
-    subprocess.run([*words, "-out", str(tmp_path / "cert")], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "cert", pem)
-    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=self_signed)
     host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
     async with client() as opened:
