@@ -127,7 +127,18 @@ async def test_a_server_that_never_ends_its_answer_has_no_more_time_than_others(
 @pytest.fixture
 def self_signed(tmp_path: Path) -> ssl.SSLContext:
     key, certificate = str(tmp_path / "key"), str(tmp_path / "certificate")
-    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=me"]
+    words = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-subj",
+        "/CN=me",
+    ]
     subprocess.run([*words, "-keyout", key, "-out", certificate], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
