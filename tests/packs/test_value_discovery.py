@@ -116,7 +116,7 @@ def test_wrong_files_are_refused_with_every_mistake_at_its_line(tmp_path: Path) 
     told = str(refused.value)
     for part in ("program: 'North'", "accounts.csv:2: account 'Fir'", "accounts.csv:3, revenue: 'much' is no number",
                  "metrics[0].better: wrong value 'less': expected 'lower' or 'higher'", "metrics[0].unit: missing",
-                 "history.csv:2: date '2026-02-30'", "history.csv:3: no account 'oak'"):  # fmt: skip
+                 "history.csv:2: date: '2026-02-30' is no date", "history.csv:3: no account 'oak'"):  # fmt: skip
         assert part in told
 
 
@@ -198,6 +198,11 @@ def test_arithmetic_of_series() -> None:
             "metrics.json",
             lambda text: text.replace('"minimum": 0', '"minimum": 9e9'),
             r"9e\+09 is not below maximum",
+        ),
+        (
+            "history.csv",
+            lambda text: text.replace("2026-", "9999-"),
+            "date: 9999-.* outside the years 1900 to 2199",
         ),
         ("metrics.json", lambda text: "[" * 100_000, "can't be read as JSON"),
     ],

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.agents import Invalid
+from value_lifecycle.dates import day_of
 from value_lifecycle.records import Account, Json, Kpi
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
@@ -173,9 +174,9 @@ def _rows(
 
 def _day(text: str, place: str, problems: Problems) -> date | None:
     try:
-        return date.fromisoformat(text)
-    except ValueError:
-        problems.add(place, f"date '{text}': expected one like 2026-01-31")
+        return day_of(text, "date")
+    except Invalid as error:
+        problems.add(place, str(error))
         return None
 
 
