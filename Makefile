@@ -29,7 +29,7 @@ check: setup ## Lint, format, types, who may import whom, and the house style
 	@$(VENV)/bin/lint-imports
 	@$(VENV)/bin/pytest tests/house
 
-test-chaos: setup ## Kill processes at random instants during many runs, and check that none is lost
+test-chaos: setup ## Kill processes at random instants during many runs (.ci/run: at every tenth commit)
 	@$(VENV)/bin/pytest -m chaos tests/chaos
 
 bench: setup ## Measure the five workloads of the design, one JSON line each
