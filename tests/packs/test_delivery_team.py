@@ -155,6 +155,84 @@ def test_tests_know_nothing_of_the_attempt_and_leave_the_tree_alone(
     assert tree.files() == ["test_it.py"]
 
 
+def test_no_file_of_the_tree_chooses_which_of_the_testers_tests_run() -> None:
+    """Nor does a test of somebody else's say that a requirement is met."""
+    covering = "def test_it(record_property):\n    record_property('covers', 'R{}')\n    assert {}\n"
+    tree = worktree.begin(None)
+    tree.write(
+        {
+            "tests/contract/test_it.py": covering.format(1, False),
+            "tests/acceptance/test_it_too.py": covering.format(2, True),
+            "tests/unit/test_it.py": covering.format(3, True),
+            "pyproject.toml": "[tool.pytest.ini_options]\ntestpaths = ['tests/unit']\n",
+            "tests/conftest.py": "def pytest_collection_modifyitems(items): items[:] = items[-1:]\n",
+            "pytest.py": "def main(): return 0\n",
+        }
+    )
+
+    found = testing.run_tests(tree)
+
+    assert not found.is_green
+    assert found.counts == {"failed": 1, "passed": 2}
+    assert found.covered() == {"R1": "failed", "R2": "passed"}
+    assert found.junit.count("<testcase") == 3
+
+
+def test_what_a_test_leaves_running_ends_with_it() -> None:
+    tree = worktree.begin(None)
+    tree.write({"test_it.py": "import subprocess\ndef test_it(): subprocess.Popen(['sleep', '600'])\n"})
+
+    assert testing.run_tests(tree).counts == {"passed": 1}  # and does not wait for it
+
+
+def test_files_that_the_given_repository_ignores_are_handed_on_all_the_same(tmp_path: Path) -> None:
+    given = repository(tmp_path / "given", {".gitignore": "*.json\ndelivery/\n", "dos.txt": "a\r\nb\r\n"})
+    tree = begun(analysed(TASKS), blueprint="library", repository=given)
+    (tree.folder / "dos.txt").write_bytes(b"a\r\nB\xff\r\n")
+    tree.commit("implementer", "Change")
+
+    opened = worktree.opened(tree.bundle(tmp_path / "handed.bundle"))
+
+    assert plan.read(opened).analysis == analysed(TASKS)
+    patch = opened.patch(tmp_path / "delivery.patch")
+    git(given, "apply", "--index", str(patch))
+    assert git(given, "write-tree") == opened.git("rev-parse", "HEAD^{tree}")
+
+
+def test_a_repository_where_the_team_would_overwrite_something_is_refused(tmp_path: Path) -> None:
+    given = {"contracts/api.json": "{}", "tests/contract/test_ours.py": "", "contracts/terms.md": "ours"}
+
+    tree = worktree.begin(str(repository(tmp_path / "given", given)))
+
+    assert plan.taken(tree) == ["contracts/api.json", "tests/contract/test_ours.py"]
+
+
+def test_the_tester_sees_what_the_implementers_code_did_behind_the_tools(tmp_path: Path) -> None:
+    given = repository(tmp_path / "given", {"tests/test_ours.py": "def test_ours(): assert False\n"})
+    tree = begun(analysed(TASKS), blueprint="library", repository=given)
+    before = str(tree.bundle(tmp_path / "before.bundle"))
+    for name in ("contracts/api.json", "tests/test_ours.py", "conftest.py", "task_list/fine.py"):
+        tree.write({name: "\n"})
+    tree.commit("implementer", "Change")
+
+    changed = tree.changed_since(before)
+
+    assert {name for name in changed if not plan.is_others(name, tree.given())} == {"task_list/fine.py"}
+    tree.git("commit", "--quiet", "--amend", "--message", "Another history", role="implementer")
+    tree.git("reset", "--quiet", "--hard", "HEAD^^")
+    with pytest.raises(worktree.GitFailed):
+        tree.changed_since(before)
+
+
+def test_a_tree_that_the_tests_have_not_seen_is_not_reviewed(tmp_path: Path) -> None:
+    tree = begun(analysed(TASKS), blueprint="library")
+    bundle, seen = tree.bundle(tmp_path / "tested.bundle"), tree.head()
+
+    assert worktree.opened(bundle, commit=seen).head() == seen
+    with pytest.raises(worktree.GitFailed, match="not the one that the tests saw"):
+        worktree.opened(bundle, commit="0" * 40)
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -178,14 +256,12 @@ def test_what_is_not_green_says_why(source: str, message: str) -> None:
 @pytest.mark.parametrize(
     "path",
     ["../outside.py", "/etc/passwd", ".git/hooks/pre-commit", "link/x.py", "contracts/api.json",
-     "tests/contract/x.py", "./delivery/plan.json", ""],
+     "tests/contract/x.py", "./delivery/plan.json", "conftest.py", "a/pytest.ini", "pyproject.toml", ""],
 )  # fmt: skip
 def test_a_models_tools_write_nothing_that_is_not_the_implementers(path: str, tmp_path: Path) -> None:
     tree = begun(analysed(TASKS), blueprint="library")
     os.symlink(tmp_path, tree.folder / "link")
-    write = next(
-        each for each in toolbox.tools_on(tree, guarded=plan.GUARDED) if each.__name__ == "write_file"
-    )
+    write = next(each for each in toolbox.tools_on(tree) if each.__name__ == "write_file")
     before = tree.git("status", "--porcelain")
 
     with pytest.raises(worktree.Outside):
@@ -197,7 +273,7 @@ def test_a_models_tools_write_nothing_that_is_not_the_implementers(path: str, tm
 
 def test_a_model_can_look_and_write_and_test() -> None:
     tree = begun(analysed(TASKS), blueprint="library")
-    tools = {each.__name__: each for each in toolbox.tools_on(tree, guarded=plan.GUARDED)}
+    tools = {each.__name__: each for each in toolbox.tools_on(tree)}
 
     tools["write_file"]("task_list/test_it.py", "def test_it(): assert False, 'not yet'\n")
 
@@ -237,7 +313,7 @@ def repository(folder: Path, files: dict[str, str]) -> Path:
     folder.mkdir()
     git(folder, "init", "--quiet", "--initial-branch=main")
     for name, content in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
     git(folder, "add", "--all")
     git(

@@ -26,8 +26,7 @@ def report_delivery(bundle: str, tests: Tests, comments: list[Comment], rounds: 
     page = context.out_folder / "report.html"
     content = report.page(tree, found, counts=tests["counts"], comments=comments, rounds=rounds)
     page.write_text(content, encoding="utf-8")
-    patch = context.out_folder / "delivery.patch"
-    patch.write_text(tree.diff("--binary"), encoding="utf-8")
+    patch = tree.patch(context.out_folder / "delivery.patch")
     states = Counter(each.state for each in found)
     return {
         "title": planned.analysis.title,

@@ -94,7 +94,7 @@ def _left(tree: Tree, planned: Plan) -> list[str]:
 def _by_model(tree: Tree, planned: Plan, left: list[str], feedback: Feedback) -> str:
     from penstock.agents import llm
 
-    tools = [llm.tool(each) for each in tools_on(tree, guarded=plan.GUARDED)]
+    tools = [llm.tool(each) for each in tools_on(tree)]
     asked = [
         f"The software: {planned.analysis.title}. {planned.analysis.summary}",
         f"The package is {planned.analysis.package}/; the files are:\n"
