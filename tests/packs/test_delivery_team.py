@@ -299,6 +299,29 @@ def test_a_review_speaks_of_changed_lines_only(tmp_path: Path) -> None:
     assert not [each for each in found if each.file == "old.py" and each.line < 3]
 
 
+def test_nothing_in_the_tree_hides_a_fault_from_the_review() -> None:
+    fault = "import subprocess\nsubprocess.run('ls ' + input(), shell=True)  # nosec # noqa\nprint(nobody)  # noqa\n"
+    tree = worktree.begin(None)
+    names = ["bücher.py", 'a "b".py', "plain.py"]
+    looks_like_a_diff = 'TEXT = """\n++ b/other.py\n@@ -1 +1 @@\n"""\n\n\n'
+    tree.write(dict.fromkeys(names, fault))
+    tree.write(
+        {
+            ".gitattributes": "*.py -diff\n",
+            "bandit.py": "print('{\"results\": []}')\n",
+            "ruff.py": "print('[]')\n",
+            "spoof.py": looks_like_a_diff + fault,
+        }
+    )
+    tree.commit("implementer", "Change")
+
+    found = review.tool_comments(tree)
+
+    blocking = {(each.file, each.line) for each in found if each.severity == "blocking"}
+    assert {(name, line) for name in names for line in (2, 3)} <= blocking
+    assert {("spoof.py", 8), ("spoof.py", 9)} <= blocking
+
+
 def test_a_review_of_what_was_built_blocks_nothing_and_is_kept() -> None:
     tree = built(analysed(TASKS), blueprint="crud-service")
 

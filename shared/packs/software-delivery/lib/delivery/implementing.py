@@ -74,7 +74,7 @@ def _build(tree: Tree, planned: Plan) -> str:
 
 
 def _formatted(tree: Tree, names: list[str]) -> None:
-    command = [sys.executable, "-m", "ruff", "format", "--isolated", "--no-cache", "--quiet"]
+    command = [sys.executable, "-P", "-m", "ruff", "format", "--isolated", "--no-cache", "--quiet"]
     options = ["--line-length=110", "--target-version=py311"]
     subprocess.run([*command, *options, "--", *names], cwd=tree.folder, check=True, timeout=60)
 
