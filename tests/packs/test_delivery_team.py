@@ -1,6 +1,7 @@
 """What the team does on a real Git working tree: build, run tests, review; and what it may not touch."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from penstock.agents import Invalid
 from tests.packs.delivery_library import (
+    PACK,
     analysed,
     begun,
     built,
@@ -121,9 +123,26 @@ def test_without_a_model_failing_tests_end_the_work_with_what_is_needed() -> Non
     failed = testing.Case("test_it", "failed", message="assert 1 == 2\nmore")
 
     with pytest.raises(
-        Invalid, match=r"1 tests fail \(assert 1 == 2\)\. Without a model nothing can mend this"
+        Invalid, match=r"1 tests fail \(test_it: assert 1 == 2\)\. Without a model nothing can mend this"
     ):
         implementing.implement(tree, number=2, feedback=Feedback(failures=[failed]), model="none")
+
+
+def test_rounds_without_a_good_one_end_with_what_the_last_has_found() -> None:
+    report_delivery = runpy.run_path(str(PACK / "agents/delivery-reporter/agent.py"))["report_delivery"]
+    failed = testing.Case(
+        "tests.unit::test_it", "failed", message="AssertionError\nE   assert min(3, 9) == 9"
+    )
+    comment = review.Comment("a.py", 3, "blocking", "SQL is not bound", "model")
+    feedback = Feedback(failures=[failed], comments=[comment])
+
+    with pytest.raises(Invalid) as raised:
+        report_delivery("bundle", {}, [], 4, done=False, feedback=feedback)
+
+    assert str(raised.value) == (
+        "nothing to release after 4 rounds: 1 tests fail (tests.unit::test_it: assert min(3, 9) == 9); a.py:3 SQL is"
+        " not bound"
+    )
 
 
 def test_a_bundle_hands_on_the_tree_with_who_did_what(tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from delivery import plan, report, worktree
+from delivery.implementing import Feedback, told
 from delivery.review import Comment
 from delivery.verdict import Verdict, verdicts
 
-from penstock.agents import agent, context
+from penstock.agents import Invalid, agent, context
 
 
 class Tests(TypedDict):
@@ -19,7 +20,17 @@ class Tests(TypedDict):
 
 
 @agent
-def report_delivery(bundle: str, tests: Tests, comments: list[Comment], rounds: int) -> dict[str, Any]:
+def report_delivery(
+    bundle: str,
+    tests: Tests,
+    comments: list[Comment],
+    rounds: int,
+    done: bool = True,
+    feedback: Feedback | None = None,
+) -> dict[str, Any]:
+    """Fails with what the last round has found when it was not a good one: then nobody is asked for a release."""
+    if not done:
+        raise Invalid(f"nothing to release after {rounds} rounds: {told(feedback or Feedback())}")
     tree = worktree.opened(bundle)
     planned = plan.read(tree)
     found = verdicts(planned.analysis, tests["covered"])

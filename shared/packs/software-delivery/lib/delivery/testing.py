@@ -160,6 +160,7 @@ def _why(code: int, output: str) -> str:
 def _pytest(part: _Part, folder: Path, junit: Path, printed: Path, *, seconds: float) -> int:
     """pytest's exit code; -1: it took too long. What it has started ends with it."""
     options = ["-p", "no:cacheprovider", "-q", "--color=no", "--tb=short", f"--junitxml={junit}"]
+    options.append("--continue-on-collection-errors")  # one file that cannot be read hides no other failure
     with printed.open("wb") as output:
         process = subprocess.Popen(
             [*part.command, *options, *part.options(folder)],
