@@ -1,4 +1,4 @@
-"""The files of a source tree worth looking at. Each agent of the pack that reads a tree has a copy."""
+"""The files of a source tree worth looking at."""
 
 import os
 from collections import Counter
@@ -72,13 +72,13 @@ def _lines(path: Path) -> list[str]:
     return _text(path).split("\n")
 
 
-def read(root: Path) -> Tree:
+def read(root: Path, *, bytes_max: int = FILE_BYTES_MAX) -> Tree:
     """Walk the tree in a fixed order. Symbolic links are not followed: they may lead out of it."""
     tree = Tree(root=root)
     for path in _paths(root, tree.skipped):
         if len(tree.files) >= FILES_MAX:
             tree.skipped["beyond the limit"] += 1
-        elif (reason := _unreadable(path)) is not None:
+        elif (reason := _unreadable(path, bytes_max=bytes_max)) is not None:
             tree.skipped[reason] += 1
         else:
             tree.files.append(SourceFile(name=path.relative_to(root).as_posix(), path=path))
@@ -99,13 +99,13 @@ def _is_foreign(folder: Path) -> bool:
     return folder.name in FOLDERS_SKIPPED or folder.is_symlink() or (folder / "pyvenv.cfg").exists()
 
 
-def _unreadable(path: Path) -> str | None:
+def _unreadable(path: Path, *, bytes_max: int) -> str | None:
     if path.is_symlink():
         return "link"
     try:
         if not path.is_file():
             return "not a file"
-        if path.stat().st_size > FILE_BYTES_MAX:
+        if path.stat().st_size > bytes_max:
             return "too large"
         with path.open("rb") as stream:
             return "binary" if b"\0" in stream.read(SNIFF_BYTES) else None

@@ -1,42 +1,25 @@
-"""An agent as a Unix filter: JSON in, JSON out, the log on stderr. Each agent of the pack has a copy."""
+"""What agents hand to each other: a source tree, answers with their full lists, files."""
 
-import contextlib
 import json
-import os
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from penstock.agents import Invalid, context
 
 Json = Any
 
 
-class Refused(Exception):
+class Refused(Invalid):
     """The input cannot be worked on, and a second attempt would not change that. The message says why."""
 
 
-def serve(work: Callable[[Json], Json]) -> None:
-    """Answer the request on stdin. What libraries print meanwhile goes to the log, never into the answer."""
-    started = time.monotonic()
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            answer = work(json.load(sys.stdin))
-    except Refused as refusal:
-        json.dump({"error": {"type": "Refused", "message": str(refusal), "retryable": False}}, sys.stdout)
-        sys.exit(1)
-    log(f"done in {time.monotonic() - started:.1f} s")
-    json.dump(answer, sys.stdout)
-
-
 def log(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
+    context.log(message)
 
 
-def source_folder(request: Json) -> Path:
-    """The folder that `source` names."""
-    source = request.get("source")
-    if not isinstance(source, str) or not source:
+def source_folder(source: str) -> Path:
+    """The folder that the input `source` names."""
+    if not source:
         raise Refused("source: expected the path of a folder with a source tree")
     folder = Path(source)
     if not folder.is_dir():
@@ -48,9 +31,8 @@ def source_folder(request: Json) -> Path:
 
 def write_out(name: str, content: str) -> str:
     """Write a file that becomes an artifact; the path is what the output has to name."""
-    folder = Path(os.environ.get("PENSTOCK_OUT", "/out"))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
+    path = context.out_folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content, encoding="utf-8", newline="")
     return str(path)
 

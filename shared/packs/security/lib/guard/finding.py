@@ -1,4 +1,4 @@
-"""A finding, the shape that all checks answer with. Each agent that finds something has a copy."""
+"""A finding, the shape that all checks answer with."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 SEVERITIES = ("high", "medium", "low")
 EXCERPT_CHARS_MAX = 160
-INLINE_BYTES_MAX = 40 * 1024  # five such lists fit into the input of the node that takes them all (256 KiB)
+INLINE_BYTES_MAX = 32 * 1024  # six such lists fit into the input of the node that takes them all (256 KiB)
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Finding:
     `data` is what an automated fix needs to know; most findings have none.
     """
 
-    kind: str  # code | secret | header | configuration | license
+    kind: str  # code | secret | header | configuration | license | vulnerability
     rule: str
     severity: str
     confidence: str

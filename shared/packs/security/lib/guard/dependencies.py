@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from filter import log
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
-from tree import SourceFile
+
+from guard.handover import log
+from guard.tree import SourceFile
 
 _GO = re.compile(r"^\s*(?:require\s+)?([\w.-]+\.[\w.-]+/\S+)\s+v\S+")
 _REQUIREMENTS = re.compile(r"^(.*[-_.])?requirements.*\.(txt|in)$|^constraints.*\.txt$")
