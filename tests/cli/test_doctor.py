@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from penstock_cli.commands import doctor
 
 

@@ -81,7 +81,9 @@ def _versions() -> list[Finding]:
 def git() -> Finding:
     """Agents call it; nothing of Penstock itself does."""
     found = _server("git", lambda: ["git", "--version"])
-    advice = "agents that work on Git trees fail without it, as those of the pack software-delivery do: run `make setup`"
+    advice = (
+        "agents that work on Git trees fail without it, such as the pack software-delivery: run `make setup`"
+    )
     return found if found["ok"] else {**found, "detail": "not installed", "advice": advice}
 
 
