@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.ready ## Install everything into .venv (and bubblewrap through the package manager)
+setup: $(VENV)/.ready ## Install everything into .venv (and bubblewrap and git through the package manager)
 
 $(VENV)/.ready: requirements.txt shared/pyproject.toml $(wildcard services/*/pyproject.toml) deploy/setup.sh
 	@bash deploy/setup.sh
