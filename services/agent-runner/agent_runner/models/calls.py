@@ -21,6 +21,7 @@ from agent_runner.models.prices import cost_of
 from agent_runner.models.problems import ModelProblem
 from agent_runner.models.providers import Failed, Opened, Providers
 from agent_runner.models.requested import Asked
+from agent_runner.models.shapes import chunk_of
 from agent_runner.models.streams import DONE, Assembled, as_events, event
 from agent_runner.models.took import NO_TOKENS, Tokens, tokens_estimated, tokens_told
 from penstock.contracts.messages import AgentQuestion
@@ -112,6 +113,8 @@ class ModelCalls:
         if opened.document is None:
             return Streamed(self._passed_on(call, opened))
         await self._settle(call, opened.model, opened.document, opened.raw)
+        if call.asked.is_stream:
+            return _streamed(call, opened.document)
         return Whole(opened.raw)
 
     async def _passed_on(self, call: Call, opened: Opened) -> AsyncIterator[bytes]:
@@ -125,7 +128,7 @@ class ModelCalls:
                         break
                     if _taken(whole, data, wants_usage=call.asked.wants_usage):
                         yield event(data)
-            except (httpx.TransportError, ModelProblem) as error:
+            except (httpx.RequestError, ModelProblem) as error:
                 problem = _broken_off(opened.model, error)
             if problem is None and not whole.error and not is_done and not whole.is_whole:
                 problem = _broken_off(opened.model, None)
@@ -159,9 +162,7 @@ class ModelCalls:
         self._tell(call, Ending("replayed", call.chain[0], answered_model=reply.model if reply else ""))
         if not call.asked.is_stream:
             return Whole(raw, is_replayed=True)
-        document = msgspec.json.decode(raw)
-        events = as_events(document, call.asked.operation, with_usage=call.asked.wants_usage)
-        return Streamed(_each(list(events)), is_replayed=True)
+        return _streamed(call, msgspec.json.decode(raw), is_replayed=True)
 
     def _refusal(self, call: Call, outcome: str, problem: ModelProblem) -> ModelProblem:
         """Nothing was called, so nothing is to be settled."""
@@ -251,12 +252,7 @@ def _end_without_reply(call: Call, error: str, tokens: Tokens, cost: float | Non
 
 def _taken(whole: Assembled, data: bytes, *, wants_usage: bool) -> bool:
     """Whether the agent is to see this chunk: not the usage that only we asked for, and no error, which comes last."""
-    try:
-        chunk = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ModelProblem(502, f"the provider sent an event that is no JSON: {error}") from error
-    if not isinstance(chunk, dict):
-        raise ModelProblem(502, "the provider sent an event that is no object")
+    chunk = chunk_of(data)
     whole.take(chunk)
     if whole.error:
         return False
@@ -279,6 +275,12 @@ def _parked(held: Held, question: AgentQuestion | None, sentence: str) -> ModelP
     if not held.park(question):
         return ModelProblem(409, f"{sentence}; this attempt is being stopped", code="attempt_superseded")
     return ModelProblem(423, f"{sentence}: this attempt ends now, and goes on later", code="parked")
+
+
+def _streamed(call: Call, document: dict[str, Any], *, is_replayed: bool = False) -> Streamed:
+    """A whole answer for an agent that wants it in pieces."""
+    events = as_events(document, call.asked.operation, with_usage=call.asked.wants_usage)
+    return Streamed(_each(list(events)), is_replayed)
 
 
 async def _each(events: list[bytes]) -> AsyncIterator[bytes]:

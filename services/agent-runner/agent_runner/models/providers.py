@@ -4,6 +4,7 @@ ask → for each model of the chain → for each try → `_try` → an Opened an
 """
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -18,6 +19,7 @@ import structlog
 from agent_runner.models.configured import Model, Operation, Provider
 from agent_runner.models.problems import ModelProblem
 from agent_runner.models.requested import Asked
+from agent_runner.models.shapes import is_answer
 from agent_runner.models.streams import events_of
 from agent_runner.redaction import Redaction
 from penstock.contracts.limits import KIB, MIB
@@ -37,6 +39,8 @@ _PATHS = {
     Operation.EMBEDDINGS: "/embeddings",
 }
 _AGAIN = frozenset({408, 409, 425, 429})  # and all above 499
+_TOLD = frozenset({400, 413, 422, 429})  # any other means something of its own at the gateway
+_OURS = frozenset({"budget_exceeded", "provider_key_refused"})  # codes that agents take for our word
 _KEY_REFUSED = frozenset({401, 403})
 
 log = structlog.get_logger(__name__)
@@ -97,16 +101,17 @@ class Providers:
             raise Failed(ModelProblem(504, "the attempt's time is over", code="timeout"), helps=False)
         response: httpx.Response | None = None
         try:
-            response = await self._send(model, asked, left)
-            if response.status_code >= 300:
-                raise await self._refused(model, response)
-            if asked.is_stream:
-                return await self._stream(model, response, tries)
-            return await self._whole(model, response, tries, left)
+            async with asyncio.timeout(left):  # a provider that is never silent for long ends here too
+                response = await self._send(model, asked, left)
+                if not 200 <= response.status_code < 300:
+                    raise await self._refused(model, response)
+                if asked.is_stream and not _is_json(response):
+                    return await self._stream(model, response, tries, deadline)
+                return await self._whole(model, asked, response, tries)
         except BaseException as error:
             if response is not None:
                 await response.aclose()
-            if isinstance(error, httpx.TransportError | TimeoutError | ModelProblem):
+            if isinstance(error, httpx.RequestError | TimeoutError | ModelProblem):
                 raise _no_answer(model, error) from error
             raise
 
@@ -122,19 +127,18 @@ class Providers:
         )
         return await self._client(provider).send(request, stream=True)
 
-    async def _whole(self, model: Model, response: httpx.Response, tries: int, left: float) -> Opened:
-        async with asyncio.timeout(left):
-            raw = await _read(response, REPLY_BYTES_MAX)
+    async def _whole(self, model: Model, asked: Asked, response: httpx.Response, tries: int) -> Opened:
+        raw = await _read(response)
         await response.aclose()
         document = _decoded(raw)
-        if document is None or "error" in document:  # some servers say 200 and mean an error
+        if document is None or not is_answer(document, asked.operation):
             reason = self._shown(model.provider, raw)
             raise ModelProblem(502, f"provider '{model.provider.name}' answered with no answer: {reason}")
         return Opened(model, document, raw, None, response, tries)
 
-    async def _stream(self, model: Model, response: httpx.Response, tries: int) -> Opened:
+    async def _stream(self, model: Model, response: httpx.Response, tries: int, deadline: float) -> Opened:
         """From its first event on there is no way back; a stream that breaks off before has not begun."""
-        events = events_of(response.aiter_bytes())
+        events = events_of(_bounded(response, deadline=deadline))
         first = await anext(events, None)
         if first is None:
             raise ModelProblem(502, f"provider '{model.provider.name}' sent a stream without any event")
@@ -143,7 +147,7 @@ class Providers:
     async def _refused(self, model: Model, response: httpx.Response) -> Failed:
         """What the provider says no with, in the words that the agent gets."""
         status, provider = response.status_code, model.provider
-        raw = await _read(response, ERROR_BYTES_MAX)
+        raw = await _beginning(response)
         if status in _KEY_REFUSED:
             sentence = (
                 f"provider '{provider.name}' refuses the operator's key ({status}); the operator must mend it"
@@ -158,12 +162,17 @@ class Providers:
                 f"provider '{provider.name}' has no model '{model.model}' or no such operation: {message}"
             )
             return Failed(ModelProblem(404, sentence, code="model_not_found"), helps=False)
-        if status >= 500 or (300 <= status < 400):
+        if status not in _TOLD:
             sentence = f"provider '{provider.name}' failed with {status}: {message}"
             return Failed(ModelProblem(502, sentence, code="provider_failed"), helps=helps)
-        pause = _retry_after_s(response.headers)
-        code, kind = str(told.get("code") or ""), str(told.get("type") or "")
-        problem = ModelProblem(status, message, code=code, kind=kind, retry_after_s=pause)
+        code, kind = (self._shown(provider, str(told.get(name) or ""))[:100] for name in ("code", "type"))
+        problem = ModelProblem(
+            status,
+            message,
+            code="" if code in _OURS else code,
+            kind=kind,
+            retry_after_s=_retry_after_s(response.headers),
+        )
         return Failed(problem, helps=helps)
 
     def _client(self, provider: Provider) -> httpx.AsyncClient:
@@ -205,15 +214,36 @@ async def _with_first(first: bytes, events: AsyncIterator[bytes]) -> AsyncIterat
         yield each
 
 
-async def _read(response: httpx.Response, bytes_max: int) -> bytes:
+async def _read(response: httpx.Response) -> bytes:
+    return b"".join([piece async for piece in _bounded(response)])
+
+
+async def _bounded(response: httpx.Response, *, deadline: float = math.inf) -> AsyncIterator[bytes]:
+    """The body as it comes. A stream of comments, or one without an end, does not go on for ever."""
+    size = 0
+    async for piece in response.aiter_bytes():
+        size += len(piece)
+        if size > REPLY_BYTES_MAX:
+            sentence = f"the provider's answer has more than {REPLY_BYTES_MAX} bytes"
+            raise ModelProblem(502, sentence, code="too_large")
+        if time.monotonic() > deadline:
+            raise ModelProblem(504, "the attempt's time is over", code="timeout")
+        yield piece
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    """Of an error's body: enough to say what it is."""
     content = bytearray()
     async for piece in response.aiter_bytes():
         content += piece
-        if len(content) > bytes_max:
-            raise ModelProblem(
-                502, f"the provider's answer has more than {bytes_max} bytes", code="too_large"
-            )
-    return bytes(content)
+        if len(content) > ERROR_BYTES_MAX:
+            break
+    return bytes(content[:ERROR_BYTES_MAX])
+
+
+def _is_json(response: httpx.Response) -> bool:
+    """Of an answer that was asked for as a stream: some servers cannot, and some say in this way why not."""
+    return response.headers.get("content-type", "").startswith("application/json")
 
 
 def _decoded(raw: bytes) -> dict[str, Any] | None:
