@@ -55,6 +55,8 @@ class ModelCalls:
 
     async def call(self, held: Held, asked: Asked, *, above: str | None) -> Answer:
         """Raises ModelProblem."""
+        if (problem := _why_over(held)) is not None:
+            raise problem
         chain = self._models.chain(self._model(held, asked))
         occurrence = held.model_calls.take(asked.fingerprint)
         call = Call(held, asked, chain, occurrence, above, self._tracing.begin(above))
@@ -268,6 +270,15 @@ def _broken_off(model: Model, error: Exception | None) -> ModelProblem:
     reason = f": {error or type(error).__name__}" if error is not None else ""
     sentence = f"the stream of provider '{model.provider.name}' broke off{reason}"
     return ModelProblem(502, sentence, code="provider_broke_off")
+
+
+def _why_over(held: Held) -> ModelProblem | None:
+    """An agent that does not heed that its attempt ends calls for nobody: what it makes of the answer is lost."""
+    if held.parking is not None:
+        return ModelProblem(423, "this attempt has been parked, and ends now", code="parked")
+    if held.cancelled.is_set():
+        return ModelProblem(409, "this attempt is being stopped", code="attempt_superseded")
+    return None
 
 
 def _parked(held: Held, question: AgentQuestion | None, sentence: str) -> ModelProblem:
