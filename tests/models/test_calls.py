@@ -116,7 +116,18 @@ async def test_who_may_not_call_is_told_why(runner: Runner) -> None:
     assert (stranger.status_code, _error(stranger)["code"]) == (401, "invalid_api_key")
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"messages": []}', b'{"model": "default", "n": 100}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b'{"messages": []}',
+        b'{"model": "default", "n": 100}',
+        b'{"model": "default", "stream": 1}',
+        b'{"model": "default", "max_tokens": true}',
+        b'{"model": "default", "messages": ' + b"[" * 100_000,
+    ],
+)
 async def test_what_is_no_request_is_refused_before_anybody_is_asked(
     runner: Runner, ledger: Peer, body: bytes
 ) -> None:
@@ -400,6 +411,21 @@ async def test_at_a_budget_that_waits_the_attempt_is_parked(
     assert (answer.status_code, _error(answer)["code"]) == (423, "parked")
     assert attempt.held.parking is not None
     assert attempt.held.parking.question == question
+    assert model_server.requests == []
+
+
+async def test_an_agent_that_goes_on_although_its_attempt_ends_calls_no_model(
+    runner: Runner, model_server: ModelServer, ledger: Peer
+) -> None:
+    model_server.on(lambda request: "It is fine.")
+    parked, stopped = await runner.attempt(), await runner.attempt(2)
+    parked.held.park(None)
+    stopped.held.cancelled.set()
+
+    answers = [await parked.chat(), await parked.chat(stream=True), await stopped.chat()]
+
+    assert [answer.status_code for answer in answers] == [423, 423, 409]
+    assert ledger.model_begins == []
     assert model_server.requests == []
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.model_server import KEY
-from tests.models.conftest import Attempt, Start
+from tests.models.conftest import Attempt, Runner, Start
 from tests.models.raw_provider import ANSWER, RawProvider, delta, events, http, raw_provider
 from tests.runner.peer import Peer
 
@@ -21,11 +21,16 @@ async def raw(model_server: object) -> AsyncIterator[RawProvider]:
 
 
 @pytest.fixture
-async def asking(started: Start, raw: RawProvider, tmp_path: Any) -> Attempt:
+async def runner(started: Start, raw: RawProvider, tmp_path: Any) -> Runner:
     (tmp_path / "model.key").write_text(KEY)
     (tmp_path / "model.key").chmod(0o600)
-    attempt: Attempt = await (await started(raw.models())).attempt()
-    return attempt
+    with_raw: Runner = await started(raw.models())
+    return with_raw
+
+
+@pytest.fixture
+async def asking(runner: Runner) -> Attempt:
+    return await runner.attempt()
 
 
 def failed(ledger: Peer) -> bool:
@@ -191,11 +196,9 @@ async def slowly(first: bytes, again: bytes) -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("is_stream", [True, False])
 async def test_a_provider_that_is_never_silent_ends_with_the_attempt(
-    started: Start, raw: RawProvider, ledger: Peer, tmp_path: Any, is_stream: bool
+    runner: Runner, raw: RawProvider, ledger: Peer, is_stream: bool
 ) -> None:
-    (tmp_path / "model.key").write_text(KEY)
-    (tmp_path / "model.key").chmod(0o600)
-    attempt = await (await started(raw.models())).attempt(timeout_s=0.4)
+    attempt = await runner.attempt(timeout_s=0.4)
     raw.answers = [
         lambda: slowly(events() if is_stream else http(b"{"), b": wait\n\n" if is_stream else b" ")
     ]
@@ -214,4 +217,18 @@ async def test_a_stream_without_an_end_is_ended(asking: Attempt, raw: RawProvide
 
     assert len(told) < 20
     assert "more than 16777216 bytes" in told[-1]
+    assert failed(ledger)
+
+
+@pytest.mark.parametrize(
+    "document", [{}, {"data": []}, {"data": [1]}, {"data": "x"}, {"data": [{"index": 0}]}]
+)
+async def test_what_is_no_vector_is_the_providers_failure(
+    asking: Attempt, raw: RawProvider, ledger: Peer, document: Any
+) -> None:
+    raw.answers = [http(document)]
+
+    told = await asking.http.post("/v1/embeddings", json={"model": "default", "input": "Hello?"})
+
+    assert told.status_code == 502
     assert failed(ledger)

@@ -18,7 +18,7 @@ import structlog
 
 from agent_runner.models.configured import Model, Operation, Provider
 from agent_runner.models.problems import ModelProblem
-from agent_runner.models.requested import Asked
+from agent_runner.models.requested import Asked, fields_of
 from agent_runner.models.shapes import is_answer
 from agent_runner.models.streams import events_of
 from agent_runner.redaction import Redaction
@@ -130,7 +130,7 @@ class Providers:
     async def _whole(self, model: Model, asked: Asked, response: httpx.Response, tries: int) -> Opened:
         raw = await _read(response)
         await response.aclose()
-        document = _decoded(raw)
+        document = _decoded(raw, asked.operation)
         if document is None or not is_answer(document, asked.operation):
             reason = self._shown(model.provider, raw)
             raise ModelProblem(502, f"provider '{model.provider.name}' answered with no answer: {reason}")
@@ -243,15 +243,14 @@ async def _beginning(response: httpx.Response) -> bytes:
 
 def _is_json(response: httpx.Response) -> bool:
     """Of an answer that was asked for as a stream: some servers cannot, and some say in this way why not."""
-    return response.headers.get("content-type", "").startswith("application/json")
+    return str(response.headers.get("content-type", "")).startswith("application/json")
 
 
-def _decoded(raw: bytes) -> dict[str, Any] | None:
+def _decoded(raw: bytes, operation: Operation = Operation.CHAT) -> dict[str, Any] | None:
     try:
-        document = msgspec.json.decode(raw)
+        return fields_of(raw, left="data" if operation is Operation.EMBEDDINGS else "")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return document if isinstance(document, dict) else None
 
 
 def _no_answer(model: Model, error: Exception) -> Failed:

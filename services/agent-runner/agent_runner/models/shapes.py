@@ -57,10 +57,15 @@ class _Completion(msgspec.Struct):
     choices: Annotated[list[_Written], msgspec.Meta(min_length=1)]
 
 
+class _Embedding(msgspec.Struct):
+    embedding: msgspec.Raw
+
+
 class _Embeddings(msgspec.Struct):
-    data: Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1)]
+    data: msgspec.Raw
 
 
+_vectors = msgspec.json.Decoder(list[_Embedding])
 _WHOLE: dict[Operation, type] = {
     Operation.CHAT: _Chat,
     Operation.COMPLETION: _Completion,
@@ -72,10 +77,10 @@ def is_answer(document: dict[str, Any], operation: Operation) -> bool:
     if document.get("error"):  # some servers say 200 and mean an error; others add `"error": null` to answers
         return False
     try:
-        msgspec.convert(document, _WHOLE[operation])
-    except msgspec.ValidationError:
+        whole = msgspec.convert(document, _WHOLE[operation])
+        return not isinstance(whole, _Embeddings) or bool(_vectors.decode(whole.data))
+    except msgspec.MsgspecError:
         return False
-    return True
 
 
 def chunk_of(data: bytes) -> dict[str, Any]:
