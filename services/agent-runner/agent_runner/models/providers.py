@@ -16,7 +16,7 @@ import httpx
 import msgspec
 import structlog
 
-from agent_runner.models.configured import Model, Operation, Provider
+from agent_runner.models.configured import Model, Models, Operation, Provider
 from agent_runner.models.problems import ModelProblem
 from agent_runner.models.requested import Asked, fields_of
 from agent_runner.models.shapes import is_answer
@@ -66,10 +66,17 @@ class Failed(Exception):
 
 
 class Providers:
-    """A pool of connections for each provider, opened when it is first called."""
+    """A pool of connections for each provider. Made at the start: certificates and libraries take tenths of a second
+    to read, and in the middle of a call everybody else in the runner would wait for them.
+    """
 
-    def __init__(self) -> None:
-        self._clients: dict[str, httpx.AsyncClient] = {}
+    def __init__(self, models: Models) -> None:
+        certificates = httpx.create_ssl_context() if models else True
+        limits = httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=20)
+        self._clients = {
+            provider.name: httpx.AsyncClient(limits=limits, verify=certificates)
+            for provider in models.providers()
+        }
         self._redactions: dict[str, Redaction] = {}
 
     async def close(self) -> None:
@@ -118,14 +125,15 @@ class Providers:
     async def _send(self, model: Model, asked: Asked, left: float) -> httpx.Response:
         provider = model.provider
         patience = min(provider.timeout_s, left)
-        request = self._client(provider).build_request(
+        client = self._clients[provider.name]
+        request = client.build_request(
             "POST",
             provider.url + _PATHS[asked.operation],
             content=asked.written_for(model),
             headers=headers_of(provider),
             timeout=httpx.Timeout(patience, connect=min(CONNECT_S_MAX, patience)),
         )
-        return await self._client(provider).send(request, stream=True)
+        return await client.send(request, stream=True)
 
     async def _whole(self, model: Model, asked: Asked, response: httpx.Response, tries: int) -> Opened:
         raw = await _read(response)
@@ -174,13 +182,6 @@ class Providers:
             retry_after_s=_retry_after_s(response.headers),
         )
         return Failed(problem, helps=helps)
-
-    def _client(self, provider: Provider) -> httpx.AsyncClient:
-        client = self._clients.get(provider.name)
-        if client is None:
-            limits = httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=20)
-            client = self._clients[provider.name] = httpx.AsyncClient(limits=limits)
-        return client
 
     def _shown(self, provider: Provider, text: str | bytes) -> str:
         """What a provider said, without its key: some repeat the one that they got."""

@@ -77,7 +77,7 @@ def is_answer(document: dict[str, Any], operation: Operation) -> bool:
     if document.get("error"):  # some servers say 200 and mean an error; others add `"error": null` to answers
         return False
     try:
-        whole = msgspec.convert(document, _WHOLE[operation])
+        whole: Any = msgspec.convert(document, _WHOLE[operation])
         return not isinstance(whole, _Embeddings) or bool(_vectors.decode(whole.data))
     except msgspec.MsgspecError:
         return False
