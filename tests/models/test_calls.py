@@ -441,3 +441,23 @@ async def test_tools_are_passed_on(runner: Runner, model_server: ModelServer) ->
     (call,) = answer.choices[0].message.tool_calls or []
     assert (call.function.name, call.function.arguments) == ("search", '{"words": "pump"}')
     assert model_server.requests[0].body["tool_choice"] == "required"
+
+
+async def test_large_calls_of_one_attempt_wait_for_each_other_and_small_ones_for_none(
+    runner: Runner, model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_runner.gateway.models.LARGE_BYTES", 1000)
+    model_server.on(lambda request: "It is fine.")
+    model_server.hang(times=4)
+    attempt = await runner.attempt()
+
+    large = [asyncio.create_task(attempt.chat("x" * 1000 + str(number))) for number in range(6)]
+    while len(model_server.requests) < 4:
+        await asyncio.sleep(0)
+    small = await attempt.chat("Hello?")
+    seen = [request.text[-1] for request in model_server.requests]
+    model_server.resume()
+    answers = await asyncio.gather(*large)
+
+    assert (small.status_code, len(seen)) == (200, 5)
+    assert {answer.status_code for answer in answers} == {200}
