@@ -6,6 +6,7 @@ import json
 import openai
 import pytest
 
+from penstock.contracts.agent import Reuse
 from penstock.contracts.messages import AgentQuestion
 from penstock.contracts.model_messages import ModelCallBegin, ModelCallVerdict, Verdict
 from penstock.contracts.usage import ModelUsage
@@ -461,3 +462,19 @@ async def test_large_calls_of_one_attempt_wait_for_each_other_and_small_ones_for
 
     assert (small.status_code, len(seen)) == (200, 5)
     assert {answer.status_code for answer in answers} == {200}
+
+
+@pytest.mark.parametrize("reuse", [Reuse.NEVER, Reuse.PROCESS])
+async def test_the_key_is_good_for_nothing_after_the_attempt(
+    runner: Runner, model_server: ModelServer, ledger: Peer, reuse: Reuse
+) -> None:
+    """Also at a socket that the worker's other attempts go on using."""
+    attempt = await runner.attempt(reuse=reuse)
+    runner.ended.set()
+    assert attempt.held.task is not None
+    await attempt.held.task
+
+    answer = await attempt.chat()
+
+    assert (answer.status_code, _error(answer)["code"]) == (401, "invalid_api_key")
+    assert ledger.model_begins == []

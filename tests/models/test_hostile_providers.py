@@ -232,3 +232,15 @@ async def test_what_is_no_vector_is_the_providers_failure(
 
     assert told.status_code == 502
     assert failed(ledger)
+
+
+async def test_garbage_that_repeats_the_key_does_not_tell_it(asking: Attempt, raw: RawProvider) -> None:
+    raw.answers = [f"{KEY} is no key of ours\r\n\r\n".encode()]
+    whole = await asking.chat()
+    raw.answers = [events(delta("Fine."), f"data: {{{KEY}\n\n")]
+    streamed = await asking.chat(stream=True)
+    raw.answers = [events(delta("Fine."), {"error": {"message": f"{KEY} has expired"}})]
+    told = await asking.chat(stream=True)
+
+    assert "broke off" in whole.text
+    assert KEY not in whole.text + streamed.text + told.text

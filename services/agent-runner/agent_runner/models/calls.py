@@ -14,17 +14,17 @@ from agent_runner.gateway.usage import note_model_usage
 from agent_runner.held import Held
 from agent_runner.models.answers import Answer, Streamed, Whole
 from agent_runner.models.configured import Model, Models
+from agent_runner.models.endings import parked, why_over
 from agent_runner.models.kept import KeptReplies
 from agent_runner.models.ledger import Ledger
 from agent_runner.models.one_call import Call, Ending, count, trace
 from agent_runner.models.prices import cost_of
 from agent_runner.models.problems import ModelProblem
-from agent_runner.models.providers import Failed, Opened, Providers
+from agent_runner.models.providers import Failed, Opened, Providers, shown
 from agent_runner.models.requested import Asked
 from agent_runner.models.shapes import chunk_of
-from agent_runner.models.streams import DONE, Assembled, as_events, event
+from agent_runner.models.streams import DONE, EVENT_BYTES_MAX, Assembled, as_events, event
 from agent_runner.models.took import NO_TOKENS, Tokens, tokens_estimated, tokens_told
-from penstock.contracts.messages import AgentQuestion
 from penstock.contracts.model_messages import ModelCallEnd, ModelCallVerdict, ModelReply, Verdict
 from penstock.contracts.names import did_you_mean
 from penstock.contracts.usage import MODEL_CHARS_MAX
@@ -55,7 +55,7 @@ class ModelCalls:
 
     async def call(self, held: Held, asked: Asked, *, above: str | None) -> Answer:
         """Raises ModelProblem."""
-        if (problem := _why_over(held)) is not None:
+        if (problem := why_over(held)) is not None:
             raise problem
         chain = self._models.chain(self._model(held, asked))
         occurrence = held.model_calls.take(asked.fingerprint)
@@ -95,7 +95,7 @@ class ModelCalls:
                     call, "refused", ModelProblem(402, verdict.sentence, code="budget_exceeded")
                 )
             case Verdict.PARK:
-                raise self._refusal(call, "parked", _parked(call.held, verdict.question, verdict.sentence))
+                raise self._refusal(call, "parked", parked(call.held, verdict.question, verdict.sentence))
             case Verdict.LOST:
                 sentence = "this attempt has been superseded by another one"
                 raise self._refusal(call, "lost", ModelProblem(409, sentence, code="attempt_superseded"))
@@ -157,7 +157,10 @@ class ModelCalls:
         )
         await self._settle_failed(call, model, "broken_off", told, _tokens_so_far(call, whole))
         self._unanswered(call)
-        return event(told.body if problem else msgspec.json.encode({"error": whole.error}))
+        if problem is not None:
+            return event(problem.body)
+        error = msgspec.json.encode({"error": whole.error})
+        return event(shown(model.provider, error, chars_max=EVENT_BYTES_MAX).encode())
 
     async def _replayed(self, call: Call, reply: ModelReply | None) -> Answer:
         raw = await self._replies.body_of(reply, project=call.held.order.project)
@@ -267,25 +270,9 @@ def _tokens_so_far(call: Call, whole: Assembled) -> Tokens:
 
 
 def _broken_off(model: Model, error: Exception | None) -> ModelProblem:
-    reason = f": {error or type(error).__name__}" if error is not None else ""
+    reason = f": {shown(model.provider, str(error) or type(error).__name__)}" if error is not None else ""
     sentence = f"the stream of provider '{model.provider.name}' broke off{reason}"
     return ModelProblem(502, sentence, code="provider_broke_off")
-
-
-def _why_over(held: Held) -> ModelProblem | None:
-    """An agent that does not heed that its attempt ends calls for nobody: what it makes of the answer is lost."""
-    if held.parking is not None:
-        return ModelProblem(423, "this attempt has been parked, and ends now", code="parked")
-    if held.cancelled.is_set():
-        return ModelProblem(409, "this attempt is being stopped", code="attempt_superseded")
-    return None
-
-
-def _parked(held: Held, question: AgentQuestion | None, sentence: str) -> ModelProblem:
-    """The attempt ends, and another one gets to this call again."""
-    if not held.park(question):
-        return ModelProblem(409, f"{sentence}; this attempt is being stopped", code="attempt_superseded")
-    return ModelProblem(423, f"{sentence}: this attempt ends now, and goes on later", code="parked")
 
 
 def _streamed(call: Call, document: dict[str, Any], *, is_replayed: bool = False) -> Streamed:

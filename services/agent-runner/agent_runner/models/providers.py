@@ -77,7 +77,6 @@ class Providers:
             provider.name: httpx.AsyncClient(limits=limits, verify=certificates)
             for provider in models.providers()
         }
-        self._redactions: dict[str, Redaction] = {}
 
     async def close(self) -> None:
         for client in self._clients.values():
@@ -140,7 +139,7 @@ class Providers:
         await response.aclose()
         document = _decoded(raw, asked.operation)
         if document is None or not is_answer(document, asked.operation):
-            reason = self._shown(model.provider, raw)
+            reason = shown(model.provider, raw)
             raise ModelProblem(502, f"provider '{model.provider.name}' answered with no answer: {reason}")
         return Opened(model, document, raw, None, response, tries)
 
@@ -163,7 +162,7 @@ class Providers:
             return Failed(ModelProblem(502, sentence, code="provider_key_refused"), helps=False)
         error = (_decoded(raw) or {}).get("error")
         told = error if isinstance(error, dict) else {"message": raw.decode("utf-8", "replace")}
-        message = self._shown(provider, str(told.get("message") or response.reason_phrase))
+        message = shown(provider, str(told.get("message") or response.reason_phrase))
         helps = status in _AGAIN or status >= 500
         if status == 404:
             sentence = (
@@ -173,7 +172,7 @@ class Providers:
         if status not in _TOLD:
             sentence = f"provider '{provider.name}' failed with {status}: {message}"
             return Failed(ModelProblem(502, sentence, code="provider_failed"), helps=helps)
-        code, kind = (self._shown(provider, str(told.get(name) or ""))[:100] for name in ("code", "type"))
+        code, kind = (shown(provider, str(told.get(name) or ""))[:100] for name in ("code", "type"))
         problem = ModelProblem(
             status,
             message,
@@ -182,15 +181,6 @@ class Providers:
             retry_after_s=_retry_after_s(response.headers),
         )
         return Failed(problem, helps=helps)
-
-    def _shown(self, provider: Provider, text: str | bytes) -> str:
-        """What a provider said, without its key: some repeat the one that they got."""
-        text = text if isinstance(text, str) else text.decode("utf-8", "replace")
-        redact = self._redactions.get(provider.name)
-        if redact is None:
-            keys = (provider.key.reveal(),) if provider.key is not None else ()
-            redact = self._redactions[provider.name] = Redaction(keys)
-        return redact(text)[:ERROR_CHARS_SHOWN]
 
     def _tell(self, model: Model, failed: Failed, tries: int) -> None:
         log.warning(
@@ -202,6 +192,13 @@ class Providers:
             reason=failed.problem.message,
             tries=tries,
         )
+
+
+def shown(provider: Provider, text: str | bytes, *, chars_max: int = ERROR_CHARS_SHOWN) -> str:
+    """What a provider said, without its key: some repeat the one that they got."""
+    text = text if isinstance(text, str) else text.decode("utf-8", "replace")
+    keys = (provider.key.reveal(),) if provider.key is not None else ()
+    return Redaction(keys)(text)[:chars_max]
 
 
 def headers_of(provider: Provider) -> dict[str, str]:
@@ -257,14 +254,14 @@ def _decoded(raw: bytes, operation: Operation = Operation.CHAT) -> dict[str, Any
 def _no_answer(model: Model, error: Exception) -> Failed:
     if isinstance(error, ModelProblem):
         return Failed(error, helps=True, took=True)
-    name = model.provider.name
+    name, reason = model.provider.name, shown(model.provider, str(error) or type(error).__name__)
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
-        sentence = f"provider '{name}' cannot be reached: {error or type(error).__name__}"
+        sentence = f"provider '{name}' cannot be reached: {reason}"
         return Failed(ModelProblem(502, sentence, code="provider_unreachable"), helps=True)
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         sentence = f"provider '{name}' did not answer in time"
         return Failed(ModelProblem(504, sentence, code="timeout"), helps=True, took=True)
-    sentence = f"the connection to provider '{name}' broke off: {error or type(error).__name__}"
+    sentence = f"the connection to provider '{name}' broke off: {reason}"
     return Failed(ModelProblem(502, sentence, code="provider_broke_off"), helps=True, took=True)
 
 
