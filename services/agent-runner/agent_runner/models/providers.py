@@ -6,6 +6,7 @@ ask → for each model of the chain → for each try → `_try` → an Opened an
 import asyncio
 import math
 import random
+import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -71,7 +72,9 @@ class Providers:
     """
 
     def __init__(self, models: Models) -> None:
-        certificates = httpx.create_ssl_context() if models else True
+        # Of no use to a provider without TLS; nobody is sent elsewhere from there.
+        has_tls = any(provider.url.lower().startswith("https:") for provider in models.providers())
+        certificates = httpx.create_ssl_context() if has_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         limits = httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=20)
         self._clients = {
             provider.name: httpx.AsyncClient(limits=limits, verify=certificates)
