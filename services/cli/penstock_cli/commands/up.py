@@ -12,6 +12,7 @@ import typer
 
 from penstock_cli.api import Api
 from penstock_cli.commands import settings
+from penstock_cli.commands.overview import refusals
 from penstock_cli.commands.settings import (
     Agents,
     AlertmanagerPort,
@@ -82,6 +83,8 @@ def up(
         if output is Format.JSON:
             print_json(_places(stack))
         _show_places(stack)
+        for refusal in refusals(Api(stack.url).agents()["items"]):
+            say(f"\n{refusal}")
         while True:
             stack.supervisor.tend()
             time.sleep(TEND_S)
