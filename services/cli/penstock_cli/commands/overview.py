@@ -132,7 +132,7 @@ def _costs_table(rows: list[dict[str, Any]], *, of: str = "workflow") -> Table:
             _dollars(cost["execution_dollars"]),
             str(cost["tokens_in"]),
             str(cost["tokens_out"]),
-            _dollars(cost["llm_dollars"]),
+            _dollars(cost["llm_dollars"]) if cost["llm_dollars"] or cost["unpriced_calls"] else "none",
             str(cost["unpriced_calls"]),
         )
     return table
