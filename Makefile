@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help setup demo up test check bench test-chaos test-guides docs dashboards lock clean
+.PHONY: help setup demo up test check bench test-chaos test-long test-guides docs dashboards lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -19,7 +19,7 @@ demo: setup ## Run repository-guard on Penstock's own source tree, and kill its 
 up: setup ## Start everything on this machine; Ctrl-C stops it
 	@$(VENV)/bin/penstock up
 
-test: setup ## Run all tests but those that kill processes at random
+test: setup ## Run all tests but those that take long or kill processes at random
 	@$(VENV)/bin/pytest -n 2 --dist loadfile
 
 check: setup ## Lint, format, types, who may import whom, and the house style
@@ -50,6 +50,9 @@ clean: ## Remove what running and testing left behind; keeps .venv
 	@find services shared tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 PIN := $(VENV)/bin/uv pip compile -q --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11
+
+test-long: setup ## Run the proofs that take long; .ci/run does at every tenth commit
+	@$(VENV)/bin/pytest -n 2 --dist loadfile -m long
 
 test-guides: setup ## Run the other side of the guides that lead here from Airflow and Prefect, in .venv-guides
 	test -x .venv-guides/bin/airflow || { $(VENV)/bin/uv venv -q .venv-guides && \

@@ -1,8 +1,9 @@
 """`make bench`: the workloads through the public API, one JSON line each, and the profile of W3 by component.
 
 Each on a stack of its own: R8, the fairness between projects; the flood of events; `live`, the delay of 1,000 live
-views; webhooks, from event to arrival; and what telemetry costs: `python -m benchmarks.run R8 flood live webhooks
-telemetry`.
+views; webhooks, from event to arrival; the stores of packs; what telemetry costs; `guard`, ten runs of repository-guard
+at once; `agents`, what a sandboxed agent adds to an attempt; `osv`, a snapshot of 100,000 advisories:
+`python -m benchmarks.run R8 flood live webhooks store telemetry guard agents osv`.
 """
 
 import argparse
@@ -17,11 +18,15 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks.agent_modes import measure_agents
 from benchmarks.client import Connection
 from benchmarks.fairness import measure_fairness
 from benchmarks.flood import measure_flood
+from benchmarks.guard import measure_guard
 from benchmarks.live import measure_live
+from benchmarks.osv import measure_osv
 from benchmarks.profile import Profile
+from benchmarks.store import measure_store
 from benchmarks.telemetry import measure_telemetry
 from benchmarks.webhooks import EXTRA, measure_webhooks
 from benchmarks.workloads import DEFINITIONS, WORKLOADS, Figures
@@ -31,13 +36,14 @@ AGENTS = Path(__file__).resolve().parent / "agents"
 SLOTS = 256
 # In R8. More would only wait for the processor, in the runner, where nobody takes turns.
 SLOTS_FAIRNESS = 8
-ALONE = ("R8", "flood", "live", "webhooks", "telemetry")
+SLOTS_GUARD = 4  # the default
+ALONE = ("R8", "flood", "live", "webhooks", "store", "telemetry", "guard", "agents", "osv")
 REPEATS = {"W1": 5, "W2": 5, "W3": 3, "W4": 1, "W5": 3, "W6": 3, "W7": 3}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    known = "W1 … W7, R8, flood, live, webhooks, telemetry"
+    known = "W1 … W7, " + ", ".join(ALONE)
     parser.add_argument("workloads", nargs="*", metavar=known, help="all, when none is named")
     parser.add_argument("--runners", type=int, default=1)
     parser.add_argument("--slots", type=int, default=SLOTS_FAIRNESS, help="of each runner, in R8")
@@ -66,8 +72,17 @@ def main() -> None:
     if "flood" in names:
         with stack_of(chosen, slots=SLOTS) as stack:
             print(asyncio.run(measure_flood(stack)).line(), flush=True)
+    if "store" in names:
+        with stack_of(chosen, slots=SLOTS) as stack:
+            asyncio.run(measure_store(stack))
     if "telemetry" in names:
         measure_telemetry(AGENTS, slots=SLOTS)
+    if "guard" in names:
+        print(measure_guard(slots=SLOTS_GUARD), flush=True)
+    if "agents" in names:
+        print(*measure_agents(), sep="\n", flush=True)
+    if "osv" in names:
+        print(measure_osv(), flush=True)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ They start in 0.1 s, so nothing is ever replaced by a fake. Both end with pytest
 """
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -57,13 +58,18 @@ async def template_database(postgres_server: Postgres) -> str:
 @pytest.fixture
 async def database(postgres_server: Postgres, template_database: str) -> AsyncIterator[str]:
     """The URL of a migrated database of the test's own, with no row in it."""
+    async with new_database(postgres_server, template_database) as url:
+        yield url
+
+
+@asynccontextmanager
+async def new_database(server: Postgres, template: str) -> AsyncIterator[str]:
+    """The URL of a copy of the template."""
     name = f"test_{uuid4().hex[:12]}"
     # The default strategy, wal_log, takes ten times as long.
-    await _administer(
-        postgres_server, f"create database {name} template {template_database} strategy file_copy"
-    )
-    yield postgres_server.url(name)
-    await _administer(postgres_server, f"drop database {name} with (force)")
+    await _administer(server, f"create database {name} template {template} strategy file_copy")
+    yield server.url(name)
+    await _administer(server, f"drop database {name} with (force)")
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,8 @@ import pytest
 
 from orchestrator.domain.run import RunState
 from penstock.contracts.failure import ErrorClass
-from penstock.contracts.limits import NODE_INPUT_BYTES_MAX
+from penstock.contracts.limits import EVENT_OUTPUT_BYTES_MAX, NODE_INPUT_BYTES_MAX
+from penstock.contracts.wire import raw
 from penstock.contracts.workflow import OnFailure, RunIf
 from tests.builders import BROKEN, Story, node, plan
 
@@ -186,3 +187,14 @@ def test_a_chain_of_5000_is_skipped_without_recursion() -> None:
 
     assert story.run.state is RunState.SUCCEEDED
     assert set(story.states().values()) == {"skipped"}
+
+
+@pytest.mark.parametrize(("length", "is_told"), [(10, True), (EVENT_OUTPUT_BYTES_MAX, False)])
+def test_a_run_that_succeeds_tells_its_output_if_that_is_short(length: int, is_told: bool) -> None:
+    story = Story(plan(node("a"), output={"text": "${{ nodes.a.output.text }}"}))
+    output = b'{"text":"%s"}' % (b"x" * length)
+
+    decision = story.succeed("a", output)
+
+    assert decision.facts[-1].kind == "run.succeeded"
+    assert decision.facts[-1].data == ({"output": raw(output)} if is_told else {})

@@ -93,7 +93,7 @@ reuse: forever
     ("text", "message"),
     [
         ("", "expected a mapping with `name`, `version` and `command`, got nothing"),
-        (SMALL + "concurrency: 2", "only an agent with `reuse: process` serves several at once"),
+        (SMALL + "concurrency: 2", "only an agent with `reuse: fork` or `process` serves several at once"),
         (SMALL.replace("[./run]", "[]"), "expected a list of words"),
         (SMALL.replace("[./run]", "['']"), "expected a list of words"),
         (SMALL + "sandbox: {output: 1MiB}", "expected a size from 1024 to 262144 bytes, got '1MiB'"),

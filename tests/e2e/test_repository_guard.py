@@ -23,7 +23,9 @@ async def test_repository_guard_finds_what_was_planted_and_its_patch_applies(api
 
     run = await api.ended(await api.start("repository-guard", {"repository": repository}))
 
-    assert set(states(run).values()) == {"succeeded"}, states(run)
+    ended = states(run)
+    assert ended.pop("vulnerabilities") == "skipped"  # the run has no snapshot
+    assert set(ended.values()) == {"succeeded"}, ended
     report = json.loads(await download(api, run["output"]["json"]))
     page = (await download(api, run["output"]["report"])).decode()
     patch = (await download(api, run["output"]["patch"])).decode()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Api, actor
+from tests.e2e.conftest import Api
 
 LEDGER = {
     "name": "ledger",
@@ -57,7 +57,7 @@ async def test_compensation_undoes_exactly_what_each_node_wrote(books: Api) -> N
                 book={"ada": {"balance": 20}, "new": {"balance": 1}}, fail=True, retry=again, compensate=undo
             ),
             "second": ledger(book={"ada": {"balance": 30}}, close=["bob"], needs=["first"], compensate=undo),
-            "last": {**actor(failures=9), "needs": ["second"]},
+            "last": ledger(fail=True, needs=["second"]),
         },
     }
 

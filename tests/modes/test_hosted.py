@@ -286,7 +286,10 @@ async def test_an_idle_worker_is_ended(tested: Bench, monkeypatch: pytest.Monkey
     assert await _is_gone(answer["pid"])
 
 
-async def test_idle_workers_of_other_projects_do_not_pile_up(tested: Bench) -> None:
+async def test_idle_workers_of_other_projects_do_not_pile_up(
+    tested: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "IDLE_WORKERS_MIN", 2)
     agent = manifest(tested, Reuse.PROCESS)
 
     pids = [(await act(tested, agent, project=f"p{n}"))["pid"] for n in range(6)]

@@ -1,4 +1,4 @@
-"""Runs an agent of the pack as the runner does: a filter in its own folder, with an empty environment."""
+"""Runs an agent of the pack as the runner does: a filter in its own folder, with its pack's library only."""
 
 import json
 import os
@@ -43,6 +43,7 @@ def attempt(agent: str, request: dict[str, Any], *, out: Path) -> Ended:
             "PATH": "/usr/bin:/bin",
             "PENSTOCK_OUT": str(out),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": str(PACK / "lib"),
         },
         timeout=120,
         check=False,

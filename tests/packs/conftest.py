@@ -1,6 +1,5 @@
 """A whole Penstock with all packs for tests of their workflows; and the security agents one after another."""
 
-import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from tests.packs.expectations import SHOP
 from tests.stack import ROOT, Stack
 
 PACKS = ROOT / "shared/packs"
-sys.path[:0] = [str(library) for library in sorted(PACKS.glob("*/lib"))]  # as in a sandbox
 
 
 @pytest.fixture(scope="session")

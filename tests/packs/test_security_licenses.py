@@ -1,4 +1,4 @@
-"""license-checker judges licenses by an allow-list, and says honestly what it does not know."""
+"""license-checker judges licenses by a policy, and says honestly what it does not know."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def test_judges_the_planted_licenses(shop: Chain) -> None:
     judged = {(row["kind"], row["name"], row["license"], row["verdict"]) for row in shop.licenses["items"]}
 
     assert {*LICENSES} <= judged
-    assert shop.licenses["verdicts"] == {"allowed": 5, "denied": 1, "unknown": 3}
+    assert shop.licenses["verdicts"] == {"allowed": 5, "review": 0, "denied": 1, "unknown": 3}
     assert [found["severity"] for found in shop.licenses["findings"]] == ["high", "low", "low", "low"]
 
 
@@ -129,3 +129,71 @@ def test_a_manifest_that_cannot_be_read_does_not_stop_the_check(tmp_path: Path) 
     tree = write_tree(tmp_path / "tree", {"package.json": "[1", "pyproject.toml": "= 1", "LICENSE": "x"})
 
     assert [row["name"] for row in check(tree, tmp_path)["items"]] == ["LICENSE"]
+
+
+POLICY = """
+allow: [MIT, "BSD-*", GPL-2.0-only WITH Classpath-exception-2.0]
+review: [MPL-2.0, "LGPL-*"]
+deny: ["GPL-*"]
+default: review
+exceptions:
+  - {package: excepted.py, reason: Never shipped, expires: 2999-01-31}
+  - {package: expired.py, license: GPL-3.0-only, reason: Was to be replaced, expires: 2020-01-31}
+  - {package: other.py, license: MPL-2.0, reason: For another license, expires: 2999-01-31}
+"""
+JUDGED = {
+    "a.py": ("MIT", "allowed"),
+    "b.py": ("GPL-3.0-only OR BSD-2-Clause", "allowed"),
+    "c.py": ("MPL-2.0 AND MIT", "review"),
+    "d.py": ("MPL-2.0 AND GPL-3.0-only", "denied"),
+    "e.py": ("GPL-2.0-only WITH Classpath-exception-2.0", "allowed"),
+    "f.py": ("EUPL-1.2", "review"),
+    "excepted.py": ("GPL-3.0-or-later", "allowed"),
+    "expired.py": ("GPL-3.0-only", "denied"),
+    "other.py": ("GPL-2.0-only", "denied"),
+}
+
+
+def test_a_policy_of_the_tree_has_lists_a_default_and_exceptions_that_end(tmp_path: Path) -> None:
+    files = {name: f"# SPDX-License-Identifier: {text}\n" for name, (text, _) in JUDGED.items()}
+    tree = write_tree(tmp_path / "tree", {**files, "license-policy.yaml": POLICY})
+
+    answer = check(tree, tmp_path)
+
+    rows = {row["name"]: row for row in answer["items"]}
+    assert {name: row["verdict"] for name, row in rows.items()} == {
+        name: verdict for name, (_, verdict) in JUDGED.items()
+    }
+    assert rows["excepted.py"]["evidence"].endswith("excepted until 2999-01-31: Never shipped")
+    assert rows["expired.py"]["evidence"].endswith("its exception ended on 2020-01-31")
+    assert answer["policy"]["from"] == "license-policy.yaml"
+
+
+def test_the_inputs_policy_goes_before_that_of_the_tree(tmp_path: Path) -> None:
+    tree = write_tree(
+        tmp_path / "tree",
+        {"a.py": "# SPDX-License-Identifier: MIT\n", "license-policy.yaml": "allow: [MIT]\n"},
+    )
+    (tmp_path / "strict.yaml").write_text("deny: [MIT]\n")
+
+    answer = run(
+        "license-checker", out=tmp_path, source=str(tree), policy=str(tmp_path / "strict.yaml"), allowed=[]
+    )
+
+    assert answer["verdicts"]["denied"] == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ("alow: [MIT]", "unknown key 'alow'; did you mean 'allow'?"),
+        ("exceptions: [{package: p, reason: r}]", "exceptions[0]: expires: expected a day"),
+        ("deny: [GPL-3]", "deny: expected SPDX identifiers, and these are none: GPL-3"),
+    ],
+)
+def test_a_wrong_policy_is_refused_with_its_place(policy: str, said: str, tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree", {"license-policy.yaml": policy})
+
+    ended = attempt("license-checker", {"source": str(tree)}, out=tmp_path)
+
+    assert said in ended.answer["error"]["message"]

@@ -1,4 +1,4 @@
-"""The pack as a whole: its workflow, its manifests, and the copies that must stay equal."""
+"""The pack as a whole: its workflows and its manifests."""
 
 import re
 from pathlib import Path
@@ -17,17 +17,12 @@ from tests.packs.expectations import PACK
 AGENTS = sorted(path.parent.name for path in (PACK / "agents").glob("*/agent.yaml"))
 
 
-def workflow() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((PACK / "repository-guard.yaml").read_text())
+WORKFLOWS = ("repository-guard.yaml", "review-change.yaml")
+
+
+def nodes_of(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((PACK / name).read_text())["nodes"]
     return loaded
-
-
-@pytest.mark.parametrize("name", ["filter.py", "tree.py", "finding.py"])
-def test_the_copies_of_a_shared_file_are_equal(name: str) -> None:
-    """Each agent's folder is mounted alone in its sandbox, so it cannot import from another."""
-    copies = {path.read_text() for path in (PACK / "agents").glob(f"*/{name}")}
-
-    assert len(copies) == 1
 
 
 @pytest.mark.parametrize("agent", AGENTS)
@@ -39,26 +34,29 @@ def test_a_manifest_names_a_program_that_exists_and_no_network(agent: str) -> No
     assert described["sandbox"]["network"] == "none"
 
 
-def test_the_runner_takes_every_agent_and_the_definition_has_no_problem() -> None:
-    offers = read_catalogue([PACK.parent]).offers()
-    loaded = load((PACK / "repository-guard.yaml").read_text())
+def test_the_runner_takes_every_agent_and_the_definitions_have_no_problem() -> None:
+    offers = read_catalogue([PACK / "agents"]).offers()
+    loaded = [load((PACK / name).read_text()) for name in WORKFLOWS]
 
-    assert {node.agent for node in loaded.definition.nodes} <= {offer.name for offer in offers}
-    assert [offer.error for offer in offers if offer.name in AGENTS] == [None] * len(AGENTS)
-    assert loaded.warnings == ()
+    used = {node.agent for one in loaded for node in one.definition.nodes}
+    assert used == {offer.name for offer in offers} == {*AGENTS}
+    assert [offer.error for offer in offers] == [None] * len(AGENTS)
+    assert [one.warnings for one in loaded] == [(), ()]
 
 
-def test_the_workflow_gives_each_agent_only_inputs_that_it_knows() -> None:
-    for node in workflow()["nodes"].values():
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_gives_each_agent_only_inputs_that_it_knows(name: str) -> None:
+    for node in nodes_of(name).values():
         described = manifest(node["agent"])["input"]
 
         assert {*node["with"]} <= {*described["properties"]}
         assert {*described.get("required", [])} <= {*node["with"]}
 
 
-def test_the_workflow_reads_only_outputs_that_exist() -> None:
-    nodes = workflow()["nodes"]
-    text = (PACK / "repository-guard.yaml").read_text()
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_reads_only_outputs_that_exist(name: str) -> None:
+    nodes = nodes_of(name)
+    text = (PACK / name).read_text()
 
     for node, field in re.findall(r"nodes\.(\w+)\.output\.(\w+)", text):
         assert field in manifest(nodes[node]["agent"])["output"]["properties"]

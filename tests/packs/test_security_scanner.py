@@ -140,7 +140,7 @@ def test_a_source_that_is_no_folder_is_refused_with_its_field(tmp_path: Path) ->
 
     assert ended.code == 1
     assert ended.answer["error"]["message"].startswith("source: 'absent' is not a folder")
-    assert ended.answer["error"]["retryable"] is False
+    assert ended.answer["error"]["class"] == "validation"
 
 
 def test_a_part_of_the_work_that_fails_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ class AgentManifest(msgspec.Struct, frozen=True):
     models: tuple[str, ...] = ()  # names of the operator's models that it may call through its socket
     stores: tuple[str, ...] = ()  # whose tables it may read and write through its socket
     reuse: Reuse = Reuse.NEVER
-    concurrency: int = 1  # attempts that one worker process serves at once (reuse: process)
+    concurrency: int = 1  # attempts that one worker serves at once (reuse: fork, process)
 
 
 class AgentOffer(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -73,6 +73,12 @@ class RunStarted(_Data, frozen=True, kw_only=True):
     from_node: str | UnsetType = UNSET
 
 
+class RunSucceeded(_Data, frozen=True, kw_only=True):
+    output: msgspec.Raw | UnsetType = (
+        UNSET  # what the workflow declares, up to 8 KiB; a longer one stays with the run
+    )
+
+
 class RunFailed(_Data, frozen=True, kw_only=True):
     failure: Failure
 
@@ -214,7 +220,7 @@ class NodeCompensationFailed(_Data, frozen=True, kw_only=True):
 
 DATA: Mapping[Kind, type[msgspec.Struct]] = {
     Kind.RUN_STARTED: RunStarted,
-    Kind.RUN_SUCCEEDED: Nothing,
+    Kind.RUN_SUCCEEDED: RunSucceeded,
     Kind.RUN_FAILED: RunFailed,
     Kind.RUN_CANCELLING: ByReason,
     Kind.RUN_CANCELLED: Reason,

@@ -11,6 +11,9 @@ DEFINITION_BYTES_MAX = 1 * MIB  # one request body
 DEFINITION_DEPTH_MAX = 32  # deeper YAML is an attack or a mistake
 EXPRESSION_BYTES_MAX = 4 * KIB  # a longer expression belongs in an agent
 OUTPUT_BYTES_MAX = 256 * KIB  # a message stays far below the bus's 1 MiB; larger values are artifacts
+EVENT_OUTPUT_BYTES_MAX = (
+    8 * KIB
+)  # of a run, in its last event: a verdict and counts; more is asked for by its id
 RUN_INPUT_BYTES_MAX = 256 * KIB
 NODE_INPUT_BYTES_MAX = 256 * KIB  # the resolved `with`; it travels in the ready message
 MESSAGE_BYTES_MAX = 1 * MIB  # the bus's max_payload

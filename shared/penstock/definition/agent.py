@@ -73,8 +73,10 @@ def _read(value: Json, report: Report, folder: Path) -> AgentManifest:
     if fields.require("version", "text like 1.0.0") and value["version"] == "":
         fields.wrong("version", "text like 1.0.0", "")
     reuse = fields.choice("reuse", Reuse, Reuse.NEVER)
-    if "concurrency" in fields and reuse is not Reuse.PROCESS:
-        report.error(fields.at("concurrency"), "only an agent with `reuse: process` serves several at once")
+    if "concurrency" in fields and reuse is Reuse.NEVER:
+        report.error(
+            fields.at("concurrency"), "only an agent with `reuse: fork` or `process` serves several at once"
+        )
     return AgentManifest(
         name=fields.name("name"),
         version=fields.text("version"),

@@ -16,6 +16,9 @@ from penstock.contracts.failure import ErrorClass, Failure
 from penstock.contracts.frames import CONCURRENCY_VARIABLE, HOST_VARIABLE
 
 IDLE_S_MAX = 60.0  # then a worker is ended, and its memory given back
+IDLE_WORKERS_MIN = (
+    12  # of these none is ended early: the agents of a workflow take turns, and each costs a second
+)
 SWEEP_S = 15.0
 
 
@@ -109,10 +112,11 @@ class Pool:
         return next(slot for slot in count(self._slots) if slot not in taken)
 
     def _make_room(self) -> None:
-        """Idle workers of other tenants may not pile up beyond what the runner could use at once."""
+        """Idle workers of other tenants may not pile up far beyond what the runner could use at once."""
         idle = sorted((worker for worker in self._all() if worker.is_idle and not worker.is_closing),
                       key=lambda worker: worker.idle_since)  # fmt: skip
-        for worker in idle[: max(0, len(idle) - self._slots + 1)]:
+        kept = max(self._slots, IDLE_WORKERS_MIN) - 1
+        for worker in idle[: max(0, len(idle) - kept)]:
             worker.close()
 
     def _sweep(self) -> None:

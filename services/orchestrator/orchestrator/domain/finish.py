@@ -5,8 +5,10 @@ from orchestrator.domain.draft import Draft
 from orchestrator.domain.resolve import Unresolvable, run_output
 from orchestrator.domain.run import RunState
 from orchestrator.domain.undo import begin_undo, has_steps
+from penstock.contracts.limits import EVENT_OUTPUT_BYTES_MAX
 from penstock.contracts.timeline import Kind
-from penstock.contracts.workflow import OnFailure
+from penstock.contracts.wire import raw
+from penstock.contracts.workflow import Json, OnFailure
 
 
 def end_run(draft: Draft) -> None:
@@ -25,7 +27,7 @@ def end_run(draft: Draft) -> None:
         draft.tell(Kind.RUN_FAILED, failure=draft.failure)
     else:
         draft.move(RunState.SUCCEEDED)
-        draft.tell(Kind.RUN_SUCCEEDED)
+        draft.tell(Kind.RUN_SUCCEEDED, **_told_output(draft))
 
 
 def tell_others(draft: Draft) -> None:
@@ -35,6 +37,13 @@ def tell_others(draft: Draft) -> None:
         draft.order(TellParent(parent, draft.state, draft.output, draft.failure))
     if key is not None:
         draft.order(GrantSlots(key))
+
+
+def _told_output(draft: Draft) -> dict[str, Json]:
+    """A short output goes along, so that a subscription can look at a verdict; a long one is asked for by the run."""
+    if draft.output is None or len(draft.output) > EVENT_OUTPUT_BYTES_MAX:
+        return {}
+    return {"output": raw(draft.output)}
 
 
 def _reason(draft: Draft) -> str:

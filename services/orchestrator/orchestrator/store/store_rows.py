@@ -1,6 +1,9 @@
 """Rows of stores as they are written, and the journal of what each node changed. The store's row is locked before.
 
 The order of locks: the attempt's node, the store, its rows. Statements are set-based over `unnest`.
+
+Rows are looked up in a lateral subquery with `offset 0`, so that each name is asked of the whole primary key. For a
+plain join, with statistics of a small table, the planner reads all rows of the store by a prefix of that key.
 """
 
 from collections.abc import Sequence
@@ -24,8 +27,11 @@ _HOLD = text(f"{_HOLDS} for share of n")
 _FIND = text("""
 select r.table_name, r.key, r.value::text as value, r.version, r.run, r.node, r.attempt
 from unnest(cast(:tables as text[]), cast(:keys as text[])) as asked (table_name, key)
-join store_row r on r.project = :project and r.store = :store
-  and r.table_name = asked.table_name and r.key = asked.key collate "C"
+cross join lateral (
+  select * from store_row
+  where project = :project and store = :store and table_name = asked.table_name and key = asked.key collate "C"
+  offset 0
+) r
 """)
 _PUT = text("""
 insert into store_row (project, store, table_name, key, value, version, run, node, attempt, by)
@@ -40,8 +46,14 @@ on conflict (project, store, table_name, key) do update set
 returning table_name, key, version
 """)
 _DELETE = text("""
-delete from store_row r using unnest(cast(:tables as text[]), cast(:keys as text[])) as gone (table_name, key)
-where r.project = :project and r.store = :store and r.table_name = gone.table_name and r.key = gone.key collate "C"
+delete from store_row where ctid = any (array(
+  select r.ctid from unnest(cast(:tables as text[]), cast(:keys as text[])) as gone (table_name, key)
+  cross join lateral (
+    select ctid from store_row
+    where project = :project and store = :store and table_name = gone.table_name and key = gone.key collate "C"
+    offset 0
+  ) r
+))
 """)
 _NOTE = text("""
 insert into store_change as c (

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import advice
-from finding import SEVERITIES, Finding, excerpt_of
+from guard import requirements
+from guard.finding import SEVERITIES, Finding, excerpt_of
 from lint import Remark
 
 # Rules that the agent patcher can try; it says what it left. A test compares the two lists.
@@ -114,13 +115,14 @@ def _title(finding: Finding, said: advice.Advice | None) -> str:
     """The advice's title, unless the finding itself says more: which header, which license."""
     if finding.rule.endswith("-missing"):
         return finding.message.partition(": ")[0]
-    is_general = finding.rule.startswith(("headers/", "licenses/"))
+    is_general = finding.rule.startswith(("headers/", "licenses/", "osv/"))
     return finding.message if said is None or is_general else said.title
 
 
 def _is_fixable(finding: Finding) -> bool:
     is_suggested = finding.rule.startswith("headers/") and finding.data.get("server") == "nginx"
-    return finding.rule in FIXABLE or is_suggested or finding.data.get("fix") == "safe"
+    is_upgrade = finding.kind == "vulnerability" and requirements.is_mine(finding.file)
+    return finding.rule in FIXABLE or is_suggested or is_upgrade or finding.data.get("fix") == "safe"
 
 
 def _weight(finding: Finding) -> tuple[bool, int, int]:

@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from filter import log
-from tree import SourceFile
+from guard.handover import log
+from guard.tree import SourceFile
+from ruff.__main__ import find_ruff_bin
 
 RULES = "E9,F,B,S,PLE,ASYNC,RUF006,BLE001"
 RULES_OFF = "S101,S404,S603,S607,B904,B905,F405,F403"  # matters of taste, or said better by the scanner
@@ -52,7 +52,7 @@ def scan(files: Sequence[SourceFile]) -> list[Remark]:
 def _ruff(paths: Sequence[str]) -> list[dict[str, Any]]:
     options = ["--isolated", "--no-cache", "--exit-zero", "--no-force-exclude", "--output-format=json"]
     rules = [f"--select={RULES}", f"--ignore={RULES_OFF}"]
-    command = [sys.executable, "-m", "ruff", "check", *options, *rules, "--", *paths]
+    command = [find_ruff_bin(), "check", *options, *rules, "--", *paths]
     done = subprocess.run(command, capture_output=True, check=False, timeout=TIMEOUT_S)
     if done.returncode:
         raise RuntimeError(

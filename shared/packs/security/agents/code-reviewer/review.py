@@ -9,18 +9,29 @@ from typing import Any
 
 import comments
 import lint
-import tree
 from comments import Comment
-from filter import log, serve, source_folder, whole, write_out
-from finding import SEVERITIES, Finding, ranked, shown_inline
+from guard import tree
+from guard.finding import SEVERITIES, Finding, ranked, shown_inline
+from guard.handover import log, source_folder, whole, write_out
+
+from penstock.agents import agent
 
 FILES_SHOWN_MAX = 50
+Answer = dict[str, Any] | None  # of an earlier node: {} or null where it was skipped or has failed
+
 _FIELDS = {field.name for field in fields(Finding)}
 
 
-def review(request: dict[str, Any]) -> dict[str, Any]:
-    files = tree.read(source_folder(request))
-    findings = [found for name in ("scan", "licenses", "headers") for found in _findings(request.get(name))]
+@agent
+def review(
+    source: str,
+    scan: Answer = None,
+    licenses: Answer = None,
+    headers: Answer = None,
+    vulnerabilities: Answer = None,
+) -> dict[str, Any]:
+    files = tree.read(source_folder(source))
+    findings = [found for part in (scan, licenses, headers, vulnerabilities) for found in _findings(part)]
     masked = {
         (found.file, found.line): found.excerpt for found in findings if found.kind in ("secret", "code")
     }
@@ -64,4 +75,4 @@ def _by_file(made: Sequence[Comment]) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    serve(review)
+    review.main()

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from finding import Finding, excerpt_of
+from guard.finding import Finding, excerpt_of
+from guard.tree import SourceFile
 from headers import Site, check
-from tree import SourceFile
 
 Headers = dict[str, tuple[str, int]]
 

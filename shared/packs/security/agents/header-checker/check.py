@@ -11,14 +11,17 @@ import compose
 import cookies
 import nginx
 import pages
-import tree
-from filter import log, serve, source_folder, write_out
-from finding import Finding, counts, documents, ranked, shown_inline
-from tree import SourceFile, Tree
+from guard import tree
+from guard.finding import Finding, counts, documents, ranked, shown_inline
+from guard.handover import log, source_folder, write_out
+from guard.tree import SourceFile, Tree
+
+from penstock.agents import agent
 
 
-def check(request: dict[str, Any]) -> dict[str, Any]:
-    files = tree.read(source_folder(request))
+@agent
+def check(source: str) -> dict[str, Any]:
+    files = tree.read(source_folder(source))
     checked: Counter[str] = Counter()
     findings = ranked(found for file in files.files for found in _in_file(file, tree=files, checked=checked))
     log(f"{len(findings)} findings in {sum(checked.values())} files")
@@ -45,4 +48,4 @@ def _in_file(file: SourceFile, *, tree: Tree, checked: Counter[str]) -> Iterator
 
 
 if __name__ == "__main__":
-    serve(check)
+    check.main()

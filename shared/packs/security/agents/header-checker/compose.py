@@ -6,10 +6,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
-from filter import log
-from finding import Finding, excerpt_of
+from guard.finding import Finding, excerpt_of
+from guard.handover import log
+from guard.tree import SourceFile
 from headers import CSP, FRAME, HSTS, OPTIONS, PERMISSIONS, REFERRER, Site, check
-from tree import SourceFile
 
 NODES_MAX = 20_000  # aliases can make a small file huge
 HELP = "https://cheatsheetseries.owasp.org/cheatsheets/Docker_Security_Cheat_Sheet.html"

@@ -5,8 +5,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from finding import Finding, excerpt_of
-from tree import SourceFile
+from guard.finding import Finding, excerpt_of
+from guard.tree import SourceFile
 
 Data = dict[str, Any]
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from finding import Finding, excerpt_of
+from guard.finding import Finding, excerpt_of
 
 HSTS_SECONDS_MIN = 15_552_000  # 180 days; less is refused by the preload lists and by most audits
 

@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import crossplane
-from filter import log
-from finding import Finding, excerpt_of
+from guard.finding import Finding, excerpt_of
+from guard.handover import log
+from guard.tree import SourceFile, Tree
 from headers import EXPECTED, Site, check
-from tree import SourceFile, Tree
 
 Directive = dict[str, Any]
 Headers = Mapping[str, tuple[str, int]]

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
-from finding import Finding, excerpt_of
+from guard.finding import Finding, excerpt_of
+from guard.tree import SourceFile
 from headers import CSP, HELP, REFERRER, weak
-from tree import SourceFile
 
 Attributes = list[tuple[str, str | None]]
 

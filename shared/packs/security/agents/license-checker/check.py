@@ -1,28 +1,34 @@
-"""The agent license-checker: licenses of a tree's files and declared dependencies against an allow-list."""
+"""The agent license-checker: licenses of a tree's files and declared dependencies against a policy."""
 
 import json
 from collections import Counter
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-import dependencies
 import metadata
 import texts
-import tree
-from filter import log, serve, source_folder, write_out
-from finding import INLINE_BYTES_MAX, counts, documents, ranked, shown_inline
+from guard import dependencies, tree
+from guard.finding import INLINE_BYTES_MAX, counts, documents, ranked, shown_inline
+from guard.handover import log, source_folder, write_out
+from guard.tree import Tree
 from item import Item
-from policy import ALLOWED, DENIED, UNKNOWN, policy_of
-from tree import Tree
+from policy import VERDICTS
+from policy_file import policy_of
+
+from penstock.agents import agent
 
 
-def check(request: dict[str, Any]) -> dict[str, Any]:
-    files = tree.read(source_folder(request))
-    policy = policy_of(request.get("allowed"))
+@agent
+def check(source: str, allowed: list[str] | None = None, policy: str | None = None) -> dict[str, Any]:
+    files = tree.read(source_folder(source))
+    rules = policy_of(allowed, given=policy, root=files.root)
     tagged, untagged = texts.of_tags(files.files)
     items = [*texts.of_texts(files.files), *tagged, *_dependencies(files)]
-    findings = ranked(found for item in items if (found := item.finding(policy)))
-    rows = sorted((item.document(policy) for item in items), key=_order)
+    today = datetime.now(UTC).date()
+    judged = [(item, rules.ruling(item.name, item.alternatives, today=today)) for item in items]
+    findings = ranked(found for item, ruling in judged if (found := item.finding(ruling)))
+    rows = sorted((item.document(ruling) for item, ruling in judged), key=_order)
     verdicts = Counter(row["verdict"] for row in rows)
     log(f"{len(rows)} items: {dict(verdicts)}")
     shown, truncated = shown_inline(documents(findings), bytes_max=INLINE_BYTES_MAX // 2)
@@ -33,9 +39,10 @@ def check(request: dict[str, Any]) -> dict[str, Any]:
         "truncated": truncated + truncated_rows,
         "details": write_out("licenses.json", _details(findings=documents(findings), items=rows)),
         "counts": counts(findings),
-        "verdicts": {verdict: verdicts[verdict] for verdict in (ALLOWED, DENIED, UNKNOWN)},
+        "verdicts": {verdict: verdicts[verdict] for verdict in VERDICTS},
         "without_tag": untagged,
-        "allowed": sorted(policy.allowed),
+        "allowed": sorted(rules.allow),
+        "policy": {"from": rules.origin, "default": rules.default, "exceptions": len(rules.exceptions)},
         "files": files.counts(),
         "tools": {
             "license-expression": version("license-expression"),
@@ -58,8 +65,8 @@ def _dependencies(files: Tree) -> list[Item]:
 
 
 def _order(row: dict[str, Any]) -> tuple[int, str, str]:
-    return ((DENIED, UNKNOWN, ALLOWED).index(row["verdict"]), row["kind"], row["name"])
+    return (VERDICTS.index(row["verdict"]), row["kind"], row["name"])
 
 
 if __name__ == "__main__":
-    serve(check)
+    check.main()

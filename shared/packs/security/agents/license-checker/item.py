@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from finding import Finding
-from policy import ALLOWED, DENIED, STRONG, Policy
+from guard.finding import Finding
+from policy import ALLOWED, DENIED, REVIEW, STRONG, Ruling
 
-HELP = "Ask the owner for another license, replace it, or add the license to allowed_licenses."
+HELP = "Ask the owner for another license, replace it, or change the license policy."
+_SAID = {DENIED: "is not allowed", REVIEW: "needs a person's look"}
 
 
 @dataclass(frozen=True)
@@ -24,35 +25,44 @@ class Item:
     def license(self) -> str:
         return " or ".join(self.alternatives) or self.written or "unknown"
 
-    def document(self, policy: Policy) -> dict[str, Any]:
+    def document(self, ruling: Ruling) -> dict[str, Any]:
         return {
             "kind": self.kind,
             "name": self.name,
             "license": self.license(),
-            "verdict": policy.verdict(self.alternatives),
-            "evidence": self.evidence,
+            "verdict": ruling.verdict,
+            "evidence": self.evidence + _why(ruling),
             "file": self.file,
             "line": self.line,
         }
 
-    def finding(self, policy: Policy) -> Finding | None:
-        """A denied license, or one that nobody knows; None for an allowed one.
-
-        A copyleft that reaches the whole program weighs more than one that stays in its file or library.
-        """
-        verdict = policy.verdict(self.alternatives)
-        if verdict == ALLOWED:
+    def finding(self, ruling: Ruling) -> Finding | None:
+        """A license that is denied, has to be reviewed, or that nobody knows; None for an allowed one."""
+        if ruling.verdict == ALLOWED:
             return None
-        is_denied = verdict == DENIED
-        is_strong = any(STRONG.match(text) for text in self.alternatives)
-        reason = "is not on the allow-list" if is_denied else "cannot be judged"
+        said = _SAID.get(ruling.verdict, "cannot be judged")
         return Finding(
             kind="license",
-            rule=f"licenses/{verdict}",
-            severity=("high" if is_strong else "medium") if is_denied else "low",
-            confidence="high" if is_denied else "medium",
+            rule=f"licenses/{ruling.verdict}",
+            severity=self._severity(ruling),
+            confidence="high" if ruling.verdict in _SAID else "medium",
             file=self.file,
             line=self.line,
-            message=f"{self.kind} {self.name}: license {self.license()} {reason} ({self.evidence})",
+            message=f"{self.kind} {self.name}: license {self.license()} {said} ({self.evidence}{_why(ruling)})",
             help=HELP,
         )
+
+    def _severity(self, ruling: Ruling) -> str:
+        """A copyleft that reaches the whole program weighs more than one that stays in its file or library."""
+        is_strong = any(STRONG.match(text) for text in self.alternatives)
+        if ruling.verdict == DENIED:
+            return "high" if is_strong else "medium"
+        return "medium" if ruling.verdict == REVIEW else "low"
+
+
+def _why(ruling: Ruling) -> str:
+    if ruling.exception is None:
+        return ""
+    if ruling.has_expired:
+        return f"; its exception ended on {ruling.exception.expires}"
+    return f"; excepted until {ruling.exception.expires}: {ruling.exception.reason}"

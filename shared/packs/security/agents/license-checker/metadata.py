@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution, DistributionFinder, MetadataPathFinder
 from pathlib import Path
 
-import policy
+import expressions
 import texts
-from dependencies import Declared
+from guard.dependencies import Declared
 from item import Item
 from packaging.utils import canonicalize_name
 
@@ -37,7 +37,7 @@ def installed(root: Path) -> Installed:
 
 def item_of(declared: Declared, *, installed: Installed) -> Item:
     if declared.license is not None:
-        alternatives, written = policy.readings(declared.license), declared.license
+        alternatives, written = expressions.readings(declared.license), declared.license
         evidence = "declared by the project" if written else "the project declares none"
     else:
         alternatives, written, evidence = _LOOKUPS[declared.ecosystem](declared.name, installed)
@@ -75,7 +75,7 @@ def _stated(distribution: Distribution) -> tuple[tuple[str, ...], str]:
     """The first field of the metadata that can be read as a license, else what its license file is."""
     written = list(_fields(distribution))
     for text in written:
-        if readings := policy.readings(text):
+        if readings := expressions.readings(text):
             return readings, text
     for file in distribution.files or ():
         if ".dist-info" in str(file) and file.name.lower().startswith(("license", "licence", "copying")):
@@ -101,7 +101,7 @@ def _node(name: str, installed: Installed) -> Answer:
     except (ValueError, AttributeError):
         stated = ""
     text = stated.get("type", "") if isinstance(stated, dict) else str(stated)
-    return policy.readings(text), text, f"node_modules/{name}/package.json"
+    return expressions.readings(text), text, f"node_modules/{name}/package.json"
 
 
 def _rust(name: str, installed: Installed) -> Answer:
@@ -112,7 +112,7 @@ def _rust(name: str, installed: Installed) -> Answer:
         text = str(tomllib.loads(path.read_text(encoding="utf-8")).get("package", {}).get("license", ""))
     except ValueError:
         text = ""
-    return policy.readings(text.replace("/", " OR ")), text, f"vendor/{name}/Cargo.toml"
+    return expressions.readings(text.replace("/", " OR ")), text, f"vendor/{name}/Cargo.toml"
 
 
 def _go(name: str, installed: Installed) -> Answer:

@@ -1,13 +1,14 @@
-"""Which licenses are allowed: SPDX expressions against an allow-list."""
+"""Which licenses are allowed: SPDX expressions against a policy of lists, and exceptions for packages."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from datetime import date
+from enum import IntEnum
+from fnmatch import fnmatchcase
 from typing import Any
 
-from filter import Refused
-from license_expression import ExpressionError, get_spdx_licensing
+from expressions import parsed
 
 ALLOWED_DEFAULT = (
     "0BSD", "Apache-2.0", "BlueOak-1.0.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "HPND",
@@ -16,91 +17,107 @@ ALLOWED_DEFAULT = (
 )  # fmt: skip
 STRONG = re.compile(r"^(A?GPL|SSPL|OSL|EUPL|CC-BY-(NC|SA)|BUSL|Elastic)")  # reaches the whole program
 
-ALLOWED, DENIED, UNKNOWN = "allowed", "denied", "unknown"
+ALLOWED, REVIEW, DENIED, UNKNOWN = "allowed", "review", "denied", "unknown"
+VERDICTS = (DENIED, REVIEW, UNKNOWN, ALLOWED)  # as people want to read them
 
-# What metadata says in words. Two ids: the words leave open which.
-_WORDS = {
-    "mit": ("MIT",), "mit license": ("MIT",), "the mit license": ("MIT",), "expat": ("MIT",),
-    "apache 2": ("Apache-2.0",), "apache 2.0": ("Apache-2.0",), "apache license 2.0": ("Apache-2.0",),
-    "apache license, version 2.0": ("Apache-2.0",), "apache software license": ("Apache-2.0",),
-    "apache software license 2.0": ("Apache-2.0",), "apache-2": ("Apache-2.0",),
-    "bsd": ("BSD-2-Clause", "BSD-3-Clause"), "bsd license": ("BSD-2-Clause", "BSD-3-Clause"),
-    "new bsd license": ("BSD-3-Clause",), "modified bsd license": ("BSD-3-Clause",),
-    "3-clause bsd license": ("BSD-3-Clause",), "bsd 3-clause": ("BSD-3-Clause",),
-    "bsd 3-clause license": ("BSD-3-Clause",), "simplified bsd": ("BSD-2-Clause",),
-    "isc license": ("ISC",), "isc license (iscl)": ("ISC",), "psf": ("PSF-2.0",),
-    "python software foundation license": ("PSF-2.0",), "the unlicense (unlicense)": ("Unlicense",),
-    "mozilla public license 2.0 (mpl 2.0)": ("MPL-2.0",), "mpl 2.0": ("MPL-2.0",),
-    "zlib/libpng license": ("Zlib",),
-    "gnu general public license v2 (gplv2)": ("GPL-2.0-only",), "gplv2": ("GPL-2.0-only",),
-    "gnu general public license v2 or later (gplv2+)": ("GPL-2.0-or-later",),
-    "gnu general public license v3 (gplv3)": ("GPL-3.0-only",), "gplv3": ("GPL-3.0-only",),
-    "gnu general public license v3 or later (gplv3+)": ("GPL-3.0-or-later",),
-    "gnu general public license (gpl)": ("GPL-2.0-only", "GPL-3.0-only"),
-    "gpl": ("GPL-2.0-only", "GPL-3.0-only"),
-    "lgpl": ("LGPL-2.1-only", "LGPL-3.0-only"),
-    "gnu lesser general public license v2 (lgplv2)": ("LGPL-2.0-only",), "lgplv2.1": ("LGPL-2.1-only",),
-    "gnu lesser general public license v2 or later (lgplv2+)": ("LGPL-2.0-or-later",),
-    "gnu lesser general public license v3 (lgplv3)": ("LGPL-3.0-only",),
-    "gnu lesser general public license v3 or later (lgplv3+)": ("LGPL-3.0-or-later",),
-    "gnu library or lesser general public license (lgpl)": ("LGPL-2.1-only", "LGPL-3.0-only"),
-    "gnu affero general public license v3": ("AGPL-3.0-only",),
-    "gnu affero general public license v3 or later (agplv3+)": ("AGPL-3.0-or-later",),
-}  # fmt: skip
+
+class _Standing(IntEnum):
+    """Of one license. The better is greater: OR picks the greatest, AND the least."""
+
+    DENIED = 0
+    REVIEW = 1
+    ALLOWED = 2
+
+    @property
+    def verdict(self) -> str:
+        return (DENIED, REVIEW, ALLOWED)[self]
+
+
+@dataclass(frozen=True)
+class PackageException:
+    """A package that may stay, whatever its license (or under `license` only), until a day."""
+
+    package: str
+    reason: str
+    expires: date
+    license: str | None = None
+
+    def covers(self, name: str, alternatives: Sequence[str]) -> bool:
+        is_named = fnmatchcase(name.lower(), self.package.lower())
+        licensed = self.license is None or any(self.license.lower() == text.lower() for text in alternatives)
+        return is_named and licensed
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What the policy says of one thing, with the exception that decided it or ended too early to."""
+
+    verdict: str
+    exception: PackageException | None = None
+    has_expired: bool = False
 
 
 @dataclass(frozen=True)
 class Policy:
-    """The allowed licenses, in lower case."""
+    """Lists of SPDX identifiers in lower case, with `*`. What no list names stands as `default` says."""
 
-    allowed: frozenset[str]
+    allow: tuple[str, ...]
+    review: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    default: str = DENIED
+    exceptions: tuple[PackageException, ...] = ()
+    origin: str = "default"
+
+    def ruling(self, name: str, alternatives: Sequence[str], *, today: date) -> Ruling:
+        verdict = self.verdict(alternatives)
+        if verdict == ALLOWED:
+            return Ruling(verdict)
+        covering = [one for one in self.exceptions if one.covers(name, alternatives)]
+        valid = next((one for one in covering if today <= one.expires), None)
+        if valid:
+            return Ruling(ALLOWED, valid)
+        return Ruling(verdict, covering[0] if covering else None, has_expired=bool(covering))
 
     def verdict(self, alternatives: Sequence[str]) -> str:
         """The verdict on a license that can be read as each of `alternatives`, SPDX expressions.
 
-        All readings allowed: allowed. None: denied. Otherwise, or with no reading at all, nobody can know.
+        Where the readings differ, or there is none, nobody can know.
         """
-        verdicts = {self._expression(text) for text in alternatives} or {None}
-        if verdicts == {True}:
-            return ALLOWED
-        return DENIED if verdicts == {False} else UNKNOWN
+        verdicts = {self._expression(text) for text in alternatives} or {UNKNOWN}
+        return verdicts.pop() if len(verdicts) == 1 else UNKNOWN
 
-    def _expression(self, text: str) -> bool | None:
+    def _expression(self, text: str) -> str:
         tree = parsed(text)
-        return None if tree is None else self._holds(tree)
+        return UNKNOWN if tree is None else self._standing(tree).verdict
 
-    def _holds(self, tree: Any) -> bool:
-        """OR needs one side, AND both. An exception (`WITH`) only adds permissions to its license."""
+    def _standing(self, tree: Any) -> _Standing:
         parts = getattr(tree, "args", ())
         if parts:
-            combine: Callable[[list[bool]], bool] = any if tree.operator.strip() == "OR" else all
-            return combine([self._holds(part) for part in parts])
-        plain = getattr(tree, "license_symbol", tree)
-        return bool({str(tree.render()).lower(), str(plain.key).lower()} & self.allowed)
+            combine = max if tree.operator.strip() == "OR" else min
+            return combine(self._standing(part) for part in parts)
+        return self._of_license(tree)
 
+    def _of_license(self, tree: Any) -> _Standing:
+        """By an entry of its own, then by a pattern. An exception (`WITH`) only adds permissions to its license:
 
-def policy_of(allowed: Sequence[str] | None) -> Policy:
-    """The policy of the input's list; a misspelled id is refused, since it would deny in silence."""
-    names = list(allowed) if allowed else list(ALLOWED_DEFAULT)
-    wrong = [name for name in names if not name.startswith("LicenseRef-") and parsed(name) is None]
-    if wrong:
-        raise Refused(f"allowed_licenses: expected SPDX identifiers, and these are none: {', '.join(wrong)}")
-    return Policy(allowed=frozenset(name.lower() for name in names))
+        so `GPL-2.0-only WITH Classpath-exception-2.0` may go by its own entry, else by that of `GPL-2.0-only`.
+        """
+        written = str(tree.render()).lower()
+        plain = str(getattr(tree, "license_symbol", tree).key).lower()
+        for name in dict.fromkeys((written, plain)):
+            for is_exact in (True, False):
+                standing = self._listed(name, is_exact=is_exact)
+                if standing is not None:
+                    return standing
+        return _Standing((DENIED, REVIEW, ALLOWED).index(self.default))
 
-
-@cache
-def parsed(text: str) -> Any:
-    """The expression as a tree, or None if it is not one of SPDX identifiers."""
-    try:
-        return get_spdx_licensing().parse(text, validate=True)
-    except (ExpressionError, ValueError, TypeError):
+    def _listed(self, name: str, *, is_exact: bool) -> _Standing | None:
+        lists = (
+            (_Standing.DENIED, self.deny),
+            (_Standing.REVIEW, self.review),
+            (_Standing.ALLOWED, self.allow),
+        )
+        for standing, listed in lists:
+            if name in listed if is_exact else any(fnmatchcase(name, pattern) for pattern in listed):
+                return standing
         return None
-
-
-def readings(text: str) -> tuple[str, ...]:
-    """What a license field can mean, as SPDX expressions; nothing if it cannot be read."""
-    clean = " ".join(text.split()).strip("\"'")
-    if not clean or len(clean) > 200:
-        return ()
-    tree = parsed(clean)
-    return (str(tree.render()),) if tree is not None else _WORDS.get(clean.lower(), ())

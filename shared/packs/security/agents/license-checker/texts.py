@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-import policy
+import expressions
+from guard.tree import SourceFile
 from item import Item
 from spdx_matcher import analyse_license_text
-from tree import SourceFile
 
 TEXT_CHARS_MAX = 120_000  # the longest license text is a third of it; matching is by regular expressions
 TEXTS_MAX = 60  # a text that is not quite a known one takes seconds
@@ -26,7 +26,8 @@ _VARIANT = re.compile(r"-(only|or-later|invariants.*|no-.*)$")
 
 def is_text(file: SourceFile) -> bool:
     name = PurePosixPath(file.name).name.lower()
-    return file.suffix not in _CODE and _TEXT_NAME.match(name) is not None
+    is_other = file.suffix in (*_CODE, ".yaml", ".yml")  # such as license-policy.yaml
+    return not is_other and _TEXT_NAME.match(name) is not None
 
 
 def of_texts(files: Sequence[SourceFile]) -> Iterator[Item]:
@@ -93,7 +94,7 @@ def _tag_item(text: str, places: Sequence[tuple[str, int]]) -> Item:
     return Item(
         kind="header",
         name=f"{first[0]} and {len(others)} more" if others else first[0],
-        alternatives=policy.readings(text),
+        alternatives=expressions.readings(text),
         written=text,
         evidence="SPDX-License-Identifier",
         file=first[0],

@@ -2,10 +2,11 @@
 
 import json
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+
+from ruff.__main__ import find_ruff_bin
 
 RULES = "E9,F,B,S,PLE,ASYNC,RUF006,BLE001"  # as the agent code-reviewer asks
 TIMEOUT_S = 240
@@ -28,9 +29,7 @@ def _ruff(*options: str, paths: Iterable[Path]) -> bytes:
     if not files:
         return b""
     command = [
-        sys.executable,
-        "-m",
-        "ruff",
+        find_ruff_bin(),
         "check",
         "--isolated",
         "--no-cache",

@@ -13,22 +13,33 @@ import lint_fixes
 import nginx_fixes
 import proof
 import python_fixes
-from filter import log, serve, source_folder, whole, write_out
+import upgrades
+from guard import requirements
+from guard.handover import log, source_folder, whole, write_out
 from outcome import Fixed, Left, Wanted, wanted_of
+from upgrades import Known
+
+from penstock.agents import agent
 
 SHOWN_MAX = 150  # fixes and left ones in the answer; the file `details` has all
 
 Comments = dict[str, list[dict[str, Any]]]  # by file
 
 
-def patch(request: dict[str, Any]) -> dict[str, Any]:
-    source = source_folder(request)
+@agent
+def patch(
+    source: str,
+    review: dict[str, Any] | None = None,
+    vulnerabilities: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    root = source_folder(source)
     comments: Comments = defaultdict(list)
-    for comment in whole(request.get("review")).get("comments", []):
+    for comment in whole(review).get("comments", []):
         if comment["fix"] == "automatic":
             comments[comment["file"]].append(comment)
+    known = upgrades.known_of(whole(vulnerabilities).get("advisories", []))
     with tempfile.TemporaryDirectory() as folder:
-        work = _Work(source=source, before=Path(folder, "before"), after=Path(folder, "after"))
+        work = _Work(source=root, before=Path(folder, "before"), after=Path(folder, "after"), known=known)
         for name, asked in sorted(comments.items()):
             work.fix(name, asked)
         work.fix_by_ruff(comments)
@@ -38,8 +49,9 @@ def patch(request: dict[str, Any]) -> dict[str, Any]:
 class _Work:
     """The changes so far: the files as they were below `before`, as they become below `after`."""
 
-    def __init__(self, *, source: Path, before: Path, after: Path) -> None:
+    def __init__(self, *, source: Path, before: Path, after: Path, known: Known) -> None:
         self.source, self.before, self.after = source, before, after
+        self.known = known
         self.names: list[str] = []
         self.fixed: list[Fixed] = []
         self.left: list[Left] = []
@@ -72,6 +84,8 @@ class _Work:
         pairs = [(item, _data(comment, item)) for comment in comments for item in wanted_of(comment)]
         if name.endswith((".py", ".pyi")):
             return python_fixes.fix(text, [item for item, _ in pairs if item.rule in python_fixes.FIXES])
+        if requirements.is_mine(name):
+            return upgrades.fix(text, [(item, data) for item, data in pairs if "upgrade" in data])
         headers = [(item, data) for item, data in pairs if item.rule in nginx_fixes.RULES or "set" in data]
         return nginx_fixes.fix(text, headers, path=self.before / name)
 
@@ -100,7 +114,7 @@ class _Work:
 
 
 def _answer(work: _Work) -> dict[str, Any]:
-    before = proof.measure(work.before, work.names)
+    before = proof.measure(work.before, work.names, known=work.known)
     after = _measured_again(work, before)
     fixed = proof.proven(work.fixed, before=before, after=after)
     changes = work.changes()
@@ -124,7 +138,7 @@ def _answer(work: _Work) -> dict[str, Any]:
 
 def _measured_again(work: _Work, before: proof.Counts) -> proof.Counts:
     """The count after the changes; files that got worse or whose diff is not faithful are as they were."""
-    after = proof.measure(work.after, work.names)
+    after = proof.measure(work.after, work.names, known=work.known)
     undone = {
         name: f"it would bring {', '.join(sorted(rules))}"
         for name, rules in proof.worsened(before, after).items()
@@ -137,7 +151,7 @@ def _measured_again(work: _Work, before: proof.Counts) -> proof.Counts:
     for name, reason in undone.items():
         log(f"{name}: taken back: {reason}")
         work.undo(name, reason)
-    return proof.measure(work.after, work.names) if undone else after
+    return proof.measure(work.after, work.names, known=work.known) if undone else after
 
 
 def _data(comment: dict[str, Any], item: Wanted) -> dict[str, Any]:
@@ -164,4 +178,4 @@ def _read(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    serve(patch)
+    patch.main()

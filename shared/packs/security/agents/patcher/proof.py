@@ -1,7 +1,6 @@
 """The proof: the same checks before and after. A fix counts as proven when its finding is gone."""
 
 import ast
-import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,8 +9,11 @@ from typing import Any
 
 import crossplane
 import lint_fixes
-from bandit.core import config, manager
+import upgrades
+from guard import requirements
+from guard.insecure import checked
 from outcome import Fixed
+from upgrades import Known
 
 Counts = Counter[tuple[str, str]]  # (rule, file) → how often
 
@@ -31,13 +33,16 @@ _HEADERS = (
 )
 
 
-def measure(root: Path, names: Sequence[str]) -> Counts:
+def measure(root: Path, names: Sequence[str], *, known: Known) -> Counts:
     """What is wrong with the files below `root`, rule by rule."""
     paths = [root / name for name in names]
     python = [path for path in paths if path.suffix in (".py", ".pyi")]
     counts = _bandit(root, python) + lint_fixes.count(root, python)
     for path in paths:
         name = path.relative_to(root).as_posix()
+        if requirements.is_mine(name):
+            counts += upgrades.count(name, path.read_bytes().decode("utf-8"), known=known)
+            continue
         rules = _cookies(path) if path in python else _nginx(path)
         counts.update((rule, name) for rule in rules)
     return Counter({key: number for key, number in counts.items() if key[0] not in _IGNORED})
@@ -60,11 +65,8 @@ def worsened(before: Counts, after: Counts) -> dict[str, set[str]]:
 
 
 def _bandit(root: Path, paths: Sequence[Path]) -> Counts:
-    logging.getLogger("bandit").setLevel(logging.ERROR)
-    checker = manager.BanditManager(config.BanditConfig(), "file", quiet=True)
-    checker.files_list = [str(path) for path in paths]
-    checker.run_tests()
-    issues = [(f"bandit/{found.test_id}", Path(found.fname)) for found in checker.get_issue_list()]
+    found_issues = checked(paths).get_issue_list()
+    issues = [(f"bandit/{found.test_id}", Path(found.fname)) for found in found_issues]
     return Counter((rule, path.relative_to(root).as_posix()) for rule, path in issues)
 
 

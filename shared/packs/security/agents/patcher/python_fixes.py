@@ -3,10 +3,9 @@
 import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import libcst as cst
-from libcst.metadata import MetadataWrapper, PositionProvider, QualifiedNameProvider
+from calls import Draft, Site, sites_of
 from outcome import Fixed, Left, Wanted
 
 # A hash near one of these may protect something: calling it "not for security" would hide the problem.
@@ -18,69 +17,50 @@ _SHELL_BUILTINS = {
 }  # fmt: skip
 _SUBPROCESS = {f"subprocess.{name}" for name in ("run", "call", "check_call", "check_output", "Popen")}
 _CLIENTS = ("requests.", "httpx.")
+_AS_WRITTEN = cst.PartialParserConfig(default_newline="\n")  # other line ends are kept as they are
+_MODULE = cst.Module([], default_newline="\n")
 
 
 class Unfit(Exception):
     """The call cannot be changed without changing what it means. The message says why."""
 
 
-@dataclass(frozen=True)
-class Call:
-    """A call in its place: its possible full names, and the words around it."""
-
-    names: frozenset[str]
-    around: str
-
-
-Change = Callable[[Call, cst.Call], "cst.BaseExpression | None"]
+Change = Callable[[Site, cst.Call], "cst.BaseExpression | None"]
 
 
 def fix(text: str, wanted: Sequence[Wanted]) -> tuple[str, list[Fixed], list[Left]]:
     """The changed text, what was fixed, and what was left with the reason."""
+    asked = [item for item in wanted if item.rule in FIXES]
     try:
-        wrapper = MetadataWrapper(cst.parse_module(text))
-    except cst.ParserSyntaxError:
+        sites = sites_of(text, lines={item.line for item in asked})
+    except (SyntaxError, ValueError, RecursionError):
         return text, [], [Left(item, "the file cannot be parsed") for item in wanted]
-    fixer = _Fixer(text, [item for item in wanted if item.rule in FIXES])
-    changed = wrapper.visit(fixer).code
-    return changed, fixer.fixed, fixer.left()
+    fixer = _Fixer(text)
+    for site in sites:
+        fixer.fix(site, [item for item in asked if site.first <= item.line <= site.last])
+    return fixer.draft.text(), fixer.fixed, fixer.left(asked)
 
 
-class _Fixer(cst.CSTTransformer):
-    METADATA_DEPENDENCIES = (PositionProvider, QualifiedNameProvider)
-
-    def __init__(self, text: str, wanted: Sequence[Wanted]) -> None:
-        super().__init__()
-        self.lines = text.split("\n")
-        self.wanted = wanted
-        self.functions: list[str] = []
+class _Fixer:
+    def __init__(self, text: str) -> None:
+        self.draft = Draft(text)
         self.fixed: list[Fixed] = []
         self.reasons: dict[Wanted, str] = {}
 
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
-        self.functions.append(node.name.value)
+    def fix(self, site: Site, wanted: Sequence[Wanted]) -> None:
+        """Apply to one call every change that is asked for in its lines and knows it."""
+        before = self.draft.current(site.start, site.end)
+        node = result = cst.parse_expression(before, _AS_WRITTEN)
+        for item in wanted:
+            if isinstance(result, cst.Call):
+                result = self._changed(item, site, result)
+        if result is not node:
+            self.draft.replace(site.start, site.end, _MODULE.code_for_node(result))
 
-    def leave_FunctionDef(
-        self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef
-    ) -> cst.FunctionDef:
-        self.functions.pop()
-        return updated_node
-
-    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
-        place = self.get_metadata(PositionProvider, original_node)
-        names = self.get_metadata(QualifiedNameProvider, original_node, set())
-        around = " ".join([*self.functions, *self.lines[place.start.line - 1 : place.end.line]])
-        call = Call(names=frozenset(name.name for name in names), around=around)
-        result: cst.BaseExpression = updated_node
-        for item in self.wanted:
-            if place.start.line <= item.line <= place.end.line and isinstance(result, cst.Call):
-                result = self._changed(item, call, result)
-        return result
-
-    def _changed(self, item: Wanted, call: Call, node: cst.Call) -> cst.BaseExpression:
+    def _changed(self, item: Wanted, site: Site, node: cst.Call) -> cst.BaseExpression:
         change, description = FIXES[item.rule]
         try:
-            result = change(call, node)
+            result = change(site, node)
         except Unfit as reason:
             self.reasons[item] = str(reason)
             return node
@@ -89,10 +69,10 @@ class _Fixer(cst.CSTTransformer):
         self.fixed.append(Fixed(item, description))
         return result
 
-    def left(self) -> list[Left]:
+    def left(self, wanted: Sequence[Wanted]) -> list[Left]:
         done = {fixed.wanted for fixed in self.fixed}
         unknown = "no call in the line that this fix knows how to change"
-        return [Left(item, self.reasons.get(item, unknown)) for item in self.wanted if item not in done]
+        return [Left(item, self.reasons.get(item, unknown)) for item in wanted if item not in done]
 
 
 def _argument(node: cst.Call, name: str) -> cst.Arg | None:
@@ -122,7 +102,7 @@ def _is(node: cst.Arg | None, value: str) -> bool:
     return node is not None and isinstance(node.value, cst.Name) and node.value.value == value
 
 
-def _safe_load(call: Call, node: cst.Call) -> cst.Call | None:
+def _safe_load(call: Site, node: cst.Call) -> cst.Call | None:
     if "yaml.load" not in call.names:
         return None
     if not isinstance(node.func, cst.Attribute):
@@ -135,7 +115,7 @@ def _keyword(arg: cst.Arg) -> str:
     return arg.keyword.value if arg.keyword else ""
 
 
-def _timeout(call: Call, node: cst.Call) -> cst.Call | None:
+def _timeout(call: Site, node: cst.Call) -> cst.Call | None:
     if not any(name.startswith(_CLIENTS) for name in call.names):
         return None
     if any(arg.star for arg in node.args):
@@ -144,7 +124,7 @@ def _timeout(call: Call, node: cst.Call) -> cst.Call | None:
     return None if has_one else _with(node, "timeout", "10")
 
 
-def _verify(call: Call, node: cst.Call) -> cst.Call | None:
+def _verify(call: Site, node: cst.Call) -> cst.Call | None:
     if not any(name.startswith(_CLIENTS) for name in call.names) or not _is(
         _argument(node, "verify"), "False"
     ):
@@ -152,7 +132,7 @@ def _verify(call: Call, node: cst.Call) -> cst.Call | None:
     return _without(node, [arg for arg in node.args if _keyword(arg) != "verify"])
 
 
-def _not_for_security(call: Call, node: cst.Call) -> cst.Call | None:
+def _not_for_security(call: Site, node: cst.Call) -> cst.Call | None:
     if not call.names & {"hashlib.md5", "hashlib.sha1"}:
         return None
     if match := _SENSITIVE.search(call.around):
@@ -162,7 +142,7 @@ def _not_for_security(call: Call, node: cst.Call) -> cst.Call | None:
     return _with(node, "usedforsecurity", "False")
 
 
-def _named_file(call: Call, node: cst.Call) -> cst.BaseExpression | None:
+def _named_file(call: Site, node: cst.Call) -> cst.BaseExpression | None:
     if "tempfile.mktemp" not in call.names:
         return None
     if not isinstance(node.func, cst.Attribute):
@@ -174,12 +154,12 @@ def _named_file(call: Call, node: cst.Call) -> cst.BaseExpression | None:
     return cst.Attribute(value=_with(made, "delete", "False"), attr=cst.Name("name"))
 
 
-def _no_debugger(call: Call, node: cst.Call) -> cst.Call | None:
+def _no_debugger(call: Site, node: cst.Call) -> cst.Call | None:
     is_run = isinstance(node.func, cst.Attribute) and node.func.attr.value == "run"
     return _with(node, "debug", "False") if is_run and _is(_argument(node, "debug"), "True") else None
 
 
-def _no_shell(call: Call, node: cst.Call) -> cst.Call | None:
+def _no_shell(call: Site, node: cst.Call) -> cst.Call | None:
     if not call.names & _SUBPROCESS or not _is(_argument(node, "shell"), "True"):
         return None
     words = _words(node.args[0])
@@ -199,7 +179,7 @@ def _words(first: cst.Arg) -> list[str]:
     return words
 
 
-def _cookie_flags(call: Call, node: cst.Call) -> cst.Call | None:
+def _cookie_flags(call: Site, node: cst.Call) -> cst.Call | None:
     if not isinstance(node.func, cst.Attribute) or node.func.attr.value != "set_cookie":
         return None
     for name, value in (("secure", "True"), ("httponly", "True"), ("samesite", '"Lax"')):

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filter import Refused, log, serve, whole, write_out
+from guard.handover import Refused, log, whole, write_out
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from shown_diff import shown
+
+from penstock.agents import agent
 
 SEVERITIES = ("high", "medium", "low")
 KINDS = {
@@ -17,15 +19,21 @@ KINDS = {
     "code": "Insecure code",
     "header": "Security headers",
     "configuration": "Configuration",
+    "vulnerability": "Vulnerable dependencies",
     "license": "Licenses",
 }
-PARTS = ("scan", "licenses", "headers", "review", "patch")
+CHECKS = ("scan", "licenses", "headers", "vulnerabilities")
+PARTS = (*CHECKS, "review", "patch")
+NO_SNAPSHOT = (
+    "Dependencies were not compared with known vulnerabilities: the run had no OSV snapshot (input `osv`)."
+)
 ROWS_MAX = 1_000  # of one table in the page; the JSON has all
 
 Json = dict[str, Any]
 
 
-def report(request: Json) -> Json:
+@agent
+def report(**request: Any) -> Json:
     parts = {name: whole(request.get(name)) for name in PARTS}
     facts = _facts(request, parts)
     page = _page(facts, patch=_text(parts["patch"].get("patch")))
@@ -37,6 +45,7 @@ def report(request: Json) -> Json:
         "verdict_after_patch": facts["verdict_after_patch"],
         "counts": facts["counts"],
         "missing": facts["missing"],
+        "notes": facts["notes"],
     }
 
 
@@ -45,13 +54,13 @@ def _facts(request: Json, parts: dict[str, Json]) -> Json:
     threshold = request.get("threshold") or "high"
     if threshold not in SEVERITIES:
         raise Refused(f"threshold: expected one of {', '.join(SEVERITIES)}, got '{threshold}'")
-    findings = [
-        found for name in ("scan", "licenses", "headers") for found in parts[name].get("findings", [])
-    ]
+    findings = [found for name in CHECKS for found in parts[name].get("findings", [])]
     findings.sort(key=lambda found: (SEVERITIES.index(found["severity"]), found["file"], found["line"]))
     fixes = parts["patch"].get("fixes", [])
     solved = {identity for fix in fixes if fix["proven"] for identity in fix["findings"]}
-    missing = [name for name in PARTS if not parts[name]]
+    states = request.get("states") or {}
+    is_asked = parts["vulnerabilities"] or states.get("vulnerabilities") not in (None, "skipped")
+    missing = [name for name in PARTS if not parts[name] and (name != "vulnerabilities" or is_asked)]
     open_after = [found for found in findings if found["id"] not in solved]
     return {
         "verdict": _verdict(findings, threshold, missing=missing),
@@ -70,7 +79,10 @@ def _facts(request: Json, parts: dict[str, Json]) -> Json:
         "left": parts["patch"].get("left", []),
         "rescan": parts["patch"].get("rescan", {}),
         "run": request.get("run") or {},
-        "states": request.get("states") or {},
+        "states": states,
+        "unpinned": parts["vulnerabilities"].get("unchecked", []),
+        "snapshot": parts["vulnerabilities"].get("snapshot", {}),
+        "notes": _notes(parts, is_asked=bool(is_asked)),
         "tools": {tool: number for part in parts.values() for tool, number in part.get("tools", {}).items()},
         "files": parts["scan"].get("files", {}),
         "unparsable": parts["scan"].get("unparsable", []),
@@ -80,11 +92,28 @@ def _facts(request: Json, parts: dict[str, Json]) -> Json:
 
 
 def _verdict(findings: list[Json], threshold: str, *, missing: list[str]) -> str:
-    """fail: something at or above the threshold. Without all three checks nobody can say pass."""
+    """fail: something at or above the threshold. Without all checks that were asked for nobody can say pass."""
     severe = SEVERITIES[: SEVERITIES.index(threshold) + 1]
     if any(found["severity"] in severe for found in findings):
         return "fail"
-    return "incomplete" if {"scan", "licenses", "headers"} & {*missing} else "pass"
+    return "incomplete" if {*CHECKS} & {*missing} else "pass"
+
+
+def _notes(parts: dict[str, Json], *, is_asked: bool) -> list[str]:
+    """What a reader must know of how complete the checks are."""
+    vulnerabilities = parts["vulnerabilities"]
+    if not vulnerabilities:
+        return [] if is_asked else [NO_SNAPSHOT]
+    notes = []
+    snapshot, unpinned = vulnerabilities["snapshot"], vulnerabilities["unchecked_total"]
+    if snapshot["is_stale"]:
+        age = "unknown" if snapshot["age_days"] is None else f"{snapshot['age_days']} days"
+        notes.append(f"The OSV snapshot is old (age: {age}): what was found since then is not in it.")
+    if unpinned:
+        notes.append(f"{unpinned} dependencies could not be compared with known vulnerabilities.")
+    if vulnerabilities["unreadable"]:
+        notes.append(f"Lock files that cannot be read: {', '.join(vulnerabilities['unreadable'])}.")
+    return notes
 
 
 def _counts(findings: list[Json]) -> dict[str, int]:
@@ -123,4 +152,4 @@ def _hash(text: str) -> str:
 
 
 if __name__ == "__main__":
-    serve(report)
+    report.main()

@@ -1,14 +1,14 @@
 """Insecure Python code, found by bandit."""
 
-import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from bandit.core import config, docs_utils, issue, manager
-from finding import Finding, excerpt_of
-from tree import SourceFile
+from bandit.core import docs_utils, issue
+from guard.finding import Finding, excerpt_of
+from guard.insecure import checked
+from guard.tree import SourceFile
 
 # `assert`, the mere import of subprocess, pickle or an XML parser, and a subprocess without a shell are no
 # problem by themselves; what is done with them has checks of its own.
@@ -29,11 +29,8 @@ class CodeScan:
 
 
 def scan(files: Sequence[SourceFile]) -> CodeScan:
-    logging.getLogger("bandit").setLevel(logging.ERROR)
     by_path = {str(file.path): file for file in files}
-    checker = manager.BanditManager(config.BanditConfig(), "file", quiet=True)
-    checker.files_list = list(by_path)
-    checker.run_tests()
+    checker = checked(file.path for file in files)
     totals = checker.metrics.data["_totals"]
     return CodeScan(
         findings=tuple(

@@ -7,6 +7,7 @@ at the line decides which detectors are asked at all; detectors and filters are 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from io import StringIO
 from typing import Any, cast
@@ -19,8 +20,8 @@ from detect_secrets.settings import get_plugins, get_settings, transient_setting
 from detect_secrets.transformers import get_transformed_file
 from detect_secrets.types import NamedIO
 from detect_secrets.util.code_snippet import CodeSnippet
-from finding import Finding, excerpt_of
-from tree import SourceFile
+from guard.finding import Finding, excerpt_of
+from guard.tree import SourceFile
 
 LINE_CHARS_MIN = 8
 LINE_CHARS_MAX = 2_000  # a longer line is minified or data, and makes the regular expressions slow
@@ -115,7 +116,9 @@ def _as_quoted(file: SourceFile, *, name: str) -> list[str]:
 
 
 def _in_lines(lines: Sequence[str], *, name: str, detectors: Sequence[Any]) -> Iterator[Secret]:
-    for index, line in enumerate(lines):
+    text = "\n".join(lines)
+    detectors = [detector for detector in detectors if _worth_asking(detector, text, is_whole=True)]
+    for index, line in enumerate(lines if detectors else ()):
         if len(line) < LINE_CHARS_MIN or len(line) > LINE_CHARS_MAX:
             continue
         found = [
@@ -132,12 +135,20 @@ def _in_lines(lines: Sequence[str], *, name: str, detectors: Sequence[Any]) -> I
             )
 
 
-def _worth_asking(detector: Any, line: str) -> bool:
+def _worth_asking(detector: Any, text: str, *, is_whole: bool = False) -> bool:
+    """Whether a line can hold what the detector knows; or, of a whole file, any of its lines."""
     if isinstance(detector, RegexBasedDetector):
-        return any(pattern.search(line) for pattern in detector.denylist)
+        patterns = _of_lines(type(detector)) if is_whole else detector.denylist
+        return any(pattern.search(text) for pattern in patterns)
     if isinstance(detector, HighEntropyStringsPlugin):
-        return _LONG_QUOTED.search(line) is not None
-    return _KEYWORD.search(line) is not None
+        return _LONG_QUOTED.search(text) is not None
+    return _KEYWORD.search(text) is not None
+
+
+@cache
+def _of_lines(detector: type[RegexBasedDetector]) -> list[re.Pattern[str]]:
+    """The detector's patterns for a whole file: `^` and `$` are then those of any line."""
+    return [re.compile(pattern.pattern, pattern.flags | re.MULTILINE) for pattern in detector.denylist]
 
 
 def _is_allowed(lines: Sequence[str], index: int, *, name: str) -> bool:

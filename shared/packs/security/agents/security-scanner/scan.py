@@ -6,17 +6,20 @@ from typing import Any
 
 import insecure_code
 import leaked_secrets
-import tree
-from filter import log, serve, source_folder, write_out
-from finding import Finding, counts, documents, excerpt_of, ranked, shown_inline
+from guard import tree
+from guard.finding import Finding, counts, documents, excerpt_of, ranked, shown_inline
+from guard.handover import log, source_folder, write_out
+from guard.tree import SourceFile
 from parallel import in_parts
-from tree import SourceFile
+
+from penstock.agents import agent
 
 PYTHON = (".py", ".pyi")
 
 
-def scan(request: dict[str, Any]) -> dict[str, Any]:
-    files = tree.read(source_folder(request))
+@agent
+def scan(source: str) -> dict[str, Any]:
+    files = tree.read(source_folder(source))
     log(f"{len(files.files)} files to scan")
     largest_first = sorted(files.files, key=lambda file: -file.path.stat().st_size)  # so that parts are equal
     parts = in_parts(_scanned, largest_first)
@@ -60,4 +63,4 @@ def _masked(findings: tuple[Finding, ...], clear: dict[str, set[str]]) -> list[F
 
 
 if __name__ == "__main__":
-    serve(scan)
+    scan.main()
