@@ -80,10 +80,11 @@ def up(
     )
     with running(plan) as stack:
         apply_packs(Api(stack.url), plan.agents)
+        refused = refusals(Api(stack.url).agents()["items"])
         if output is Format.JSON:
             print_json(_places(stack))
         _show_places(stack)
-        for refusal in refusals(Api(stack.url).agents()["items"]):
+        for refusal in refused:
             say(f"\n{refusal}")
         while True:
             stack.supervisor.tend()
