@@ -12,6 +12,7 @@ import typer
 
 from penstock_cli.api import Api
 from penstock_cli.commands import settings
+from penstock_cli.commands.overview import refusals
 from penstock_cli.commands.settings import (
     Agents,
     AlertmanagerPort,
@@ -79,9 +80,12 @@ def up(
     )
     with running(plan) as stack:
         apply_packs(Api(stack.url), plan.agents)
+        refused = refusals(Api(stack.url).agents()["items"])
         if output is Format.JSON:
             print_json(_places(stack))
         _show_places(stack)
+        for refusal in refused:
+            say(f"\n{refusal}")
         while True:
             stack.supervisor.tend()
             time.sleep(TEND_S)
