@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -29,6 +29,7 @@ from penstock_cli.commands.settings import (
 )
 from penstock_cli.embedded.observers import ObserverPorts
 from penstock_cli.embedded.stack import Plan, Stack, agent_folders
+from penstock_cli.errors import CommandError
 from penstock_cli.output import Format, Output, command, people, print_json, say
 from penstock_cli.packs import store_files, workflow_files
 from penstock_cli.saving import save_file, save_store_file
@@ -113,13 +114,24 @@ def running(plan: Plan) -> Iterator[Stack]:
 def apply_packs(api: Api, own: Sequence[Path] = ()) -> list[str]:
     """Save stores and workflows of the packs in these folders and of those that Penstock ships.
 
-    Returns the workflows' names.
+    What is refused (a store that rows of an older one do not fit) is told, and the others are saved. Returns the
+    workflows' names.
     """
     folders = agent_folders(own)
     for path in store_files(folders):
-        save_store_file(api, path)
-    saved = [save_file(api, path)[0] for path in workflow_files(folders)]
-    return [str(workflow["name"]) for workflow in saved]
+        _saved(save_store_file, api, path)
+    saved = [_saved(save_file, api, path) for path in workflow_files(folders)]
+    return [str(workflow["name"]) for workflow in saved if workflow is not None]
+
+
+def _saved(
+    save: Callable[[Api, Path], tuple[dict[str, Any], bool]], api: Api, path: Path
+) -> dict[str, Any] | None:
+    try:
+        return save(api, path)[0]
+    except CommandError as refused:
+        say(f"not saved: {refused}")
+        return None
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
