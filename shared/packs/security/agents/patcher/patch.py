@@ -138,7 +138,7 @@ def _answer(work: _Work) -> dict[str, Any]:
 
 def _measured_again(work: _Work, before: proof.Counts) -> proof.Counts:
     """The count after the changes; files that got worse or whose diff is not faithful are as they were."""
-    after = proof.measure(work.after, work.names, known=work.known)
+    after = _after(work, before)
     undone = {
         name: f"it would bring {', '.join(sorted(rules))}"
         for name, rules in proof.worsened(before, after).items()
@@ -151,7 +151,18 @@ def _measured_again(work: _Work, before: proof.Counts) -> proof.Counts:
     for name, reason in undone.items():
         log(f"{name}: taken back: {reason}")
         work.undo(name, reason)
-    return proof.measure(work.after, work.names, known=work.known) if undone else after
+    if not undone:
+        return after
+    return Counter({key: n for key, n in after.items() if key[1] not in undone}) + Counter(
+        {key: n for key, n in before.items() if key[1] in undone}
+    )
+
+
+def _after(work: _Work, before: proof.Counts) -> proof.Counts:
+    """Only changed files are measured again."""
+    changed = work.changes()
+    same = Counter({key: number for key, number in before.items() if key[1] not in changed})
+    return same + proof.measure(work.after, sorted(changed), known=work.known)
 
 
 def _data(comment: dict[str, Any], item: Wanted) -> dict[str, Any]:
