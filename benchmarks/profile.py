@@ -47,7 +47,7 @@ def spent(stack: Stack) -> dict[str, float]:
 
 
 def with_ended(stack: Stack) -> dict[str, float]:
-    """Like `spent`, with the children that have ended, such as a forked attempt: right only after they were waited for."""
+    """Like `spent`, with the children that have ended and were waited for, such as forked attempts."""
     runner = next(child.pid for name, child in stack.services.items() if name.startswith("runner"))
     totals = spent(stack)
     agents = psutil.Process(runner).children(recursive=True)

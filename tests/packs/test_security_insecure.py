@@ -46,7 +46,7 @@ CALLS = {
     "B501": "import requests\nrequests.get(x, verify=False, timeout=1)",
     "B502": "import ssl\nf(ssl_version=ssl.PROTOCOL_SSLv3)",
     "B504": "import ssl\nssl.wrap_socket(x)",
-    "B505": "import Crypto.PublicKey.RSA\nfrom cryptography.hazmat.primitives.asymmetric import rsa\nrsa.generate_private_key(65537, 512)\nCrypto.PublicKey.RSA.generate(512)",
+    "B505": "import Crypto.PublicKey.RSA\nCrypto.PublicKey.RSA.generate(512)",
     "B506": "import yaml\nyaml.load(x)",
     "B507": "import paramiko\nparamiko.SSHClient().set_missing_host_key_policy(paramiko.AutoAddPolicy)",
     "B508": "import pysnmp.hlapi\npysnmp.hlapi.CommunityData('x', mpModel=0)",

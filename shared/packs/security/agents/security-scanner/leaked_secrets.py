@@ -227,3 +227,15 @@ def _finding(secret: Secret, *, file: SourceFile, hide: set[str]) -> Finding:
         cwe="CWE-798",
         help=HELP,
     )
+
+
+def _load() -> None:
+    """Whatever the first scan would load or compile: once in a worker, and no more in its forks."""
+    scan([])
+    for kind in get_mapping_from_secret_type_to_class().values():
+        if issubclass(kind, RegexBasedDetector):
+            for names_setting in (True, False):
+                _of_lines(kind, names_setting)
+
+
+_load()

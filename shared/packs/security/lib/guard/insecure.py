@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bandit.core import config, context, manager, node_visitor, tester, utils
+
 from guard import insecure_words
 
 _CONFIG = config.BanditConfig()
@@ -88,6 +89,13 @@ class _Visitor(node_visitor.BanditNodeVisitor):
     def _enter(self, node: Any, parent: ast.AST, sibling: Any) -> None:
         node._bandit_sibling, node._bandit_parent = sibling, parent
         kind = type(node)
+        if kind is ast.Constant:
+            if isinstance(node.value, str | bytes) and not isinstance(
+                parent, ast.Expr
+            ):  # else a number, a docstring
+                self.pre_visit(node)
+                self.visit(node)
+            return
         if kind not in self._concerned:
             if kind is not ast.Name:
                 self.generic_visit(node)
