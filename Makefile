@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.ready ## Install everything into .venv (and bubblewrap through the package manager)
+setup: $(VENV)/.ready ## Install everything into .venv (and bubblewrap and git through the package manager)
 
 $(VENV)/.ready: requirements.txt shared/pyproject.toml $(wildcard services/*/pyproject.toml) deploy/setup.sh
 	@bash deploy/setup.sh
@@ -29,7 +29,7 @@ check: setup ## Lint, format, types, who may import whom, and the house style
 	@$(VENV)/bin/lint-imports
 	@$(VENV)/bin/pytest tests/house
 
-test-chaos: setup ## Kill processes at random instants during many runs, and check that none is lost
+test-chaos: setup ## Kill processes at random instants during many runs (.ci/run: at every tenth commit)
 	@$(VENV)/bin/pytest -m chaos tests/chaos
 
 bench: setup ## Measure the five workloads of the design, one JSON line each

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up a checkout: a virtual environment from the hashed requirements, our packages, and bubblewrap.
+# Sets up a checkout: a virtual environment from the hashed requirements, our packages, git and bubblewrap.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -55,5 +55,7 @@ for package in prometheus prometheus-alertmanager; do
   command -v "$package" >/dev/null 2>&1 || install_system_package "$package" \
     || printf 'setup: %s is not installed and could not be (Debian: apt-get install %s)\n' "$package" "$package" >&2
 done
+command -v git >/dev/null 2>&1 || install_system_package git \
+  || printf 'setup: git is not installed and could not be: agents that work on Git trees, as those of the pack software-delivery, will fail (Debian: apt-get install git)\n' >&2
 command -v bwrap >/dev/null 2>&1 || install_system_package bubblewrap \
   || printf 'setup: bubblewrap is not installed and could not be: agents will not run until it is (Debian: apt-get install bubblewrap)\n' >&2

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from penstock_cli.embedded.stack import packs_folder
-from penstock_cli.packs import workflow_files
+from penstock_cli.packs import used_first, workflow_files
 from tests.stack import Stack
 
 PENSTOCK = (str(Path(sys.prefix) / "bin" / "penstock"),)
@@ -61,6 +61,18 @@ def test_every_pack_can_be_copied_and_its_workflows_take_the_place_of_the_shippe
     assert packs_folder() / pack not in copied
     assert document["workflows"]
     assert f"shared/packs/{pack}" not in (tmp_path / "mine/README.md").read_text()
+
+
+def test_workflows_are_saved_after_those_that_they_run(tmp_path: Path) -> None:
+    def write(name: str, *used: str) -> Path:
+        nodes = {f"n{number}": {"workflow": other} for number, other in enumerate(used)}
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(json.dumps({"name": name, "nodes": nodes or {"n": {"agent": "x"}}}))
+        return file
+
+    files = [write("a", "b", "c"), write("b", "c"), write("c"), write("round", "round", "elsewhere")]
+
+    assert [file.stem for file in used_first(files)] == ["c", "round", "b", "a"]
 
 
 @pytest.mark.sandbox

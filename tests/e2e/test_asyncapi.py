@@ -18,7 +18,9 @@ from penstock.bus import permissions
 from penstock.contracts.timeline import Kind
 from penstock.contracts.wire import encode
 from tests.e2e.conftest import SPY, Api, Json, actor
+from tests.e2e.test_budgets import answers, talks
 from tests.e2e.test_stores import LEDGER, ledger
+from tests.model_server import ModelServer
 from tests.stack import ROOT, Stack
 
 SPECIFICATION = yaml.safe_load((ROOT / "docs/asyncapi.yaml").read_text())
@@ -112,9 +114,12 @@ async def wiretap(stack: Stack) -> AsyncIterator[Wiretap]:
     await client.close()
 
 
-async def test_every_message_is_as_the_document_says(api: Api, stack: Stack, wiretap: Wiretap) -> None:
+async def test_every_message_is_as_the_document_says(
+    api: Api, stack: Stack, wiretap: Wiretap, model_server: ModelServer
+) -> None:
     suffix = uuid4().hex[:6]
-    stories = (eventful, undone, stopped, forked_and_held, queued, booked, inbound_in_headers)
+    model_server.on(answers)
+    stories = (eventful, undone, stopped, forked_and_held, queued, booked, budgeted, inbound_in_headers)
     runs = [run for story in await asyncio.gather(*(s(api, stack, suffix) for s in stories)) for run in story]
 
     await everything_is_out(api, wiretap, runs)
@@ -254,6 +259,16 @@ async def booked(api: Api, stack: Stack, suffix: str) -> list[str]:
     run = (await api.ended(await api.start(f"booked-{suffix}")))["id"]
     await api.post(f"/runs/{run}/compensate", by="ada")
     await api.until_run(run, "compensated")
+    return [run]
+
+
+async def budgeted(api: Api, stack: Stack, suffix: str) -> list[str]:
+    """A model is called, the budget is spent, and a person raises it."""
+    await api.define(talks(f"talks-{suffix}", "ask"))
+    run = await api.start(f"talks-{suffix}")
+    await api.until_node(run, "work", "suspended")
+    await api.post(f"/runs/{run}/nodes/work/approve", by="ada", fields={"tokens": 5000})
+    await api.ended(run)
     return [run]
 
 

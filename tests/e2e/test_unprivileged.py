@@ -36,6 +36,7 @@ exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
 """
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.alone,  # the limit of processes in the tier landlock counts all that its user has, also other tests'
     pytest.mark.sandbox,
     pytest.mark.skipif(os.geteuid() != 0, reason="the other tests run under an unprivileged user already"),

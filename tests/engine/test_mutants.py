@@ -11,6 +11,8 @@ from orchestrator.store import save
 from tests.engine.conftest import World
 from tests.invariants import STATEMENTS
 
+pytestmark = pytest.mark.long
+
 WIDTH = 6
 DONE = b'{"value": 1}'
 

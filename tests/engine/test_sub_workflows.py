@@ -5,7 +5,7 @@ import json
 from uuid import UUID
 
 from orchestrator.domain.decision import Outcome
-from orchestrator.domain.events import CancelRequested, CompensateRequested
+from orchestrator.domain.events import AttemptSucceeded, CancelRequested, CompensateRequested
 from tests.engine.conftest import World, chain
 
 PARENT = {
@@ -147,3 +147,23 @@ async def test_a_child_that_takes_longer_than_its_node_allows_is_cancelled_and_t
     assert await state_of(world, child) == "cancelled"
     row = await world.node(parent, "call")
     assert (row["state"], json.loads(row["failure"])["error_class"]) == ("backoff", "timeout")
+
+
+async def test_what_succeeds_while_its_child_is_cancelled_is_undone_at_once(world: World) -> None:
+    """It ends and begins to be undone in one step: between a child's cancellation and the word to the runner."""
+    await world.define({**CHILD, "on_failure": "compensate"})
+    await world.define(PARENT)
+    parent = (await world.start("parent")).run_id
+    await world.engine.effects.idle()
+    (child,) = await children(world, parent)
+    token = await world.claim(child, "n0")
+    await world.engine.control("default", parent, CancelRequested(by="ada", reason="enough"))
+    await world.engine.effects.idle()
+
+    await world.engine.handle([(child, AttemptSucceeded("n0", 1, token, b'{"value": 7}'))])
+
+    row = await world.node(child, "n0")
+    assert row["state"] == "compensating"
+    assert row["ended_at"] is not None
+    await world.succeed(child, "n0:undo")
+    assert await state_of(world, child) == "compensated"

@@ -1,5 +1,6 @@
 """A whole Penstock with all packs for tests of their workflows; and the security agents one after another."""
 
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,16 @@ def pack_stack(
     """Its models `default` and `embeddings` are the model server's; what they answer is for each test to script."""
     folder = tmp_path_factory.mktemp("packs")
     models = {"PENSTOCK_RUNNER_MODELS_FILE": str(model_server_running.write_models(folder))}
-    with Stack(folder=folder, agents=(PACKS,), own={"runner-0": models}) as running:
+    packs = (PACKS, value_probe(folder / "probes/value-probe"))
+    with Stack(folder=folder, agents=packs, own={"runner-0": models}) as running:
         yield running
+
+
+def value_probe(pack: Path) -> Path:
+    """A pack with the library of value-lifecycle, and an agent that fails where its stages never should."""
+    shutil.copytree(PACKS / "value-lifecycle/lib", pack / "lib")
+    shutil.copytree(Path(__file__).with_name("value_probe"), pack / "agents/value-probe")
+    return pack.parent
 
 
 @pytest.fixture

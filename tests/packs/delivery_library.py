@@ -1,6 +1,8 @@
 """The library of software-delivery for tests, found as in a sandbox: its folder is on the path."""
 
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from tests.packs.conftest import PACKS
@@ -68,8 +70,22 @@ def begun(found: analysis.Analysis, *, blueprint: str, repository: Path | None =
 
 def built(found: analysis.Analysis, *, blueprint: str, repository: Path | None = None) -> worktree.Tree:
     """A tree with the software and its tests, as implementer and tester leave it without a model."""
-    tree = begun(found, blueprint=blueprint, repository=repository)
+    if repository is not None:
+        return _build(begun(found, blueprint=blueprint, repository=repository))
+    key = f"{blueprint}: {analysis.text_of(found)}"
+    if key not in _BUILT:
+        _BUILT[key] = _build(begun(found, blueprint=blueprint))
+    copy = Path(tempfile.mkdtemp(prefix="delivery-"))
+    return worktree.Tree(shutil.copytree(_BUILT[key].folder, copy, dirs_exist_ok=True))
+
+
+_BUILT: dict[str, worktree.Tree] = {}
+"""Built once; each test gets a copy of its own."""
+
+
+def _build(tree: worktree.Tree) -> worktree.Tree:
     implementing.implement(tree, number=1, feedback=implementing.Feedback(), model="none")
-    tree.write(scaffold.test_files(found, plan.read(tree).blueprint))
+    planned = plan.read(tree)
+    tree.write(scaffold.test_files(planned.analysis, planned.blueprint))
     tree.commit("tester", "Test")
     return tree

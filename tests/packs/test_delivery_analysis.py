@@ -1,5 +1,7 @@
 """What the rules make of requirements, which blueprint that means, and the contracts that follow."""
 
+from pathlib import Path
+
 import pytest
 
 from penstock.agents import Invalid
@@ -12,6 +14,7 @@ from tests.packs.delivery_library import (
     contract_checks,
     contracts,
     designing,
+    document,
     requirement_rules,
     selection,
 )
@@ -87,6 +90,86 @@ def test_a_property_that_is_not_understood_is_told() -> None:
     assert [each.gap for each in found.gaps] == ["field title: 'in Gothic letters' is not understood"]
 
 
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Every order has to be logged.",
+        "A reader has to log in.",
+        "Der Dienst muss Bücher nach Jahr filtern.",
+        "Als Leser möchte ich Bücher suchen.",
+    ],
+)
+def test_what_only_looks_like_a_resource_or_is_german_is_not_lost(sentence: str) -> None:
+    found = one(sentence)
+
+    assert (found.covers, found.gap) == ([], requirement_rules.NEEDS_MODEL)
+    assert [each.name for each in analysed(f"{BOOK}\n\n{sentence}").resources] == ["book"]
+
+
+@pytest.mark.parametrize(
+    ("field", "gap"),
+    [
+        ("a list of orders", "'a list of orders' is no field"),
+        ("a stars (whole number, one of 1/2/3)", "field stars: 'one of' is understood of text only"),
+    ],
+)
+def test_a_field_that_cannot_be_kept_is_told(field: str, gap: str) -> None:
+    assert [each.gap for each in analysed(f"A book has a title and {field}.").gaps] == [gap]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("To raise a book changes its year from 1 to 2.", "raise: year is no text"),
+        ("A book must not be deleted while its status is lost.", "'lost' is no value of status"),
+        (
+            "To return a book changes its status from in to out.\n\n"
+            "To return a book changes its status from out to in.",
+            "transition 'return' is there twice",
+        ),
+        ("A page has a number (whole number from 10 to 5).", "nothing is at least 10 and at most 5"),
+        ("A page has a text (at most 3000000000 characters).", "expected at most 1 to 1,000,000 characters"),
+        ("A\0B", "NUL"),
+    ],
+)
+def test_what_no_software_could_pass_its_tests_for_is_refused_at_once(text: str, message: str) -> None:
+    with pytest.raises(Invalid, match=message):
+        analyst.analyse(f"{BOOK.replace('a year', 'a year (whole number)')}\n\n{text}\n", model="none")
+
+
+def test_only_an_artifact_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text that names another file of the sandbox must not publish it."""
+    (tmp_path / "in").mkdir()
+    for name in ("secret.md", "in/given.md"):
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbf# Of Windows\r\n\r\nA book has a title.\r\n")
+    monkeypatch.setenv("PENSTOCK_IN", str(tmp_path / "in"))
+
+    assert document.read(str(tmp_path / "in/given.md")).title == "Of Windows"
+    for other in (tmp_path / "secret.md", tmp_path / "in/../secret.md"):
+        assert document.read(str(other)).text == str(other)
+
+
+def test_a_hostile_sentence_takes_no_time_and_is_told() -> None:
+    found = analysed(f"{BOOK}\n\nthe a{' of a a' * 30_000}\n")
+
+    assert [each.gap for each in found.gaps] == [requirement_rules.TOO_LONG]
+
+
+@pytest.mark.parametrize(
+    ("title", "package"),
+    [
+        ("Bücher für alle", "bucher_fur_alle"),
+        ("图书馆", "the_delivery"),
+        ("Test resources", "the_test_resources"),
+        ("3 things", "the_3_things"),
+    ],
+)
+def test_the_package_is_named_after_the_title_and_never_like_a_folder_of_the_team(
+    title: str, package: str
+) -> None:
+    assert analysed(f"# {title}\n\n{BOOK}").package == package
+
+
 def test_requirements_know_their_lines() -> None:
     text = "# X\n\nA book has a title.\n\n```\nIt must not.\n```\n- I must be able to add books.\n  We must fly.\n"
 
@@ -137,8 +220,8 @@ def test_no_blueprint_that_scores_enough_is_a_failure_and_the_fallback_says_so()
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
-def test_the_four_contracts_of_a_sample_are_valid(sample: object) -> None:
-    found = analyst.analyse(str(sample), model="none")
+def test_the_four_contracts_of_a_sample_are_valid(sample: Path) -> None:
+    found = analyst.analyse(sample.read_text(), model="none")
 
     designed = designing.design(found, model="none")
 

@@ -131,6 +131,24 @@ def test_an_analysis_with_wrong_references_goes_back_to_the_model(model: ModelSe
     assert len(model.requests) == 2
 
 
+def test_a_lazy_analysis_loses_no_requirement_and_rewrites_none(model: ModelServer) -> None:
+    changes = iter([None, {"gap": ""}, {"text": "Be nice.", "level": "may"}])
+
+    def answer(request: ModelRequest) -> Json:
+        analysis = json.loads(request.text.split("made of it:\n")[1].split("\n\nYou answered")[0])
+        change = next(changes)
+        asked = [] if change is None else [{**analysis["requirements"][0], **change}]
+        return {"analysis": {**analysis, "requirements": asked}}
+
+    model.on(answer)
+
+    found = analyst.analyse(PLANTS, model="default").requirements
+
+    assert [(each.text, each.level) for each in found] == [("The tallest plant must be found.", "must")]
+    assert "requirements: R1 (line 5) is missing" in model.requests[1].text
+    assert "requirements.R1: neither covers nor gap" in model.requests[2].text
+
+
 def test_contracts_that_stay_invalid_end_with_what_the_validator_says(model: ModelServer) -> None:
     model.on(lambda request: {"api": {"openapi": "3.1.0", "info": {"title": "no version"}, "paths": {}}})
 

@@ -1,5 +1,6 @@
 """paper-analysis finds what can be checked: addresses, statements, statistics, claims, each where it stands."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,29 @@ def test_the_sentence_around_an_address_is_no_part_of_it(tmp_path: Path) -> None
         "https://www.example.org/page",
         "https://github.com/someone/something",
     }
+
+
+def test_an_address_ends_where_text_without_spaces_goes_on() -> None:
+    chinese = "代码在https://github.com/someone/something，数据可在https://doi.org/10.5281/zenodo.12获得。"
+    page = Page(number=1, text=chinese + "詳細は10.1234/abc.5を参照。", columns=1, links=(), scanned=False)
+
+    found = links_in(Document(pages=(page,), sections=(), references=(), title="", left_out=0))
+
+    assert [link.url for link in found] == [
+        "https://github.com/someone/something",
+        "https://doi.org/10.5281/zenodo.12",
+        "https://doi.org/10.1234/abc.5",
+    ]
+
+
+def test_a_page_without_an_end_of_a_sentence_is_looked_at_once() -> None:
+    """Each step must not look at all that came before it: that took a minute for such a page."""
+    began = time.process_time()
+
+    (whole,) = Flow(1, "A. " * 20_000).sentences()
+
+    assert len(whole[2]) == 59_999
+    assert time.process_time() - began < 2
 
 
 def test_an_annotation_knows_how_an_address_goes_on(tmp_path: Path) -> None:

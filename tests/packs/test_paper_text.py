@@ -127,6 +127,18 @@ def test_a_cut_off_file_is_read_as_far_as_it_goes_or_refused(tmp_path: Path) -> 
             continue
 
 
+def test_a_page_that_cannot_be_loaded_is_named_and_not_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    path.write_bytes(
+        b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+        b"2 0 obj<</Type/Pages/Kids[3 0 R 9 0 R]/Count 2>>endobj\n"
+        b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]>>endobj\ntrailer<</Root 1 0 R/Size 4>>\n"
+    )
+
+    with pytest.raises(Broken, match=r"page 2 of the PDF is damaged .*; download it again"):
+        read(path)
+
+
 def test_too_many_pages_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_paper(tmp_path / "a.pdf", long_paper())
     monkeypatch.setattr("paper.opening.PAGES_MAX", 2)

@@ -2,10 +2,12 @@
 
 import asyncio
 import io
+import ssl
+import subprocess
 import tarfile
 import zipfile
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,75 @@ async def test_nobody_there_is_unreachable_and_not_broken(web: Web, monkeypatch:
         (result,) = await checker.check([Link("http://127.0.0.1:1/x", "web", "text", 1, 0, 9)], known={})
 
     assert result.state == "unreachable"
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (b"", b"H"),  # a status line of one letter at a time
+        (b"HTTP/1.1 200 OK\r\nx: ", b"y"),  # a header without an end
+    ],
+)
+async def test_a_server_that_never_ends_its_answer_has_no_more_time_than_others(
+    first: bytes, then: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "REQUEST_S", 0.2)
+    monkeypatch.setattr(checking, "TRIES", 1)
+
+    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(first)
+        with suppress(OSError):
+            for _each in range(1_000):
+                writer.write(then)
+                await writer.drain()
+                await asyncio.sleep(0.02)
+        writer.close()
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with client() as opened, asyncio.timeout(5):
+        checker = LinkChecker(opened, AllowList([host]))
+        (result,) = await checker.check([Link(f"http://{host}/x", "web", "text", 1, 0, 9)], known={})
+    server.close()
+
+    assert (result.state, result.note) == ("unreachable", "no answer within 0 s")
+
+
+@pytest.fixture
+def self_signed(tmp_path: Path) -> ssl.SSLContext:
+    key, certificate = str(tmp_path / "key"), str(tmp_path / "certificate")
+    words = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-subj",
+        "/CN=me",
+    ]
+    subprocess.run([*words, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+async def test_a_certificate_that_nobody_has_signed_is_told(
+    self_signed: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "TRIES", 1)
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=self_signed)
+    host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    async with client() as opened:
+        checker = LinkChecker(opened, AllowList([host]))
+        (result,) = await checker.check([Link(f"https://{host}/x", "web", "text", 1, 0, 9)], known={})
+    server.close()
+
+    assert result.state == "unreachable"
+    assert "CERTIFICATE_VERIFY_FAILED" in result.note
 
 
 async def test_what_the_runners_proxy_refuses_is_told_as_such(

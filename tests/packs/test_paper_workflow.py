@@ -163,9 +163,12 @@ async def test_a_paper_is_analysed_with_its_links_its_repository_and_a_model(
 
 
 async def test_a_retried_attempt_does_not_pay_twice(
-    api: Api, model_server: ModelServer, world: World, tmp_path: Path
+    api: Api, model_server: ModelServer, tmp_path: Path
 ) -> None:
-    """Two pieces: the provider fails at the second once, and the next attempt asks for it alone."""
+    """Two pieces: the provider fails at the second once, and the next attempt asks for it alone.
+
+    Of the workflow only the way to the node: the others are none of this.
+    """
     filler = tuple("Nothing of interest is told here, but with many words. " * 8 for _ in range(32))
     long = replace(QUEUES, body=(*QUEUES.body[:-2], ("5 Remarks", filler), *QUEUES.body[-2:]))
     asked: list[str] = []
@@ -174,20 +177,20 @@ async def test_a_retried_attempt_does_not_pay_twice(
         asked.append(request.text)
         if len(asked) == 1:
             model_server.server_error(times=1)
-        return {"checks": [], "concerns": []} if "<paper>" in request.text else NOTHING
+        return {"checks": [], "concerns": []}
 
     model_server.on(answer)
-    run, facts, _ = await analysed(
-        api, write_paper(tmp_path / "long.pdf", long), repository=await upload(api, CODE)
-    )
+    whole = yaml.safe_load(WORKFLOW.read_text())
+    way = {name: whole["nodes"][name] for name in ("ingest-pdf", "extract-text", "ai-checks-pdf")}
+    output = "${{ nodes.ai-checks-pdf.output.pieces }}"
+    await api.define({"name": "judged", "inputs": whole["inputs"], "nodes": way, "output": output})
+    paper = await give(api, write_paper(tmp_path / "long.pdf", long))
 
-    pieces = [text for text in asked if "<paper>" in text]
+    run = await api.ended(await api.start("judged", {"paper": paper}))
+
+    assert (run["state"], run["output"]) == ("succeeded", 2), run["failure"]
     assert node_of(run, "ai-checks-pdf")["attempt"] == 2
-    assert facts["methods"]["paper"]["pieces"] == 2
-    assert len(pieces) == len({*pieces}) == 2
-
-
-NOTHING = {"summary": "", "files": [], "missing": []}
+    assert len(asked) == len({*asked}) == 2
 
 
 async def test_without_a_model_and_with_given_code_and_weights(

@@ -1,5 +1,7 @@
 """Discovery, targets and commitments compute what the data says, and say why not."""
 
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -114,7 +116,7 @@ def test_wrong_files_are_refused_with_every_mistake_at_its_line(tmp_path: Path) 
     told = str(refused.value)
     for part in ("program: 'North'", "accounts.csv:2: account 'Fir'", "accounts.csv:3, revenue: 'much' is no number",
                  "metrics[0].better: wrong value 'less': expected 'lower' or 'higher'", "metrics[0].unit: missing",
-                 "history.csv:2: date '2026-02-30'", "history.csv:3: no account 'oak'"):  # fmt: skip
+                 "history.csv:2: date: '2026-02-30' is no date", "history.csv:3: no account 'oak'"):  # fmt: skip
         assert part in told
 
 
@@ -177,6 +179,42 @@ def test_arithmetic_of_series() -> None:
     assert chance(fitted, month=3, target=fitted.at(3), sign=1) == 0.5
     assert chance(fitted, month=9, target=4.0, sign=1) > 0.9
     assert chance(fitted, month=9, target=4.0, sign=-1) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        (
+            "accounts.csv",
+            lambda text: text + "x" * 200_000,
+            r"accounts\.csv:13: can't be read as CSV: field larger",
+        ),
+        (
+            "metrics.json",
+            lambda text: text.replace("churn-rate", "adoption-rate"),
+            "'adoption-rate' is there twice",
+        ),
+        (
+            "metrics.json",
+            lambda text: text.replace('"minimum": 0', '"minimum": 9e9'),
+            r"9e\+09 is not below maximum",
+        ),
+        (
+            "history.csv",
+            lambda text: text.replace("2026-", "9999-"),
+            "date: 9999-.* outside the years 1900 to 2199",
+        ),
+        ("metrics.json", lambda text: "[" * 100_000, "can't be read as JSON"),
+    ],
+)
+def test_files_that_no_program_should_have_written_are_refused_with_their_place(
+    name: str, change: Callable[[str], str], told: str, tmp_path: Path
+) -> None:
+    shutil.copytree(NORTHWIND, tmp_path, dirs_exist_ok=True)
+    (tmp_path / name).write_text(change((tmp_path / name).read_text()))
+
+    with pytest.raises(Invalid, match=told):
+        read_data(tmp_path, program="northwind")
 
 
 def test_a_quoted_title_may_have_a_comma_and_a_line_break(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 from value_lifecycle.expansion import cases_of, roadmap_of, scanned, scenarios_of
-from value_lifecycle.finance import flows, irr, npv, payback_months
+from value_lifecycle.finance import RATE_MAX, flows, irr, npv, payback_months
 from value_lifecycle.performance import performance_of
 from value_lifecycle.records import Candidate, Case, Scenario
 
@@ -34,6 +34,8 @@ def test_present_value_return_and_payback_of_known_flows() -> None:
     assert payback_months([-100.0, 40.0]) is None
     assert irr([-100.0, *[0.0] * 11, 50.0]) == pytest.approx(-0.5)
     assert irr([100.0, 10.0]) is None
+    assert irr([0.0, 0.0, 0.0]) is None
+    assert irr([-1.0, 1_000.0]) == RATE_MAX
 
 
 def test_value_grows_until_it_takes_full_effect() -> None:

@@ -85,6 +85,18 @@ def test_a_workflow_has_its_stages_with_their_limits_and_is_undone_when_one_fail
 
 
 @pytest.mark.parametrize("workflow", STAGES)
+def test_each_stage_has_a_circuit_breaker_with_the_limits_of_v5(workflow: str) -> None:
+    """A stage that is a run of another workflow has those of that workflow's stages."""
+    loaded = load((PACK / f"{workflow}.yaml").read_bytes())
+    policies = {node.name: node.breaker for node in loaded.definition.nodes if node.agent is not None}
+
+    assert {*policies} == {name for name, node in stages(workflow).items() if "agent" in node}
+    for policy in policies.values():
+        assert policy is not None
+        assert (policy.failures, policy.cooldown) == (5, timedelta(seconds=60))
+
+
+@pytest.mark.parametrize("workflow", STAGES)
 def test_a_stage_that_writes_names_what_undoes_it(workflow: str) -> None:
     for name, node in stages(workflow).items():
         if "workflow" in node:

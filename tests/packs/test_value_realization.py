@@ -126,6 +126,13 @@ def test_names_from_outside_are_text_in_the_report() -> None:
     assert "<script>" not in page(performance(11.0), "value.html.j2", title="<script>alert(1)</script>")
 
 
+def test_names_from_outside_are_text_in_one_cell_of_the_markdown() -> None:
+    shown = page(performance(11.0), "value.md.j2", title="Fir,\nInc. | <b>[x](javascript:1)\\")
+
+    assert "| Fir, Inc. \\| \\<b\\>\\[x\\](javascript:1)\\\\ | Churn |" in shown
+    assert "<b>" not in shown
+
+
 def test_a_model_may_retell_facts_but_not_invent_numbers() -> None:
     facts = {"committed a year": "30,000", "commitments": 1}
     asked: list[str] = []

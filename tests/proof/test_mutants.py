@@ -28,6 +28,8 @@ from penstock.contracts.value import replace
 from tests.proof.simulated_children import SimulatedChildren
 from tests.proof.test_simulation import SEEDS_STORMY_FROM, simulate
 
+pytestmark = pytest.mark.long
+
 SEEDS = 400
 Break = Callable[[pytest.MonkeyPatch], None]
 

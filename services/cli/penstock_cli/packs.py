@@ -1,8 +1,9 @@
 """Packs: folders with workflows beside the agents that run them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from penstock.contracts.workflow import Json
 from penstock.definition.parse import parse
 
 AGENTS_FOLDER = "agents"
@@ -25,7 +26,19 @@ def workflow_files(tops: Sequence[Path]) -> list[Path]:
         for file in sorted(pack.glob("*.yaml")):
             if file.name not in NOT_WORKFLOWS:
                 files.setdefault(_name_of(file), file)
-    return list(files.values())
+    return used_first(files.values())
+
+
+def used_first(files: Iterable[Path]) -> list[Path]:
+    """The same, each after those whose workflows it runs: saved in this order, none names one that is not there."""
+    waiting = [(file, _name_of(file), _names_used(file)) for file in files]
+    ordered: list[Path] = []
+    while waiting:
+        names = {name for _, name, _ in waiting}
+        ready = [entry for entry in waiting if not entry[2] & (names - {entry[1]})] or waiting
+        ordered += [file for file, _, _ in ready]
+        waiting = [entry for entry in waiting if entry not in ready]
+    return ordered
 
 
 def store_files(tops: Sequence[Path]) -> list[Path]:
@@ -59,6 +72,16 @@ def description_of(pack: Path) -> str:
 
 def _name_of(file: Path) -> str:
     """As the file says; its path, if it does not say: saving it will tell what is wrong with it."""
-    value = parse(file.read_bytes()).value
-    name = value.get("name") if isinstance(value, dict) else None
+    name = _mapping_in(parse(file.read_bytes()).value).get("name")
     return name if isinstance(name, str) else str(file)
+
+
+def _names_used(file: Path) -> set[str]:
+    """The sub-workflows that its nodes name."""
+    nodes = _mapping_in(_mapping_in(parse(file.read_bytes()).value).get("nodes")).values()
+    used = (_mapping_in(node).get("workflow") for node in nodes)
+    return {name for name in used if isinstance(name, str)}
+
+
+def _mapping_in(value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) else {}

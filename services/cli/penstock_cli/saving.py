@@ -11,7 +11,7 @@ from penstock.definition.store import load_store
 from penstock_cli.api import Api
 from penstock_cli.errors import CommandError, Refused
 from penstock_cli.output import say
-from penstock_cli.packs import NOT_WORKFLOWS, STORE_FILE
+from penstock_cli.packs import NOT_WORKFLOWS, STORE_FILE, used_first
 
 STANDARD_INPUT = "-"
 
@@ -72,7 +72,7 @@ def files_of(path: Path) -> list[Path]:
     """What a path that a person gave stands for: of a folder its store and its workflows."""
     if not path.is_dir():
         return [path]
-    workflows = sorted(file for file in path.glob("*.yaml") if file.name not in NOT_WORKFLOWS)
+    workflows = used_first(sorted(file for file in path.glob("*.yaml") if file.name not in NOT_WORKFLOWS))
     store = path / STORE_FILE
     found = [store, *workflows] if store.is_file() else workflows
     if not found:

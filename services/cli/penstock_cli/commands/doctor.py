@@ -74,7 +74,17 @@ def _versions() -> list[Finding]:
         _finding("kernel", ok=sys.platform == "linux", detail=f"{platform.system()} {platform.release()}"),
         _server("NATS", lambda: [str(nats.binary()), "--version"]),
         _server("PostgreSQL", lambda: [str(postgres.binaries() / "postgres"), "--version"]),
+        git(),
     ]
+
+
+def git() -> Finding:
+    """Agents call it; nothing of Penstock itself does."""
+    found = _server("git", lambda: ["git", "--version"])
+    advice = (
+        "agents that work on Git trees fail without it, such as the pack software-delivery: run `make setup`"
+    )
+    return found if found["ok"] else {**found, "detail": "not installed", "advice": advice}
 
 
 def _server(name: str, command: Any) -> Finding:

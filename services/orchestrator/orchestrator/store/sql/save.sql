@@ -62,7 +62,7 @@ updated as (
       else n.started_at end,
     ended_at = case
       when x.state in ('succeeded', 'failed', 'skipped', 'cancelled') then now()
-      when x.state in ('compensating', 'compensated', 'compensation_failed') then n.ended_at end,
+      when x.state in ('compensating', 'compensated', 'compensation_failed') then coalesce(n.ended_at, now()) end,
     wake_at = least(
       coalesce(x.wake_until, now() + x.wake_in),
       case when x.state in ('suspended', 'running') and x.token is null then coalesce(

@@ -22,6 +22,7 @@ TRIES = 3
 PAUSE_S_MAX = 20.0  # longer than this nobody waits for a host that says 429
 TOTAL_S_MAX = 240.0  # for all links; what is left is told as unreachable
 _PAUSE_S = 1.0
+_SAID_BYTES_MAX = 1024
 _AGENT = "penstock-paper-analysis/1.0 (checks links of papers)"
 _NO_HEAD = {
     400,
@@ -93,7 +94,7 @@ class LinkChecker:
             return Checked(url, "unreachable", "there was no time left for it"), None
         try:
             return await self._followed(url)
-        except httpx.TimeoutException:
+        except (httpx.TimeoutException, TimeoutError):
             return Checked(url, "unreachable", f"no answer within {REQUEST_S:.0f} s"), _PAUSE_S
         except httpx.ProxyError as error:  # the runner's proxy has refused or could not connect
             return _refused(url, str(error)), None
@@ -106,25 +107,27 @@ class LinkChecker:
         """Go from redirect to redirect, each only if its host is on the list."""
         address = url
         for _ in range(REDIRECTS_MAX + 1):
-            answer = await self._answer(address)
+            answer, said = await self._answer(address)
             target = answer.headers.get("location")
             if answer.status_code not in _REDIRECTS or not target:
-                return _judged(url, address, answer)
+                return _judged(url, address, answer, said)
             following = urljoin(address, target)
             if not self._allowed.permits(following):
                 return _left_the_list(url, address, following, answer.status_code), None
             address = following
         return Checked(url, "broken", f"more than {REDIRECTS_MAX} redirects", final_url=address), None
 
-    async def _answer(self, url: str) -> httpx.Response:
-        """HEAD, and GET where a server may not know HEAD; of a GET's body nothing is read."""
-        answer = await self._client.head(url)
-        if answer.status_code in _NO_HEAD:
+    async def _answer(self, url: str) -> tuple[httpx.Response, str]:
+        """HEAD, and GET where a server may not know HEAD; and what the proxy says, if it is its answer.
+
+        Of other bodies nothing is read. A server that sends a letter at a time has no more time than any other.
+        """
+        async with asyncio.timeout(REQUEST_S):
+            answer = await self._client.head(url)
+            if answer.status_code not in _NO_HEAD:
+                return answer, ""
             async with self._client.stream("GET", url) as answer:
-                if _is_proxys(answer):
-                    with suppress(httpx.HTTPError):
-                        await answer.aread()
-        return answer
+                return answer, await _start_of(answer) if _is_proxys(answer) else ""
 
     def _is_late(self, pause: float) -> bool:
         return time.monotonic() + pause > self._ends
@@ -141,10 +144,21 @@ def client() -> httpx.AsyncClient:
     )
 
 
-def _judged(url: str, address: str, answer: httpx.Response) -> tuple[Checked, float | None]:
+async def _start_of(answer: httpx.Response) -> str:
+    """What looks like the proxy's sentence may be a stranger's endless body."""
+    said = b""
+    with suppress(httpx.HTTPError):
+        async for part in answer.aiter_bytes(_SAID_BYTES_MAX):
+            said += part
+            if len(said) >= _SAID_BYTES_MAX:
+                break
+    return said[:_SAID_BYTES_MAX].decode("utf-8", "replace")
+
+
+def _judged(url: str, address: str, answer: httpx.Response, said: str) -> tuple[Checked, float | None]:
     status = answer.status_code
     if _is_proxys(answer):
-        return _refused(url, answer.text), None
+        return _refused(url, said), None
     final = address if address != url else ""
     if status < 300:
         return Checked(url, "ok", f"leads to {final}" if final else "answers", status, final), None

@@ -16,6 +16,9 @@ _ENDS = re.compile(r"(?<=[.!?])[)\]\"”]?\s+(?=[A-Z(\[\"“])")
 _NO_END = re.compile(
     r"(?:\b(?:e\.g|i\.e|et al|cf|Fig|Figs|Eq|Eqs|Sec|Tab|vs|resp|approx|Dr|Prof|No|pp?|ref|Refs?|[A-Z]))\.$"
 )
+_NO_END_CHARACTERS = (
+    16  # the longest of them, and what stands before it: a page without an end is looked at once
+)
 QUOTE_CHARACTERS_MIN = 12  # shorter quotes are found by chance
 
 
@@ -51,7 +54,8 @@ class Flow:
         for first, last in pairwise([0, *self._breaks, len(self.text)]):
             start = first
             for match in _ENDS.finditer(self.text, first, last):
-                if not _NO_END.search(self.text[start : match.start()]):
+                tail = max(start, match.start() - _NO_END_CHARACTERS)
+                if not _NO_END.search(self.text[tail : match.start()]):
                     yield start, match.start(), self.text[start : match.start()]
                     start = match.end()
             if start < last:

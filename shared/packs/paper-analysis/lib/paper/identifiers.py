@@ -5,9 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
+# Chinese, Japanese and Korean, and their punctuation: an address ends where they go on without a space.
+WITHOUT_SPACES = (
+    r"\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef"
+)
+
 # A DOI goes on at the next line only behind a character that no sentence ends with.
 _DOI = re.compile(
-    r"(?<![\w/.])(?:doi:?\s*)?(?P<doi>10\.\d{4,9}/\n?(?:[^\s\"<>{}|\\^`“”]|(?<=[/_-])\n(?=[a-z0-9]))+)",
+    rf"(?<![A-Za-z0-9_/.])(?:doi:?\s*)?(?P<doi>10\.\d{{4,9}}/\n?(?:[^\s\"<>{{}}|\\^`“”{WITHOUT_SPACES}]|"
+    r"(?<=[/_-])\n(?=[a-z0-9]))+)",
     re.IGNORECASE,
 )
 _ARXIV = re.compile(

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit, urlunsplit
 
 from paper.document import Document
-from paper.identifiers import identifiers_in
+from paper.identifiers import WITHOUT_SPACES, identifiers_in
 from paper.sections import section_at
 
 LINKS_MAX = 1_000
-_ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>\"{}|\\^`“”]+", re.IGNORECASE)
+_ADDRESS = re.compile(rf"(?:https?://|www\.)[^\s<>\"{{}}|\\^`“”{WITHOUT_SPACES}]+", re.IGNORECASE)
 _BARE = re.compile(r"(?<![\w/.@-])(?:github\.com|gitlab\.com|codeberg\.org|bitbucket\.org)/[\w.-]+/[\w./-]+")
-_NEXT = re.compile(r"\n(?P<token>[^\s<>\"{}|\\^`“”]+)")
+_NEXT = re.compile(rf"\n(?P<token>[^\s<>\"{{}}|\\^`“”{WITHOUT_SPACES}]+)")
 _ENDS_OPEN = tuple("/-_=&?%#~:+.")
 _OPENS = tuple("/-_=&?%#~+.")
 _PUNCTUATION = ".,;:!?'’*"

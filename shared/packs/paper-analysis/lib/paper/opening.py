@@ -50,6 +50,16 @@ def open_paper(path: Path) -> pypdfium2.PdfDocument:
     return document
 
 
+def page_of(document: pypdfium2.PdfDocument, number: int) -> pypdfium2.PdfPage:
+    """The page, counted from 1; raises Broken: a paper without one of its pages would be judged wrongly."""
+    try:
+        return document[number - 1]
+    except pypdfium2.PdfiumError as error:
+        raise Broken(
+            f"page {number} of the PDF is damaged ({error}); download it again, or repair it with qpdf"
+        ) from error
+
+
 def _require_pdf(path: Path) -> None:
     if path.is_dir():
         raise NotPdf("paper: is a folder, expected one PDF file (-i paper=@paper.pdf)")
@@ -67,7 +77,7 @@ def _require_pdf(path: Path) -> None:
 def facts_of(path: Path, document: pypdfium2.PdfDocument) -> dict[str, Any]:
     """What the file says of itself; the title may be empty or what a word processor made up."""
     said = document.get_metadata_dict(skip_empty=True)
-    width, height = document[0].get_size()
+    width, height = page_of(document, 1).get_size()
     return {
         "sha256": _sha256(path),
         "bytes": path.stat().st_size,

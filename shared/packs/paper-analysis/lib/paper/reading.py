@@ -8,6 +8,7 @@ import pypdfium2
 from paper.document import Document, Page
 from paper.glyphs import annotated_links, has_images, words_of
 from paper.layout import Line, lines_of
+from paper.opening import page_of
 from paper.references import references_in
 from paper.sections import sections_in
 
@@ -27,7 +28,7 @@ class _Read:
 
 def read_document(opened: pypdfium2.PdfDocument, *, title: str = "") -> Document:
     """The text of all pages. `title` is what the metadata says; the page itself is believed first."""
-    read = [_read_page(opened, page) for page in opened]
+    read = [_read_page(opened, page_of(opened, number)) for number in range(1, len(opened) + 1)]
     repeated = _repeated(read)
     pages, kept = [], []
     for number, page in enumerate(read, start=1):

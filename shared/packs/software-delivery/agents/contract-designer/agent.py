@@ -26,6 +26,8 @@ def design_contracts(
         tree = worktree.begin(repository)
     except worktree.GitFailed as error:
         raise Invalid(str(error)) from error
+    if taken := plan.taken(tree):
+        raise Invalid(f"repository: {', '.join(taken[:10])} exists, where the team writes its own; move it")
     text = document.read(requirements).text
     plan.write(tree, plan.Plan(analysis, choice), contracts, requirements=text)
     tree.commit(

@@ -15,8 +15,7 @@ def release_delivery(bundle: str, approval: dict[str, Any]) -> dict[str, Any]:
     by = approval.get("by") or "a person without a name"
     message = f"Approved by {by}\n\n{approval.get('comment') or ''}\nRun {context.run}"
     tree.git("tag", "--force", "--annotate", "--message", message, tag, role="releaser")
-    patch = context.out_folder / "delivery.patch"
-    patch.write_text(tree.diff("--binary"), encoding="utf-8")
+    patch = tree.patch(context.out_folder / "delivery.patch")
     return {
         "bundle": tree.bundle(context.out_folder / "delivery.bundle", f"refs/tags/{tag}"),
         "patch": patch,

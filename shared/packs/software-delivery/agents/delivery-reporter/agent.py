@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from delivery import plan, report, worktree
+from delivery.implementing import Feedback, told
 from delivery.review import Comment
 from delivery.verdict import Verdict, verdicts
 
-from penstock.agents import agent, context
+from penstock.agents import Invalid, agent, context
 
 
 class Tests(TypedDict):
@@ -19,15 +20,24 @@ class Tests(TypedDict):
 
 
 @agent
-def report_delivery(bundle: str, tests: Tests, comments: list[Comment], rounds: int) -> dict[str, Any]:
+def report_delivery(
+    bundle: str,
+    tests: Tests,
+    comments: list[Comment],
+    rounds: int,
+    done: bool = True,
+    feedback: Feedback | None = None,
+) -> dict[str, Any]:
+    """Fails with what the last round has found when it was not a good one: then nobody is asked for a release."""
+    if not done:
+        raise Invalid(f"nothing to release after {rounds} rounds: {told(feedback or Feedback())}")
     tree = worktree.opened(bundle)
     planned = plan.read(tree)
     found = verdicts(planned.analysis, tests["covered"])
     page = context.out_folder / "report.html"
     content = report.page(tree, found, counts=tests["counts"], comments=comments, rounds=rounds)
     page.write_text(content, encoding="utf-8")
-    patch = context.out_folder / "delivery.patch"
-    patch.write_text(tree.diff("--binary"), encoding="utf-8")
+    patch = tree.patch(context.out_folder / "delivery.patch")
     states = Counter(each.state for each in found)
     return {
         "title": planned.analysis.title,

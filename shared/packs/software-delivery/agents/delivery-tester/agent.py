@@ -6,21 +6,40 @@ from typing import Any
 from delivery import accepting, plan, scaffold, worktree
 from delivery.implementing import Feedback
 from delivery.testing import FAILURES_SHOWN, TestRun, run_tests
-from delivery.worktree import Tree
+from delivery.worktree import GitFailed, Tree
 
-from penstock.agents import agent, context
+from penstock.agents import Invalid, agent, context
 
 
 @agent
 def run_all_tests(
-    bundle: str, round: int, feedback: Feedback | None = None, notes: str = "", model: str = "default"
+    bundle: str,
+    round: int,
+    feedback: Feedback | None = None,
+    notes: str = "",
+    model: str = "default",
+    before: str | None = None,
 ) -> dict[str, Any]:
-    """Red tests are a result, and no failure of the agent."""
+    """Red tests are a result, and no failure of the agent. `commit` is what they saw, whatever they did to it."""
     tree = worktree.opened(bundle)
+    if before:
+        _check(tree, before)
     _write(tree, number=round, feedback=replace(feedback or Feedback(), notes=notes), model=model)
+    seen = tree.head()
     found = run_tests(tree)
     context.log("tests", green=found.is_green, **found.counts)
-    return {"bundle": tree.bundle(context.out_folder / "tested.bundle"), **_told(found)}
+    return {"bundle": tree.bundle(context.out_folder / "tested.bundle"), "commit": seen, **_told(found)}
+
+
+def _check(tree: Tree, before: str) -> None:
+    """Code that the implementer has run could have written where its tools could not."""
+    try:
+        changed = tree.changed_since(before)
+    except GitFailed as error:
+        raise Invalid(f"the implementer has rewritten the history that it was given: {error}") from error
+    given = tree.given()
+    if others := [name for name in changed if plan.is_others(name, given)]:
+        raise Invalid(f"the implementer has changed what belongs to others: {', '.join(others[:10])}")
 
 
 def _write(tree: Tree, *, number: int, feedback: Feedback, model: str) -> None:

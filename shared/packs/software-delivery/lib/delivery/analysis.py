@@ -4,8 +4,9 @@ Frozen dataclasses of plain types: an agent that takes or returns an `Analysis` 
 """
 
 import json
-import keyword
+import math
 import re
+import unicodedata
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 RESOURCES_MAX = 30
 FIELDS_MAX = 60
 REQUIREMENTS_MAX = 300
+LENGTH_MAX = 1_000_000  # of a field: its test writes a text that is one longer
 
 FieldType = Literal["string", "integer", "number", "boolean", "date", "date-time"]
 OPERATIONS = ("create", "read", "list", "update", "delete")
@@ -102,9 +104,11 @@ class Analysis:
     @property
     def package(self) -> str:
         """The name of the Python package that is written for it."""
-        words = re.findall(r"[a-z0-9]+", self.title.lower())
+        letters = unicodedata.normalize("NFKD", self.title.lower().replace("ß", "ss"))
+        words = re.findall(r"[a-z0-9]+", "".join(each for each in letters if not unicodedata.combining(each)))
         name = "_".join(words)[:40].strip("_") or "delivery"
-        return f"the_{name}" if name[0].isdigit() or keyword.iskeyword(name) or len(words) == 1 else name
+        is_other = len(words) < 2 or words[0] == "test"  # a folder of the team, a standard module, a test
+        return f"the_{name}" if name[0].isdigit() or is_other else name
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -181,13 +185,41 @@ def _resource_problems(resource: Resource) -> list[str]:
         problems.append("field 'id' is given to every resource; leave it out")
     spoken = [*resource.filters, *(each.field for each in [*resource.transitions, *resource.guards])]
     problems += [f"no field is named '{name}'" for name in spoken if name not in names]
+    problems += [f"field {each.name}: {problem}" for each in resource.fields for problem in _bounds(each)]
+    for name in sorted(_repeated([each.name for each in resource.transitions])):
+        problems.append(f"transition '{name}' is there twice; one operation moves from one value to another")
     for each in resource.transitions:
-        moved = resource.field_named(each.field)
-        if moved and moved.choices and not {each.source, each.target} <= {*moved.choices}:
-            problems.append(f"{each.name}: '{each.source}' or '{each.target}' is no value of {each.field}")
+        problems += _not_values(resource, each.field, [each.source, each.target], what=each.name)
         if not NAME.fullmatch(each.name) or each.name in OPERATIONS:
             problems.append(f"'{each.name}' is no name for a transition")
+    for guard in resource.guards:
+        problems += _not_values(resource, guard.field, [guard.value], what=f"guard of {guard.operation}")
     return problems
+
+
+def _not_values(resource: Resource, name: str, values: list[str], *, what: str) -> list[str]:
+    """Values that the field can never have: its tests could not pass, whoever wrote the software."""
+    field = resource.field_named(name)
+    if field is None:
+        return []
+    if field.type != "string":
+        return [f"{what}: {name} is no text, and only text is moved or guarded"]
+    wrong = [value for value in values if field.choices and value not in field.choices]
+    return [f"{what}: '{value}' is no value of {name}" for value in wrong]
+
+
+def _bounds(field: Field) -> list[str]:
+    """Rules that no value keeps to."""
+    bounds = [each for each in (field.minimum, field.maximum) if each is not None]
+    if any(not math.isfinite(each) or abs(each) > 2**53 for each in bounds):
+        return ["a bound is no number that can be kept"]
+    if field.type == "integer" and any(each != int(each) for each in bounds):
+        return ["the bounds of a whole number are whole numbers"]
+    if len(bounds) == 2 and bounds[0] > bounds[1]:
+        return [f"nothing is at least {bounds[0]:g} and at most {bounds[1]:g}"]
+    if field.length_max is not None and not 1 <= field.length_max <= LENGTH_MAX:
+        return [f"expected at most 1 to {LENGTH_MAX:,} characters"]
+    return ["'one of' is for text"] if field.choices and field.type != "string" else []
 
 
 def _repeated(names: list[str]) -> set[str]:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from penstock.agents import context
+
 DOCUMENT_BYTES_MAX = 256 * 1024  # more than a team of agents can be asked to deliver at once
 
 _HEADING = re.compile(r"#{1,6}\s+(.*?)\s*#*$")
@@ -31,15 +33,20 @@ class Document:
 
 
 def read(given: str) -> Document:
-    """The document in the file `given`, or, when there is no such file, `given` itself."""
+    """The document in the artifact `given`, or, when it names none, `given` itself.
+
+    Only artifacts are opened: a text that names another file of the sandbox does not publish that file.
+    """
     path = _existing(given)
     raw = path.read_bytes() if path else given.encode()
     if len(raw) > DOCUMENT_BYTES_MAX:
         raise UnfitDocument(f"requirements: {len(raw):,} bytes; at most {DOCUMENT_BYTES_MAX:,} are read")
     try:
-        text = raw.decode()
+        text = raw.decode("utf-8-sig")  # Windows writes a mark in front
     except UnicodeDecodeError as error:
         raise UnfitDocument("requirements: expected a text in UTF-8, such as a Markdown file") from error
+    if "\0" in text:
+        raise UnfitDocument("requirements: expected a text; this has NUL characters")
     if not text.strip():
         raise UnfitDocument("requirements: the document is empty")
     return parse(text)
@@ -55,8 +62,10 @@ def parse(text: str) -> Document:
 def _existing(given: str) -> Path | None:
     if "\n" in given or len(given) > 1_000:
         return None
-    path = Path(given)
-    return path if given.startswith("/") and path.is_file() else None
+    if not given.startswith("/"):
+        return None
+    path = Path(given).resolve()
+    return path if path.is_relative_to(context.in_folder.resolve()) and path.is_file() else None
 
 
 def _sentences(text: str) -> Iterator[Sentence]:

@@ -10,6 +10,10 @@ from delivery.analysis import Field, FieldType, Resource, snake
 from delivery.document import Sentence
 
 _RESOURCE = re.compile(r"(?:an?|each|every)\s+([a-z][\w -]{0,40}?)\s+has\s+(.+?)\.?$", re.IGNORECASE)
+_VERB = re.compile(r"(?:to|been|had|no|not|never|always|already|only)\b", re.IGNORECASE)  # "has to be fast"
+_RELATION = re.compile(
+    r"\b(?:(?:list|lists|set|sets|number|collection) of|that|which|who|whose|access to)\b", re.IGNORECASE
+)
 _ARTICLE = re.compile(r"^(?:and\s+)?(?:an?|the|its|one)\s+", re.IGNORECASE)
 _TYPES: dict[str, FieldType] = {
     "text": "string", "string": "string", "words": "string",
@@ -36,7 +40,7 @@ class Found:
 
 def resource_in(sentence: Sentence) -> Found | None:
     match = _RESOURCE.match(sentence.text)
-    if match is None:
+    if match is None or _VERB.match(match[2]):
         return None
     name = snake(match[1])
     fields, problems = [], []
@@ -91,10 +95,10 @@ def _field(text: str) -> tuple[Field | None, list[str]]:
     """`title (required, at most 80 characters)`; the second part is what was not understood."""
     named, _, inside = text.partition("(")
     name = snake(_ARTICLE.sub("", named.strip()).replace("optional ", ""))
-    if not name or len(name.split("_")) > 4 or name == "id":
-        return None, [
-            f"'{text.strip()}' is no field" if name != "id" else "every resource has its id already"
-        ]
+    if name == "id":
+        return None, ["every resource has its id already"]
+    if not name or len(name.split("_")) > 4 or _RELATION.search(named):
+        return None, [f"'{text.strip()}' is no field"]
     field, problems = Field(name), []
     for part in filter(None, (each.strip() for each in inside.rstrip(") ").split(","))):
         changed = constrained(field, part)
@@ -105,6 +109,9 @@ def _field(text: str) -> tuple[Field | None, list[str]]:
         elif changed is None:
             problems.append(f"field {name}: '{part}' is not understood")
         field = changed or field
+    if field.choices and field.type != "string":
+        problems.append(f"field {name}: 'one of' is understood of text only")
+        field = replace(field, choices=[])
     return field, problems
 
 

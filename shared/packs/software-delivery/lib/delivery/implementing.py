@@ -47,7 +47,7 @@ def implement(tree: Tree, *, number: int, feedback: Feedback, model: str) -> str
     left = _left(tree, planned)
     asked = has_model(model)
     if not feedback.is_empty and not asked:
-        raise Invalid(f"{_told(feedback)}. Without a model nothing can mend this: {WHAT_TO_CONFIGURE}")
+        raise Invalid(f"{told(feedback)}. Without a model nothing can mend this: {WHAT_TO_CONFIGURE}")
     if asked and (left or not feedback.is_empty):
         notes = _by_model(tree, planned, left, feedback)
         tree.commit("implementer", f"Round {number}: {_subject(notes)}\n\n{notes}")
@@ -74,7 +74,7 @@ def _build(tree: Tree, planned: Plan) -> str:
 
 
 def _formatted(tree: Tree, names: list[str]) -> None:
-    command = [sys.executable, "-m", "ruff", "format", "--isolated", "--no-cache", "--quiet"]
+    command = [sys.executable, "-P", "-m", "ruff", "format", "--isolated", "--no-cache", "--quiet"]
     options = ["--line-length=110", "--target-version=py311"]
     subprocess.run([*command, *options, "--", *names], cwd=tree.folder, check=True, timeout=60)
 
@@ -94,7 +94,7 @@ def _left(tree: Tree, planned: Plan) -> list[str]:
 def _by_model(tree: Tree, planned: Plan, left: list[str], feedback: Feedback) -> str:
     from penstock.agents import llm
 
-    tools = [llm.tool(each) for each in tools_on(tree, guarded=plan.GUARDED)]
+    tools = [llm.tool(each) for each in tools_on(tree)]
     asked = [
         f"The software: {planned.analysis.title}. {planned.analysis.summary}",
         f"The package is {planned.analysis.package}/; the files are:\n"
@@ -113,12 +113,19 @@ def _details(feedback: Feedback) -> str:
     return "\n\n".join([*failed, *wanted])
 
 
-def _told(feedback: Feedback) -> str:
+def told(feedback: Feedback) -> str:
     """In a sentence, for the one who runs the workflow."""
-    firsts = [each.message.splitlines()[0][:200] for each in feedback.failures if each.message]
+    firsts = [f"{each.name}: {_essence(each.message)}" for each in feedback.failures]
     said = [f"{len(feedback.failures)} tests fail ({'; '.join(firsts[:3])})"] if feedback.failures else []
     said += [f"{each.file}:{each.line} {each.text}" for each in feedback.comments[:3]]
     return "; ".join(said)
+
+
+def _essence(message: str) -> str:
+    """The line that says what went wrong: pytest's first with an E, or the first of all."""
+    lines = message.splitlines()
+    first = next((line.removeprefix("E ").strip() for line in lines if line.startswith("E ")), "")
+    return (first or next(iter(lines), "no message"))[:200]
 
 
 def _subject(notes: str) -> str:

@@ -1,13 +1,16 @@
 """What the team works from, kept in the tree itself: the analysis, the blueprint and the contracts."""
 
 import json
+from collections.abc import Set
 from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from delivery import blueprints
 from delivery.analysis import Analysis, of_json
 from delivery.blueprints import Blueprint, Choice
 from delivery.contracts import CONTRACTS, Document
+from delivery.testing import CONFIGURATIONS, is_test
 from delivery.worktree import Tree
 
 FILE = "delivery/plan.json"
@@ -15,6 +18,23 @@ REQUIREMENTS_FILE = "delivery/requirements.md"
 REVIEWS = "delivery/reviews"
 GUARDED = ("contracts/", "delivery/", "tests/contract/", "tests/acceptance/")
 """What the implementer may not touch: who is judged does not write the measure."""
+_RULES_OF_GIT = (".gitattributes", ".gitmodules")
+
+
+def is_others(name: str, given: Set[str]) -> bool:
+    """Whether a file is not the implementer's: the team's, and what chooses or is the tests of those who gave it."""
+    last = PurePosixPath(name).name
+    chooses = last in CONFIGURATIONS or last in _RULES_OF_GIT
+    if name in given:
+        return name.startswith(GUARDED) or chooses or is_test(name)
+    return name.startswith(GUARDED) or (chooses and last != "pyproject.toml")
+
+
+def taken(tree: Tree) -> list[str]:
+    """Files of the repository that was given, where the team would have to write its own."""
+    own = {f"contracts/{name}.json" for name in CONTRACTS}
+    own |= {folder for each in GUARDED for folder in (each.rstrip("/"), each.split("/")[0])}
+    return [name for name in sorted(tree.given()) if name in own or name.startswith(GUARDED[1:])]
 
 
 @dataclass(frozen=True)

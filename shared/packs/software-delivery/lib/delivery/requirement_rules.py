@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from delivery.analysis import (
+    RESOURCES_MAX,
     Analysis,
     Guard,
     Requirement,
@@ -21,6 +22,9 @@ from delivery.grammar import constrained, resource_in
 
 NEEDS_MODEL = "no rule of the analysis fits this sentence; it needs a model, or a person"
 
+SENTENCE_CHARS_MAX = 600  # the patterns of longer ones could take minutes
+TOO_LONG = f"the sentence has more than {SENTENCE_CHARS_MAX} characters; it needs a model, or a person"
+
 _VERBS = {
     "create": "add adds create creates register registers record records enter enters store new",
     "list": "list lists browse see show shows all overview search searches filter filters find finds",
@@ -29,7 +33,15 @@ _VERBS = {
     "delete": "delete deletes deleted remove removes removed discard discards",
 }
 _OPERATION_OF = {word: name for name, words in _VERBS.items() for word in words.split()}
-_LEVEL = re.compile(r"\b(must|shall|should|may|can)\b", re.IGNORECASE)
+_LEVELS = {
+    "must": "must shall can muss müssen kann können",
+    "should": "should soll sollen sollte sollten",
+    "may": "may darf dürfen",
+    "story": "möchte",
+}  # German is not read, but what it asks for must not be lost without a word
+_LEVEL_OF = {word: level for level, words in _LEVELS.items() for word in words.split()}
+_LEVEL = re.compile(rf"\b({'|'.join(_LEVEL_OF)})\b", re.IGNORECASE)
+_OBLIGED = re.compile(r"\b(?:has|have|needs?) to\b", re.IGNORECASE)
 _STORY = re.compile(r"as an? .+?,? i (?:want|would like|need|wish) to (.+)", re.IGNORECASE)
 _TRANSITION = re.compile(
     r"to (\w+) an? ([\w -]+?) changes (?:its|the) ([\w -]+?) from ([\w-]+) to ([\w-]+)\.?$", re.IGNORECASE
@@ -71,8 +83,16 @@ class _Reading:
 
 def analyse(document: Document) -> Analysis:
     """What the rules make of the document. Order matters: first things, then how they move, then what is asked."""
-    reading, notes = _things(document.sentences)
-    asking = [each for each in document.sentences if resource_in(each) is None]
+    legible = [each for each in document.sentences if len(each.text) <= SENTENCE_CHARS_MAX]
+    reading, notes = _things(legible)
+    if len(reading.resources) > RESOURCES_MAX:  # refused anyhow; each sentence is looked at for each of them
+        return Analysis(document.title, "", [*reading.resources.values()], [])
+    notes += [
+        Requirement("", "must", each.text[:SENTENCE_CHARS_MAX], each.line, gap=TOO_LONG)
+        for each in document.sentences
+        if len(each.text) > SENTENCE_CHARS_MAX
+    ]
+    asking = [each for each in legible if resource_in(each) is None]
     covered = [(each, _structure(each, reading)) for each in asking]
     requirements = [
         found
@@ -137,17 +157,13 @@ def _constrain(named: str, field_named: str, rule: str, reading: _Reading) -> li
 
 def _requirement(sentence: Sentence, covers: list[str] | None, reading: _Reading) -> Requirement | None:
     story, level = _STORY.match(sentence.text), _LEVEL.search(sentence.text)
-    if covers is None and story is None and level is None:
+    if covers is None and story is None and level is None and not _OBLIGED.search(sentence.text):
         return None
-    said = "story" if story else _level(level[1] if level else "must")
+    said = "story" if story else _LEVEL_OF[level[1].lower() if level else "must"]
     if covers is None:
         covers = _asked(story[1] if story else sentence.text, reading)
     gap = "" if covers else NEEDS_MODEL
     return Requirement("", said, sentence.text, sentence.line, covers=covers, gap=gap)  # type: ignore[arg-type]
-
-
-def _level(word: str) -> str:
-    return {"shall": "must", "can": "must"}.get(word.lower(), word.lower())
 
 
 def _asked(text: str, reading: _Reading) -> list[str]:

@@ -15,7 +15,8 @@ from delivery.worktree import Tree
 COMMENTS_MAX = 60
 TOOL_SECONDS_MAX = 120
 _RULES = "E4,E7,E9,F,B,C4,SIM,PERF,S3,S5,S6,RET,UP"
-_HUNK = re.compile(r"@@ -\S+ \+(\d+)(?:,(\d+))? @@")
+_HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+_PATH_FIRST = ("E402", "tests/contract/conftest.py")  # what it imports is found by what stands above
 Severity = Literal["blocking", "remark"]
 
 
@@ -31,7 +32,7 @@ class Comment:
 
 
 def tool_comments(tree: Tree) -> list[Comment]:
-    """What ruff and bandit find in the lines of Python that were changed."""
+    """What ruff and bandit find in the lines of Python that were changed. `noqa` and `nosec` silence nobody."""
     changed = {name: lines for name, lines in changed_lines(tree).items() if name.endswith(".py")}
     present = [name for name in changed if (tree.folder / name).is_file()]
     if not present:
@@ -49,15 +50,24 @@ def ordered(comments: Iterable[Comment]) -> list[Comment]:
 
 
 def changed_lines(tree: Tree) -> Mapping[str, set[int]]:
-    """File → numbers of its lines that were added or changed since the beginning."""
+    """File → numbers of its lines that were added or changed since the beginning.
+
+    The lines of each hunk are counted: neither an odd name, nor an attribute of git's (`-diff`), nor a line that looks
+    like the head of a diff takes a change out of the review.
+    """
+    options = ("--no-renames", "--diff-filter=d")
+    names = iter(tree.diff("--name-only", "-z", *options).split("\0"))
     found: dict[str, set[int]] = {}
-    name = ""
-    for line in tree.diff("--unified=0", "--no-renames").splitlines():
-        if line.startswith("+++ "):
-            name = line.removeprefix("+++ ").removeprefix("b/").strip('"')
-        elif (hunk := _HUNK.match(line)) and name != "/dev/null":
-            start, count = int(hunk[1]), int(hunk[2] or 1)
-            found.setdefault(name, set()).update(range(start, start + count))
+    name, passed = "", 0
+    for line in tree.diff("--unified=0", "--text", *options).split("\n"):
+        if passed:
+            passed -= not line.startswith("\\")  # "\ No newline at end of file"
+        elif line.startswith("diff --git "):
+            name = next(names)
+        elif hunk := _HUNK.match(line):
+            start, added = int(hunk[2]), int(hunk[3] or 1)
+            found.setdefault(name, set()).update(range(start, start + added))
+            passed = added + int(hunk[1] or 1)
     return found
 
 
@@ -72,12 +82,21 @@ def page(comments: Iterable[Comment], *, number: int, summary: str) -> str:
 
 
 def _ruff(folder: Path, files: list[str]) -> Iterator[Comment]:
-    command = ["ruff", "check", "--isolated", "--no-cache", "--exit-zero", "--output-format=json"]
+    command = [
+        "ruff",
+        "check",
+        "--isolated",
+        "--no-cache",
+        "--exit-zero",
+        "--ignore-noqa",
+        "--output-format=json",
+    ]
     for found in _json_of([*command, f"--select={_RULES}", "--target-version=py311", "--", *files], folder):
         code = found["code"] or "invalid-syntax"
         severity: Severity = "blocking" if _is_blocking(code) else "remark"
         name = Path(found["filename"]).relative_to(folder.resolve()).as_posix()
-        if not (code.startswith("S") and "tests/" in f"/{name}"):
+        is_usual = (code.startswith("S") and "tests/" in f"/{name}") or (code, name) == _PATH_FIRST
+        if not is_usual:
             yield Comment(name, found["location"]["row"], severity, f"{code}: {found['message']}", "ruff")
 
 
@@ -86,7 +105,7 @@ def _is_blocking(code: str) -> bool:
 
 
 def _bandit(folder: Path, files: list[str]) -> Iterator[Comment]:
-    command = ["bandit", "--quiet", "--exit-zero", "--format=json", "--skip=B101"]
+    command = ["bandit", "--quiet", "--exit-zero", "--ignore-nosec", "--format=json", "--skip=B101"]
     document = _json_of([*command, *(f"./{name}" for name in files)], folder)
     for found in document["results"]:
         severity: Severity = "blocking" if found["issue_severity"] == "HIGH" else "remark"
@@ -96,7 +115,7 @@ def _bandit(folder: Path, files: list[str]) -> Iterator[Comment]:
 
 def _json_of(command: list[str], folder: Path) -> Any:
     done = subprocess.run(
-        [sys.executable, "-m", *command],
+        [sys.executable, "-P", "-m", *command],  # a ruff.py or bandit.py of the tree is not what looks at it
         cwd=folder,
         capture_output=True,
         timeout=TOOL_SECONDS_MAX,

@@ -56,8 +56,14 @@ def look(tree: Tree, *, number: int, model: str) -> Review:
     comments = review.tool_comments(tree)
     by = "ruff and bandit"
     if has_model(model):
-        comments = review.ordered([*comments, *_model_comments(tree)])
-        by += " and a model"
+        diff = _diff(tree)
+        comments = review.ordered([*comments, *_model_comments(tree, diff)])
+        seen = (
+            ""
+            if len(diff) <= DIFF_CHARS_MAX
+            else f" (the first {DIFF_CHARS_MAX:,} of {len(diff):,} characters)"
+        )
+        by += f" and a model{seen}"
     lines = sum(map(len, review.changed_lines(tree).values()))
     summary = f"Looked at with {by}: {lines} changed lines, {len(comments)} comments."
     found = Review(summary, comments)
@@ -66,11 +72,16 @@ def look(tree: Tree, *, number: int, model: str) -> Review:
     return found
 
 
-def _model_comments(tree: Tree) -> list[Comment]:
+def _diff(tree: Tree) -> str:
+    """The change without what follows from the analysis; `--text`: attributes hide nothing."""
+    options = ("--no-color", "--no-ext-diff", "--text", "refs/tags/delivery-base", "HEAD")
+    return tree.git("diff", *options, "--", ".", *_LEFT_OUT)
+
+
+def _model_comments(tree: Tree, diff: str) -> list[Comment]:
     from penstock.agents import llm
 
     planned = plan.read(tree)
-    diff = tree.git("diff", "--no-color", "refs/tags/delivery-base", "HEAD", "--", ".", *_LEFT_OUT)
     asked = [f"{each.id}: {each.text}" for each in planned.analysis.requirements]
     cut = "" if len(diff) <= DIFF_CHARS_MAX else "\n[the rest of the diff is cut off]"
     prompt = f"Requirements:\n{json.dumps(asked)}\n\nThe diff:\n{diff[:DIFF_CHARS_MAX]}{cut}"

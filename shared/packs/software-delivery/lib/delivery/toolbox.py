@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from delivery import testing
+from delivery import plan, testing
 from delivery.worktree import Outside, Tree
 from penstock.agents import context
 
@@ -13,9 +13,9 @@ WRITES_MAX = 200  # in one attempt: a model that writes more goes in circles
 FAILURES_TOLD = 5
 
 
-def tools_on(tree: Tree, *, guarded: tuple[str, ...]) -> list[Callable[..., Any]]:
+def tools_on(tree: Tree) -> list[Callable[..., Any]]:
     """Functions whose types and docstrings are what the model is told of them."""
-    hand = _Hand(tree, guarded)
+    hand = _Hand(tree)
 
     def list_files() -> list[str]:
         """All files of the tree."""
@@ -43,7 +43,6 @@ def tools_on(tree: Tree, *, guarded: tuple[str, ...]) -> list[Callable[..., Any]
 @dataclass
 class _Hand:
     tree: Tree
-    guarded: tuple[str, ...]
     writes: int = 0
 
     def read(self, path: str) -> str:
@@ -68,6 +67,8 @@ class _Hand:
         return "deleted"
 
     def test(self, path: str) -> dict[str, Any]:
+        if path and (path.startswith("-") or not self.tree.path_of(path).exists()):
+            raise Outside(f"there is no file or folder '{path[:200]}'")
         paths = [str(self.tree.path_of(path).relative_to(self.tree.folder))] if path else []
         found = testing.run_tests(self.tree, *paths)
         context.log("ran tests", **found.counts)
@@ -76,8 +77,11 @@ class _Hand:
 
     def _check(self, path: str) -> None:
         place = self.tree.path_of(path).resolve().relative_to(self.tree.folder.resolve()).as_posix()
-        if place.startswith(self.guarded):
-            raise Outside(f"'{path}' belongs to others of the team: {', '.join(self.guarded)}")
+        if plan.is_others(place, {*self.tree.given(), "pyproject.toml"}):  # the blueprint's
+            raise Outside(
+                f"'{path}' belongs to others: {', '.join(plan.GUARDED)}, tests that were given, and files that choose"
+                " which tests run"
+            )
         self.writes += 1
         if self.writes > WRITES_MAX:
             raise Outside(f"at most {WRITES_MAX} files may be written in one attempt")

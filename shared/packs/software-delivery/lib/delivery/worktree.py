@@ -16,6 +16,7 @@ BASE = "delivery-base"  # a tag: what there was before anybody worked on it
 _BASE = f"refs/tags/{BASE}"
 FILE_BYTES_MAX = 512 * 1024
 GIT_SECONDS_MAX = 120
+MESSAGE_CHARS_MAX = 20_000  # of a commit: a model may talk for longer, and one argument has its limit
 _CONFIGURATION = """[safe]
 \tdirectory = *
 [core]
@@ -52,7 +53,7 @@ class Tree:
         """The file's place; raises Outside for anything that is not a plain file below the tree."""
         parts = PurePosixPath(name).parts
         if not parts or name.startswith("/") or ".." in parts or ".git" in [part.lower() for part in parts]:
-            raise Outside(f"'{name}': expected a path below the tree, such as package/module.py")
+            raise Outside(f"'{name[:200]}': expected a path below the tree, such as package/module.py")
         path = self.folder.joinpath(*parts)
         if not path.resolve().is_relative_to(self.folder.resolve()):
             raise Outside(f"'{name}' leads out of the tree through a link")
@@ -69,6 +70,8 @@ class Tree:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(content, encoding="utf-8")
                 written.append(name)
+        if written:  # even what a given .gitignore leaves out: it would be missing in what is handed on
+            self.git("add", "--force", "--", *(f":(literal){name}" for name in written))
         return written
 
     def files(self) -> list[str]:
@@ -81,7 +84,7 @@ class Tree:
         self.git("add", "--all")
         if not self.git("status", "--porcelain"):
             return ""
-        self.git("commit", "--quiet", "--message", message, role=role)
+        self.git("commit", "--quiet", "--message", message.replace("\0", " ")[:MESSAGE_CHARS_MAX], role=role)
         return self.head()
 
     def head(self) -> str:
@@ -91,10 +94,30 @@ class Tree:
         """What was changed since the beginning."""
         return self.git("diff", "--no-color", "--no-ext-diff", *options, _BASE, "HEAD", "--")
 
+    def patch(self, path: Path) -> Path:
+        """What was changed since the beginning, for `git apply`. git writes it, so that every byte stays."""
+        self.git("diff", "--no-color", "--no-ext-diff", "--binary", f"--output={path}", _BASE, "HEAD", "--")
+        return path
+
+    def given(self) -> set[str]:
+        """The files that were there before anybody worked on the tree."""
+        return {name for name in self.git("ls-tree", "-r", "-z", "--name-only", _BASE).split("\0") if name}
+
+    def changed_since(self, bundle: str) -> list[str]:
+        """Files that differ from those of the tree in `bundle`; raises GitFailed if its history was rewritten."""
+        refs = {"head": f"refs/heads/{BRANCH}", "base": _BASE}
+        self.git("fetch", "--quiet", bundle, *(f"+{ref}:refs/given/{name}" for name, ref in refs.items()))
+        self.git("merge-base", "--is-ancestor", "refs/given/head", "HEAD")
+        if self.git("rev-parse", _BASE) != self.git("rev-parse", "refs/given/base"):
+            raise GitFailed(f"the tag {BASE} was moved")
+        changed = self.git("diff", "--name-only", "--no-renames", "-z", "refs/given/head", "HEAD", "--")
+        return [name for name in changed.split("\0") if name]
+
     def log(self) -> list[dict[str, str]]:
         """The commits since the beginning, oldest first."""
-        lines = self.git("log", "--reverse", "--format=%h%x1f%an%x1f%s", f"{_BASE}..HEAD", "--").splitlines()
-        return [dict(zip(("commit", "by", "subject"), line.split("\x1f"), strict=True)) for line in lines]
+        told = self.git("log", "--reverse", "--format=%h%x1f%an%x1f%s", f"{_BASE}..HEAD", "--")
+        lines = [line.split("\x1f", 2) for line in told.split("\n") if line]
+        return [dict(zip(("commit", "by", "subject"), line, strict=True)) for line in lines]
 
     def bundle(self, path: Path, *refs: str) -> Path:
         """The branch with its whole history in one file, to be cloned from."""
@@ -130,10 +153,12 @@ def begin(repository: str | None) -> Tree:
     return tree
 
 
-def opened(bundle: str | Path) -> Tree:
-    """The tree that an agent before has handed on."""
+def opened(bundle: str | Path, *, commit: str | None = None) -> Tree:
+    """The tree that an agent before has handed on. With `commit`: raises GitFailed if it is not at that one."""
     tree = Tree(_new_folder())
     run_git("clone", "--quiet", "--branch", BRANCH, str(bundle), str(tree.folder), folder=tree.folder)
+    if commit not in (None, tree.head()):
+        raise GitFailed("the tree is not the one that the tests saw: code that they ran has changed it")
     return tree
 
 

@@ -1,25 +1,34 @@
 """The records of one program in the pack's store. What a stage writes goes out together, at its end."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from penstock.agents import Invalid, store
+from penstock.agents import Invalid, context, store
 from value_lifecycle.audit import Rows
 from value_lifecycle.records import Json, Record, record
 
 STORE = "value-lifecycle"
-BATCH_MAX = 500  # of the 1,000 operations that a batch may have: rows of 1 KiB still fit into a message
+OPERATIONS_MAX = 1_000  # that the store takes in one write
+BATCH_BYTES_MAX = 700 * 1024  # it takes 768 KiB, with the names of the fields around the rows
+OPERATION_BYTES = 64  # of such names, and of the commas
 
 Kind = TypeVar("Kind", bound=Record)
 Operations = list[store.Operation]
 
 
 class Book:
-    """What is known of a program."""
+    """What is known of a program.
+
+    A stage begins from what the stage before has left: what an earlier attempt of its own had written before it was
+    lost is undone first. Read as it is, it would be taken for the work of others, and half of it would be judged.
+    """
 
     def __init__(self, program: str) -> None:
         self.program = program
         self._store = store.open(STORE)
+        if context.attempt > 1:
+            self._store.undo(context.node)
         self._known: dict[tuple[str, str], Json] = {}  # what was read
 
     def all(self, kind: type[Kind], **where: Any) -> list[Kind]:
@@ -54,13 +63,36 @@ class Book:
         return [*(store.delete(kind.TABLE, key) for key in gone), *self.put(records)]
 
     def write(self, *changes: Operations) -> None:
-        """All of a stage's changes, or none of them; those that are too many for one call in several."""
-        operations = [each for some in changes for each in some]
-        for start in range(0, len(operations), BATCH_MAX):
-            self._store.write(operations[start : start + BATCH_MAX])
+        """All of a stage's changes, in one write: all of them, or none.
+
+        Too many for one go out in several; if one of those fails, the ones before it are undone.
+        """
+        batches = list(batched([each for some in changes for each in some]))
+        try:
+            for batch in batches:
+                self._store.write(batch)
+        except Exception:
+            if len(batches) > 1:
+                self._store.undo(context.node)
+            raise
 
     def _read(self, table: str, where: Mapping[str, Any]) -> dict[str, Json]:
         found = self._store.rows(table, where={"program": self.program, **where})
         rows = {row.key: row.value for row in found}
         self._known |= {(table, key): row for key, row in rows.items()}
         return rows
+
+
+def batched(operations: Iterable[store.Operation]) -> Iterator[Operations]:
+    """As many at a time as the store takes in one write."""
+    batch: Operations = []
+    size = 0
+    for each in operations:
+        bytes_of_it = OPERATION_BYTES + len(json.dumps(each).encode())
+        if batch and (len(batch) == OPERATIONS_MAX or size + bytes_of_it > BATCH_BYTES_MAX):
+            yield batch
+            batch, size = [], 0
+        batch.append(each)
+        size += bytes_of_it
+    if batch:
+        yield batch

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import accumulate
 
-RATE_MAX = 1_000.0  # a year; a return above it is called that
+RATE_MAX = 1_000.0  # a year, 100,000 %; a return above it is called that
 STEPS = 200  # halvings: far below a cent
 
 
@@ -14,10 +14,12 @@ def npv(flows: Sequence[float], *, rate: float) -> float:
 
 
 def irr(flows: Sequence[float]) -> float | None:
-    """A year; None where no rate brings the present value to 0, or where nothing was paid first."""
+    """A year, RATE_MAX at most; None where no rate brings the present value to 0, or where nothing was paid."""
     low, high = -0.99, RATE_MAX
-    if npv(flows, rate=low) * npv(flows, rate=high) > 0:
+    if min(flows) >= 0 or npv(flows, rate=low) < 0:
         return None
+    if npv(flows, rate=high) > 0:
+        return RATE_MAX
     for _ in range(STEPS):
         middle = (low + high) / 2
         low, high = (middle, high) if npv(flows, rate=middle) > 0 else (low, middle)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.agents import Invalid
+from value_lifecycle.dates import day_of
 from value_lifecycle.records import Account, Json, Kpi
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
@@ -106,6 +107,7 @@ def _accounts(file: Path, program: str, problems: Problems) -> Iterator[Account]
 
 def _kpis(file: Path, program: str, problems: Problems) -> Iterator[Kpi]:
     """Types and values of the fields are checked here: what is wrong is told by its place in the file."""
+    seen: set[str] = set()
     for number, given in enumerate(_document(file, problems)):
         place = f"{file.name}: metrics[{number}]"
         missing = [name for name in KPI_FIELDS if name not in given]
@@ -115,17 +117,24 @@ def _kpis(file: Path, program: str, problems: Problems) -> Iterator[Kpi]:
             for name in names:
                 shown = f" {given[name]!r}: expected {KPI_EXPECTED[name]}" if names is wrong else ""
                 problems.add(f"{place}.{name}", message + shown)
-        if not (missing or unknown or wrong):
+        if missing or unknown or wrong:
+            continue
+        if given["name"] in seen:
+            problems.add(place, f"metric '{given['name']}' is there twice")
+        elif given["minimum"] >= given["maximum"]:
+            problems.add(place, f"minimum {given['minimum']:g} is not below maximum {given['maximum']:g}")
+        else:
             levers = tuple(given["levers"])
             yield Kpi(
                 program=program, metric=given["name"], levers=levers, **_without(given, "name", "levers")
             )
+        seen.add(given["name"])
 
 
 def _document(file: Path, problems: Problems) -> list[Json]:
     try:
         document = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         problems.add(file.name, f"can't be read as JSON: {error}")
         return []
     found = document.get("metrics") if isinstance(document, dict) else None
@@ -143,22 +152,31 @@ def _table(file: Path, columns: tuple[str, ...], problems: Problems) -> Iterator
         problems.add(file.name, f"can't be read: {error}")
         return
     rows = csv.DictReader(StringIO(text, newline=""))
-    missing = [name for name in columns if name not in (rows.fieldnames or [])]
+    try:
+        yield from _rows(rows, file.name, columns, problems)
+    except csv.Error as error:
+        problems.add(f"{file.name}:{rows.line_num + 1}", f"can't be read as CSV: {error}")
+
+
+def _rows(
+    rows: "csv.DictReader[str]", name: str, columns: tuple[str, ...], problems: Problems
+) -> Iterator[tuple[str, dict[str, str]]]:
+    missing = [column for column in columns if column not in (rows.fieldnames or [])]
     if missing:
-        problems.add(file.name, f"has no column {', '.join(missing)}; expected {', '.join(columns)}")
+        problems.add(name, f"has no column {', '.join(missing)}; expected {', '.join(columns)}")
         return
     for count, row in enumerate(rows):
         if count >= ROWS_MAX:
-            problems.add(file.name, f"has more than {ROWS_MAX} rows")
+            problems.add(name, f"has more than {ROWS_MAX} rows")
             return
-        yield f"{file.name}:{rows.line_num}", {name: (row[name] or "").strip() for name in columns}
+        yield f"{name}:{rows.line_num}", {column: (row[column] or "").strip() for column in columns}
 
 
 def _day(text: str, place: str, problems: Problems) -> date | None:
     try:
-        return date.fromisoformat(text)
-    except ValueError:
-        problems.add(place, f"date '{text}': expected one like 2026-01-31")
+        return day_of(text, "date")
+    except Invalid as error:
+        problems.add(place, str(error))
         return None
 
 

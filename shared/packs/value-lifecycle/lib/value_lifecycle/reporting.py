@@ -1,6 +1,7 @@
 """Pages for people: the report on a program's value, and the business case of its expansion."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -155,6 +156,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
+def plain(text: str) -> str:
+    """One line of Markdown that is neither markup nor the end of a table's cell."""
+    return re.sub(r"([\\|<>\[\]`*])", r"\\\1", " ".join(text.split()))
+
+
 def page_digest(page: str) -> str:
     return hashlib.sha256(page.encode()).hexdigest()
 
@@ -164,7 +170,7 @@ def _by_date(one: Measurement) -> str:
 
 
 def _render(name: str, **values: Any) -> str:
-    """Names of accounts come from outside: everything is escaped in HTML."""
+    """Names of accounts come from outside: everything is escaped in HTML, and by `plain` in Markdown."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=lambda template: template is not None and ".html" in template,
@@ -172,5 +178,5 @@ def _render(name: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"money": money, "percent": percent}
+    environment.filters |= {"money": money, "percent": percent, "plain": plain}
     return environment.get_template(name).render(values)

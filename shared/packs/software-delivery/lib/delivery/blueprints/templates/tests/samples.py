@@ -34,8 +34,7 @@ def value(schema: Values, name: str, number: int) -> Any:
         return schema["enum"][number % len(schema["enum"])]
     match schema.get("type"):
         case "integer" | "number":
-            least = schema.get("minimum", 0)
-            return min(least + number, schema.get("maximum", least + number))
+            return _number(schema, number)
         case "boolean":
             return number % 2 == 0
         case "string":
@@ -72,6 +71,15 @@ def _wrong(schema: Values) -> Iterator[tuple[str, Any]]:
         yield "length", "x" * (schema["maxLength"] + 1)
     if schema.get("format") in ("date", "date-time"):
         yield "format", "31/12/2026"
+
+
+def _number(schema: Values, number: int) -> float:
+    """Different ones as long as the bounds have some: what is unique must not be there twice."""
+    most = schema.get("maximum")
+    least = schema.get("minimum", 0 if most is None else min(0, most - 3))
+    if most is None:
+        return least + number
+    return least + number % (most - least + 1) if schema["type"] == "integer" else min(least + number, most)
 
 
 def _text(schema: Values, name: str, number: int) -> str:
