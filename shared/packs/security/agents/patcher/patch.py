@@ -1,6 +1,5 @@
 """The agent patcher: automated fixes for review comments, as one diff, proven by scanning again."""
 
-import json
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ import proof
 import python_fixes
 import upgrades
 from guard import requirements
-from guard.handover import log, source_folder, whole, write_out
+from guard.handover import log, source_folder, whole, write_out, written
 from outcome import Fixed, Left, Wanted, wanted_of
 from upgrades import Known
 
@@ -124,7 +123,7 @@ def _answer(work: _Work) -> dict[str, Any]:
         "patch": write_out("fixes.patch", diff.unified(changes)) if changes else None,
         "fixes": fixes[:SHOWN_MAX],
         "left": left[:SHOWN_MAX],
-        "details": write_out("patch.json", json.dumps({"fixes": fixes, "left": left}, indent=1)),
+        "details": write_out("patch.json", written({"fixes": fixes, "left": left})),
         "counts": {
             "files": len(changes),
             "fixes": len(fixes),
