@@ -25,6 +25,7 @@ from agent_runner.held import HeldAttempts
 from agent_runner.known import Facts
 from agent_runner.lease import LeaseKeeper
 from agent_runner.logs import Logs
+from agent_runner.models import prices
 from agent_runner.models.calls import ModelCalls
 from agent_runner.models.configured import NO_MODELS, Models
 from agent_runner.models.kept import KeptReplies
@@ -201,7 +202,8 @@ async def compose(
 def _model_calls(
     models: Models, bus: Bus, pool: str, artifacts: ArtifactStore, tracing: Tracing, stack: AsyncExitStack
 ) -> ModelCalls:
-    providers, ledger = Providers(), Ledger(bus, pool=pool)
+    providers, ledger = Providers(models), Ledger(bus, pool=pool)
+    prices.read_known_ones(models)
     stack.push_async_callback(providers.close)
     stack.push_async_callback(ledger.close)
     return ModelCalls(
