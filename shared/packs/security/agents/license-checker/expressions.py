@@ -36,11 +36,14 @@ _WORDS = {
 }  # fmt: skip
 
 
+_SPDX = get_spdx_licensing()
+
+
 @cache
 def parsed(text: str) -> Any:
     """The expression as a tree, or None if it is not one of SPDX identifiers."""
     try:
-        return get_spdx_licensing().parse(text, validate=True)
+        return _SPDX.parse(text, validate=True)
     except (ExpressionError, ValueError, TypeError):
         return None
 
@@ -52,3 +55,6 @@ def readings(text: str) -> tuple[str, ...]:
         return ()
     tree = parsed(clean)
     return (str(tree.render()),) if tree is not None else _WORDS.get(clean.lower(), ())
+
+
+parsed("MIT")  # builds the tables: once in a worker, and no more in its forks
