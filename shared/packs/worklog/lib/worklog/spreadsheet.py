@@ -14,12 +14,10 @@ _DELIMITERS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r"sep=(.)\n", re.IGNORECASE)  # as Excel writes it
 _FIELD_CHARS_MAX = 1_000_000  # one that is longer than an entry may be is told, and does not end the reading
 
-csv.field_size_limit(_FIELD_CHARS_MAX)
-
 
 def read_csv(text: str, name: str, user: str) -> Iterator[Entry | Skipped]:
     """Columns date and text, and perhaps title, user, minutes or hours, tags; between them `,`, `;`, `|` or tabs."""
-    line = 0
+    line, former = 0, csv.field_size_limit(_FIELD_CHARS_MAX)
     try:
         rows = _rows(text)
         line, header = next(rows, (1, []))
@@ -34,6 +32,8 @@ def read_csv(text: str, name: str, user: str) -> Iterator[Entry | Skipped]:
             line = number
     except csv.Error as error:
         yield Skipped(f"{name}:{line + 1}", f"no CSV from here on: {error}")
+    finally:
+        csv.field_size_limit(former)  # it is the whole process's
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
