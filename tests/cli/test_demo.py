@@ -20,7 +20,9 @@ def test_the_demo_survives_its_runners_death_and_shows_what_it_found(tmp_path: P
     shown = json.loads(done.stdout)
     nodes = {node["name"]: node for node in shown["run"]["nodes"]}
     assert shown["run"]["state"] == "succeeded"
-    assert {node["state"] for node in nodes.values()} == {"succeeded"}
+    states = {name: node["state"] for name, node in nodes.items()}
+    assert states.pop("vulnerabilities") == "skipped", "there is no snapshot to compare with"
+    assert set(states.values()) == {"succeeded"}
     assert "kill -9 runner-1" in done.stderr
     assert "LeaseLapsed" in done.stderr
     assert [node["attempt"] for node in nodes.values()].count(2) == 1

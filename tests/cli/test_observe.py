@@ -25,6 +25,8 @@ from tests.cli.conftest import PENSTOCK, start_up
 from tests.cli.test_up import alive, wait_until
 from tests.stack import ROOT
 
+pytestmark = pytest.mark.long
+
 
 @dataclass(frozen=True)
 class Up:

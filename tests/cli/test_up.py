@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 
 from penstock_cli.embedded.ports import free_port
 from tests.cli.conftest import PENSTOCK, start_up
@@ -67,6 +68,7 @@ def test_everything_ends_on_ctrl_c_and_the_data_is_there_again(tmp_path: Path) -
     assert kept.status_code == 200
 
 
+@pytest.mark.long
 def test_nothing_is_left_behind_when_it_is_killed(tmp_path: Path) -> None:
     process, _ = start_up(tmp_path / "data", "--runners", "1")
     children = psutil.Process(process.pid).children(recursive=True)
@@ -77,6 +79,7 @@ def test_nothing_is_left_behind_when_it_is_killed(tmp_path: Path) -> None:
     wait_until(lambda: not any(map(alive, children)))
 
 
+@pytest.mark.long
 def test_a_dead_orchestrator_is_started_again(tmp_path: Path) -> None:
     process, places = start_up(tmp_path / "data", "--runners", "0")
     try:

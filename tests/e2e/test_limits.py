@@ -83,6 +83,7 @@ async def test_a_limit_of_one_holds_and_a_dead_runners_slot_comes_back(pair: Sta
     assert await broken_invariants(pair.postgres.url()) == {}
 
 
+@pytest.mark.long
 async def test_a_burst_of_one_project_delays_a_run_of_another_little(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

@@ -47,6 +47,7 @@ async def test_who_sends_to_a_peer_that_was_just_dropped_learns_that_it_has_left
         await connection.send({"type": "websocket.send", "text": "late"})
 
 
+@pytest.mark.long
 async def test_views_are_counted_while_they_are_open_and_by_how_they_end(orchestrator: Orchestrator) -> None:
     before = measured()
     run = (await orchestrator.start())["id"]

@@ -13,6 +13,8 @@ from dashboards_as_code.links import LOKI, PROMETHEUS, TEMPO
 from tests.observe.conftest import TRACE, Observed
 from tests.stack import ROOT
 
+pytestmark = pytest.mark.long
+
 FOLDER = ROOT / "grafana/dashboards"
 FILLED = {"$__rate_interval": "20s", "$__range": "10m"}
 
