@@ -191,3 +191,25 @@ def test_a_models_remark_counts_only_if_it_quotes_a_new_line_and_no_secret_is_sh
     assert asked.dropped == 3
     assert secret not in model_server.requests[-1].everything
     assert "old one" not in model_server.requests[-1].everything
+
+
+def test_a_name_that_git_writes_in_quotes_is_reviewed_like_any_other(tmp_path: Path) -> None:
+    """Else a letter beyond ASCII in a file's name would hide the file from the review."""
+    names = ["pr\u00fcfung.py", 'quo"te.py']
+    folder = write_tree(tmp_path / "tree", dict.fromkeys(names, "a = 1\n"))
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "before")
+    write_tree(folder, dict.fromkeys(names, "a = 1\nexec(a)\n"))
+    git(folder, "commit", "-qam", "after")
+    (tmp_path / "a.diff").write_text(git(folder, "diff", "HEAD~1", "HEAD") + "\n")
+    assert "\\303\\274" in (tmp_path / "a.diff").read_text()
+
+    ways = [
+        read(tmp_path, repository=folder, base="HEAD~1"),
+        read(tmp_path, repository=folder, diff=tmp_path / "a.diff"),
+    ]
+
+    assert [added(way) for way in ways] == [{name: [2] for name in names}] * 2
+    assert [way["left_out"] for way in ways] == [[], []]
+    assert all((Path(way["tree"]) / name).is_file() for way in ways for name in names)
