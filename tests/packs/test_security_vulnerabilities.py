@@ -97,6 +97,40 @@ def test_reads_every_lock_file_and_nothing_of_the_project_itself(tmp_path: Path)
     }
 
 
+def test_go_modules_count_as_they_are_built(tmp_path: Path) -> None:
+    """What is excluded is not in the program; what is replaced is there as its replacement."""
+    text = """module example.org/own
+require example.org/kept v1.0.0
+require (
+\texample.org/forked v1.0.0
+\texample.org/raised v1.0.0 // indirect
+\texample.org/local v1.0.0
+)
+exclude (
+\texample.org/excluded v1.0.0
+)
+exclude example.org/excluded v1.1.0
+replace example.org/forked => example.org/fork v1.1.0
+replace (
+\texample.org/raised v1.0.0 => example.org/raised v1.2.0
+\texample.org/kept v0.9.0 => example.org/raised v1.2.0
+\texample.org/local => ../local
+)
+"""
+    names = ("kept", "forked", "fork", "raised", "local", "excluded")
+    records = [advisory(f"X-{name}", "Go", f"example.org/{name}", {"introduced": "0"}) for name in names]
+
+    answer = check(
+        write_tree(tmp_path / "tree", {"go.mod": text}), snapshot(tmp_path / "osv.jsonl", records), tmp_path
+    )
+
+    assert {(item["excerpt"], item["line"]) for item in answer["findings"]} == {
+        ("example.org/kept 1.0.0", 2),
+        ("example.org/fork 1.1.0", 4),
+        ("example.org/raised 1.2.0", 5),
+    }
+
+
 RANGES: tuple[tuple[str, tuple[Json, ...], tuple[str, ...], bool], ...] = (
     ("1.0", ({"introduced": "0"}, {"fixed": "1.0"}), (), False),
     ("1.0rc1", ({"introduced": "0"}, {"fixed": "1.0"}), (), True),
