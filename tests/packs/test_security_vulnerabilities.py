@@ -210,6 +210,32 @@ def test_takes_a_zip_a_list_and_a_folder_and_counts_what_is_broken(tmp_path: Pat
     assert (answer["snapshot"]["records"], answer["snapshot"]["unreadable"]) == (5, 1)
 
 
+def test_a_damaged_part_of_the_snapshot_does_not_take_the_rest_with_it(tmp_path: Path) -> None:
+    """An encrypted entry, one whose checksum is wrong, one that would be 9 MB, JSON nested without end."""
+    folder = tmp_path / "osv"
+    of = [json.dumps(advisory(f"X-{n}", "PyPI", "p", {"introduced": "0"})) for n in range(4)]
+    deep = '{"id": "deep", "other": ' + "[" * 100_000
+    write_tree(folder, {"lines.jsonl": f"\ufeff\n{of[0]}\n{deep}\n{of[1]}\n"})
+    with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+        for name, text in (
+            ("sum", of[2]),
+            ("secret", of[2]),
+            ("../../good", of[3]),
+            ("bomb", " " * 9_000_000),
+        ):
+            archive.writestr(f"{name}.json", text)
+    packed = bytearray((folder / "all.zip").read_bytes())
+    packed[packed.index(b"sum.json") + len("sum.json")] ^= 1
+    packed[packed.rindex(b"secret.json") - 46 + 8] |= 1
+    (folder / "all.zip").write_bytes(packed)
+
+    answer = check(write_tree(tmp_path / "tree", {"requirements.txt": "p==1\n"}), folder, tmp_path)
+
+    assert {item["rule"] for item in answer["findings"]} == {"osv/X-0", "osv/X-1", "osv/X-3"}
+    assert (answer["snapshot"]["records"], answer["snapshot"]["unreadable"]) == (3, 4)
+    assert not (tmp_path / "good.json").exists()
+
+
 def test_never_passes_over_what_it_cannot_judge(tmp_path: Path) -> None:
     """An ecosystem that the snapshot lacks, a version that is none, a lock file that is broken."""
     files: dict[str, str | bytes] = {
