@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from guard.advisories import Affected, is_affected
 
 from tests.packs.agent_process import attempt, details, run, write_tree
 from tests.packs.expectations import PACK, SHOP
@@ -159,6 +161,29 @@ def test_evaluates_ranges_as_the_osv_schema_says(tmp_path: Path) -> None:
 
     expected = {f"osv/X-{n}" for n, (*_, is_affected) in enumerate(RANGES) if is_affected}
     assert {item["rule"] for item in answer["findings"]} == expected
+
+
+@pytest.mark.parametrize(
+    ("ecosystem", "version", "listed"),
+    [
+        ("PyPI", "2.0.0+cu118", "2.0.0"),
+        ("npm", "2.0.0+build.1", "2.0.0"),
+        ("crates.io", "2.0.0", "2.0.0+wasi"),
+        ("Go", "2.0.0+incompatible", "v2.0.0"),
+    ],
+)
+def test_a_build_of_an_affected_version_is_affected(ecosystem: str, version: str, listed: str) -> None:
+    def says(**affected: Any) -> bool:
+        part = msgspec.convert(affected, Affected)
+        return is_affected([part], ecosystem=ecosystem, version=version)
+
+    def until(event: str, end: str) -> Json:
+        return {"ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {event: end}]}]}
+
+    assert says(versions=[listed])
+    assert says(**until("last_affected", listed))
+    assert not says(**until("fixed", listed))
+    assert not says(versions=["2.0.1"], **until("last_affected", "1.9.9"))
 
 
 def test_severity_is_the_newest_vectors_score_else_the_databases_word(tmp_path: Path) -> None:
