@@ -281,6 +281,33 @@ def test_never_passes_over_what_it_cannot_judge(tmp_path: Path) -> None:
     assert (answer["snapshot"]["age_days"], answer["snapshot"]["is_stale"]) == (0, False)
 
 
+def test_tells_every_line_and_lock_file_that_it_cannot_read(tmp_path: Path) -> None:
+    """As tools and people write them: old versions, addresses, a file of PowerShell, categories of pipenv."""
+    files: dict[str, str | bytes] = {
+        "requirements.txt": "\ufeffp==1\npytz==2004d\nhttps://me:hidden@example.org/d-1.0.whl\n-r other.txt\n"
+        "e @ git+https://hidden@example.org/e\n",
+        "windows-requirements.txt": "p==1\n".encode("utf-16"),
+        "Pipfile.lock": '{"_meta": {}, "docs": {"d": {"version": "==1"}, "g": {"git": "https://x", "ref": "a"}}}',
+        "pylock.dev.toml": '[[packages]]\nname = "d"\nversion = "2"\n',
+        "package-lock.json": "[" * 100_000,
+        "poetry.lock": "x = " + "[" * 100_000,
+    }
+    records = [advisory(f"X-{name}", "PyPI", name, {"introduced": "0"}) for name in ("p", "d")]
+
+    answer = check(write_tree(tmp_path / "tree", files), snapshot(tmp_path / "osv.jsonl", records), tmp_path)
+
+    found = {(item["file"], item["excerpt"]) for item in answer["findings"]}
+    assert found == {("requirements.txt", "p 1"), ("Pipfile.lock", "d 1"), ("pylock.dev.toml", "d 2")}
+    assert {(item["name"], item["line"]) for item in answer["unchecked"]} == {
+        ("pytz==2004d", 2),
+        ("https://example.org/d-1.0.whl", 3),
+        ("e", 5),
+        ("g", 1),
+    }
+    assert "hidden" not in json.dumps(answer)
+    assert set(answer["unreadable"]) == {"windows-requirements.txt", "package-lock.json", "poetry.lock"}
+
+
 @pytest.mark.parametrize("content", ["", '{"a": 1}'])
 def test_a_file_without_records_is_refused_with_what_was_expected(content: str, tmp_path: Path) -> None:
     (tmp_path / "osv.json").write_text(content)
