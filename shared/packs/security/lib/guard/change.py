@@ -10,6 +10,7 @@ import whatthepatch
 
 NOTHING = "/dev/null"
 
+_BINARY = re.compile(r"^Binary files (.*) and (.*) differ\r?$")
 _ESCAPE = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
 _ESCAPED = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
 
@@ -62,6 +63,20 @@ def parse(diff: str) -> list[FileChange]:
         and (edits := tuple(Edit(one.old, one.new, one.line, one.hunk) for one in found.changes or ()))
         and (names := _names(found.header.old_path, found.header.new_path))
     ]
+
+
+def binaries(diff: str) -> list[str]:
+    """The files of which a diff only says that they differ, or that come in git's own packing."""
+    found: list[str] = []
+    header = ""
+    for line in diff.split("\n"):
+        if line.startswith("diff --git "):
+            header = line.removeprefix("diff --git ").rstrip("\r")
+        elif match := _BINARY.match(line):
+            found.append(_names(match[1], match[2])[1])
+        elif line.startswith("GIT binary patch"):
+            found.append(header.rpartition(" b/")[2])
+    return found
 
 
 def _pieces(lines: Sequence[str]) -> Iterator[Sequence[str]]:
