@@ -26,6 +26,9 @@ check: setup ## Lint, format, types, who may import whom, and the house style
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/mypy
+	@for pack in shared/packs/*/lib; do \
+	  MYPYPATH=$$pack:shared $(VENV)/bin/mypy --exclude /templates/ $$pack || exit 1; \
+	done
 	@$(VENV)/bin/lint-imports
 	@$(VENV)/bin/pytest tests/house
 

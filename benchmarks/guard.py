@@ -10,6 +10,7 @@ import yaml
 
 from benchmarks.client import Connection
 from benchmarks.guard_tree import FILES, write_tree
+from benchmarks.profile import with_ended
 from benchmarks.upload import upload
 from tests.stack import ROOT, Stack
 
@@ -25,18 +26,22 @@ def measure_guard(*, slots: int) -> str:
         Stack(folder=Path(folder) / "stack", agents=(PACK / "agents",), slots=slots) as stack,
     ):
         source = write_tree(Path(folder) / "tree")
-        return asyncio.run(_measured(stack.url, source, slots=slots))
+        return asyncio.run(_measured(stack, source, slots=slots))
 
 
-async def _measured(url: str, source: Path, *, slots: int) -> str:
+async def _measured(stack: Stack, source: Path, *, slots: int) -> str:
+    url = stack.url
     repository = await upload(url, source)
     connection = await Connection.open(url)
     document = yaml.safe_load((PACK / "repository-guard.yaml").read_text())
     await connection.request("POST", "/api/v1/workflows", document)
     connection.close()
     cold = await _round(url, repository)
+    before = with_ended(stack)
     warm = [seconds for _ in range(ROUNDS) for seconds in await _round(url, repository)]
-    return _line(cold, sorted(warm), slots=slots)
+    after = with_ended(stack)
+    cpu = {name: (after[name] - before[name]) / len(warm) for name in after if name in before}
+    return _line(cold, sorted(warm), cpu, slots=slots)
 
 
 async def _round(url: str, repository: str) -> list[float]:
@@ -55,7 +60,7 @@ async def _run(url: str, repository: str) -> float:
     return seconds
 
 
-def _line(cold: list[float], warm: list[float], *, slots: int) -> str:
+def _line(cold: list[float], warm: list[float], cpu: dict[str, float], *, slots: int) -> str:
     figures = {
         "system": "penstock",
         "workload": "guard",
@@ -66,5 +71,7 @@ def _line(cold: list[float], warm: list[float], *, slots: int) -> str:
         "p50_s": round(warm[len(warm) // 2], 2),
         "p95_s": round(warm[int(len(warm) * 0.95)], 2),
         "max_s": round(warm[-1], 2),
+        "cpu_s_a_run": round(sum(cpu.values()), 3),
+        "cpu_s_by_part": {name: round(seconds, 3) for name, seconds in cpu.items()},
     }
     return json.dumps(figures)

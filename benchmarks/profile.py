@@ -46,6 +46,23 @@ def spent(stack: Stack) -> dict[str, float]:
     return totals
 
 
+def with_ended(stack: Stack) -> dict[str, float]:
+    """Like `spent`, with the children that have ended and were waited for, such as forked attempts."""
+    runner = next(child.pid for name, child in stack.services.items() if name.startswith("runner"))
+    totals = spent(stack)
+    agents = psutil.Process(runner).children(recursive=True)
+    totals["agents"] += ended(psutil.Process(runner)) + sum(map(ended, agents))
+    return totals
+
+
+def ended(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.children_user + times.children_system)
+
+
 def own(process: psutil.Process) -> float:
     try:
         times = process.cpu_times()

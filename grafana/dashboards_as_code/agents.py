@@ -2,7 +2,7 @@
 
 from dashboards_as_code import links
 from dashboards_as_code.page import Page, Query, Row, lines, number, quantiles, red_below, red_from, table
-from dashboards_as_code.promql import growth, present, quantile, rate, ratio
+from dashboards_as_code.promql import growth, moving_quantile, present, quantile, rate, ratio
 from dashboards_as_code.variables import AGENT, OF_AGENT, OF_WORKFLOW, PROJECT, WORKFLOW
 
 _ONLY_AGENT = 'agent=~"$agent"'
@@ -196,10 +196,35 @@ _TRAFFIC = Row(
     ),
 )
 
+_MODELS = Row(
+    title="Are language models the reason?",
+    panels=(
+        lines(
+            "Calls of models, by outcome",
+            "failed, broken_off: the provider. refused, parked: a budget. replayed: paid for by an earlier attempt.",
+            {"{{outcome}}": rate("penstock_llm_calls_total", by="outcome")},
+            unit="cps",
+            areas=True,
+        ),
+        lines(
+            "Time of a call, p95, by model",
+            "With all its tries and fall-backs. The model is the operator's name.",
+            {"{{model}}": moving_quantile(0.95, "penstock_llm_call_duration_seconds", by="model")},
+            unit="s",
+        ),
+        lines(
+            "What budgets say to calls",
+            "go: there is room. replay: nothing to pay. lost: the attempt is another one's by now.",
+            {"{{verdict}}": rate("penstock_model_calls_total", by="verdict")},
+            unit="cps",
+        ),
+    ),
+)
+
 PAGE = Page(
     uid="penstock-agents",
     title="Penstock / Agent Performance",
     tells="How long do agents take, how often do they fail, and what is tried again?",
     variables=(PROJECT, WORKFLOW, AGENT),
-    rows=(_WELL, _WHERE, _SINCE, _TRAFFIC),
+    rows=(_WELL, _WHERE, _SINCE, _MODELS, _TRAFFIC),
 )

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from penstock_cli.api import Api
+from penstock_cli.commands.up import apply_packs
 from penstock_cli.embedded.ports import free_port
 from tests.cli.conftest import PRESS, Shell
 
@@ -34,6 +36,23 @@ def test_the_shipped_packs_are_there_at_once(penstock: Shell) -> None:
 
     assert drawn.code == 0
     assert "scan" in drawn.document["layers"][0]
+
+
+def test_what_is_refused_of_a_pack_is_told_and_the_rest_is_there(
+    penstock: Shell, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "store.yaml").write_text("name: torn\ntables: 7\n")
+    (tmp_path / "torn.yaml").write_text("name: torn\n")
+    (tmp_path / "whole.yaml").write_text("name: whole\nnodes: {rest: {wait: {duration: 1s}}}\n")
+
+    names = apply_packs(Api(penstock.url), [tmp_path])
+
+    told = capsys.readouterr().err
+    assert "store.yaml" in told
+    assert "torn.yaml" in told
+    assert "whole" in names
+    assert "torn" not in names
 
 
 def test_an_unchanged_file_makes_no_new_version(press: Shell) -> None:

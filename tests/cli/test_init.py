@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,7 +61,10 @@ def test_every_pack_can_be_copied_and_its_workflows_take_the_place_of_the_shippe
     assert tmp_path / "mine" in copied
     assert packs_folder() / pack not in copied
     assert document["workflows"]
-    assert f"shared/packs/{pack}" not in (tmp_path / "mine/README.md").read_text()
+    readme = (tmp_path / "mine/README.md").read_text()
+    assert f"shared/packs/{pack}" not in readme
+    for link in re.findall(r"\]\((\.\./[^)#]+)", readme):
+        assert (tmp_path / "mine" / link).exists(), link
 
 
 def test_workflows_are_saved_after_those_that_they_run(tmp_path: Path) -> None:

@@ -40,6 +40,16 @@ def test_a_folder_is_checked_and_applied_with_its_store(shelf: Shell) -> None:
         assert "pack/store.yaml:6: error: tables.books.row.properties.title.type: unknown JSON type" in said
 
 
+def test_brackets_in_a_row_are_text(shelf: Shell) -> None:
+    shelf("store", "put", "shelf", "books", "[red]", '{"title": "- [x] done [/b]"}')
+
+    table = shelf("store", "rows", "shelf", "books")
+
+    assert table.code == 0, table.err
+    assert "[red]" in table.out
+    assert "- [x] done [/b]" in table.out
+
+
 def test_rows_are_put_shown_and_removed(shelf: Shell) -> None:
     shelf("store", "put", "shelf", "books", "emma", '{"title": "Emma", "pages": 400}', "--by", "eve")
     shelf("store", "put", "shelf", "books", "kim", '{"title": "Kim", "pages": 300}')

@@ -112,6 +112,22 @@ async def test_a_call_waits_for_others_whose_reservations_leave_no_room(world: W
     assert (await world.run(caller.run))["state"] == "running"
 
 
+async def test_a_call_whose_runner_dies_while_it_waits_for_room_is_not_charged(world: World) -> None:
+    await world.define(talker("talk", run={"tokens": 120}, on_limit="pause"))
+    caller = await begun(world)
+    caller.calls = ModelCalls(world.pool, world.engine)
+    running = caller.wish("one")
+    await caller.calls.begin(running)
+    waiting = asyncio.create_task(caller.begin("two"))
+    await asyncio.wait({waiting}, timeout=0.05)
+
+    await fail_and_retry(world, caller)
+    await caller.calls.end(ModelCallEnd(running.call, 0.1, answer(tokens=5)))
+
+    assert (await waiting).verdict is Verdict.LOST
+    assert await account(world, f"run/{caller.run}") == (0.1, 10, 0.0, 0)
+
+
 async def test_the_refusal_says_which_budget_and_what_is_left_and_is_told_once(world: World) -> None:
     await world.define(talker("talk", run={"dollars": 0.5}))
     caller = await begun(world)

@@ -9,14 +9,20 @@ import pytest
 
 from tests.e2e.conftest import Api
 from tests.guides.files import write_files
+from tests.model_server import ModelServer
 from tests.stack import Stack
 
 
 @pytest.fixture(scope="session")
-def guide_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def guide_stack(
+    tmp_path_factory: pytest.TempPathFactory, model_server_running: ModelServer
+) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("guides")
     write_files("write-a-workflow.md", folder)
-    with Stack(folder=folder / "stack", agents=(folder / "words",)) as running:
+    write_files("write-an-agent.md", folder / "own")
+    models = {"PENSTOCK_RUNNER_MODELS_FILE": str(model_server_running.write_models(folder))}
+    agents = (folder / "words", folder / "own")
+    with Stack(folder=folder / "stack", agents=agents, own={"runner-0": models}) as running:
         running.services["runner-0"].wait_ready(lambda: offers(running, "tell"))
         yield running
 

@@ -113,6 +113,26 @@ async def test_two_runners_with_different_versions_are_told_apart(api: httpx.Asy
     assert (new["version"], sorted(new["runners"]), new["differs"]) == ("2.0.0", ["new", "odd"], True)
 
 
+async def test_what_only_one_of_two_versions_refuses_is_told_with_its_version(
+    api: httpx.AsyncClient, rows: Rows
+) -> None:
+    taking = {"type": "object", "properties": {"txt": {}}}
+    await rows.runner("old", [SHOUTER | {"version": "1.9.0", "input": taking}], pool="gpu")
+    await rows.runner("new", [SHOUTER], pool="gpu")
+
+    louder = [(path, message) for path, _, message in await warnings(api) if "louder" in path]
+
+    versions = "runners of pool 'gpu' have different versions of agent 'shouter', 1.9.0, 2.0.0"
+    assert louder == [
+        ("nodes.louder.agent", f"{versions}; which one an attempt gets is chance"),
+        ("nodes.louder.with", "agent 'shouter' in version 2.0.0 requires 'text'"),
+        (
+            "nodes.louder.with.txt",
+            "agent 'shouter' in version 2.0.0 takes no 'txt'; did you mean 'text'?",
+        ),
+    ]
+
+
 async def test_an_agent_that_does_not_exist_is_told_with_the_nearest(
     api: httpx.AsyncClient, rows: Rows
 ) -> None:

@@ -168,7 +168,7 @@ async def runner(started: Start) -> Runner:
 def _runner(
     models: Models, bus: Bus, artifacts: ArtifactStore, folder: Path, tracing: Tracing, stack: AsyncExitStack
 ) -> Runner:
-    attempts, providers, ledger = HeldAttempts(), Providers(), Ledger(bus, pool=POOL_DEFAULT)
+    attempts, providers, ledger = HeldAttempts(), Providers(models), Ledger(bus, pool=POOL_DEFAULT)
     calls = ModelCalls(
         models=models, providers=providers, ledger=ledger, replies=KeptReplies(artifacts), tracing=tracing
     )

@@ -6,6 +6,7 @@ import json
 import openai
 import pytest
 
+from penstock.contracts.agent import Reuse
 from penstock.contracts.messages import AgentQuestion
 from penstock.contracts.model_messages import ModelCallBegin, ModelCallVerdict, Verdict
 from penstock.contracts.usage import ModelUsage
@@ -116,7 +117,18 @@ async def test_who_may_not_call_is_told_why(runner: Runner) -> None:
     assert (stranger.status_code, _error(stranger)["code"]) == (401, "invalid_api_key")
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"messages": []}', b'{"model": "default", "n": 100}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b'{"messages": []}',
+        b'{"model": "default", "n": 100}',
+        b'{"model": "default", "stream": 1}',
+        b'{"model": "default", "max_tokens": true}',
+        b'{"model": "default", "messages": ' + b"[" * 100_000,
+    ],
+)
 async def test_what_is_no_request_is_refused_before_anybody_is_asked(
     runner: Runner, ledger: Peer, body: bytes
 ) -> None:
@@ -403,6 +415,21 @@ async def test_at_a_budget_that_waits_the_attempt_is_parked(
     assert model_server.requests == []
 
 
+async def test_an_agent_that_goes_on_although_its_attempt_ends_calls_no_model(
+    runner: Runner, model_server: ModelServer, ledger: Peer
+) -> None:
+    model_server.on(lambda request: "It is fine.")
+    parked, stopped = await runner.attempt(), await runner.attempt(2)
+    parked.held.park(None)
+    stopped.held.cancelled.set()
+
+    answers = [await parked.chat(), await parked.chat(stream=True), await stopped.chat()]
+
+    assert [answer.status_code for answer in answers] == [423, 423, 409]
+    assert ledger.model_begins == []
+    assert model_server.requests == []
+
+
 async def test_tools_are_passed_on(runner: Runner, model_server: ModelServer) -> None:
     model_server.on(lambda request: Call("search", {"words": "pump"}))
     attempt = await runner.attempt()
@@ -415,3 +442,39 @@ async def test_tools_are_passed_on(runner: Runner, model_server: ModelServer) ->
     (call,) = answer.choices[0].message.tool_calls or []
     assert (call.function.name, call.function.arguments) == ("search", '{"words": "pump"}')
     assert model_server.requests[0].body["tool_choice"] == "required"
+
+
+async def test_large_calls_of_one_attempt_wait_for_each_other_and_small_ones_for_none(
+    runner: Runner, model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_runner.gateway.models.LARGE_BYTES", 1000)
+    model_server.on(lambda request: "It is fine.")
+    model_server.hang(times=4)
+    attempt = await runner.attempt()
+
+    large = [asyncio.create_task(attempt.chat("x" * 1000 + str(number))) for number in range(6)]
+    while len(model_server.requests) < 4:
+        await asyncio.sleep(0)
+    small = await attempt.chat("Hello?")
+    seen = [request.text[-1] for request in model_server.requests]
+    model_server.resume()
+    answers = await asyncio.gather(*large)
+
+    assert (small.status_code, len(seen)) == (200, 5)
+    assert {answer.status_code for answer in answers} == {200}
+
+
+@pytest.mark.parametrize("reuse", [Reuse.NEVER, Reuse.PROCESS])
+async def test_the_key_is_good_for_nothing_after_the_attempt(
+    runner: Runner, model_server: ModelServer, ledger: Peer, reuse: Reuse
+) -> None:
+    """Also at a socket that the worker's other attempts go on using."""
+    attempt = await runner.attempt(reuse=reuse)
+    runner.ended.set()
+    assert attempt.held.task is not None
+    await attempt.held.task
+
+    answer = await attempt.chat()
+
+    assert (answer.status_code, _error(answer)["code"]) == (401, "invalid_api_key")
+    assert ledger.model_begins == []

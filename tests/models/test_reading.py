@@ -1,5 +1,7 @@
 """The models file: what it means, and every problem of it at once."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -149,3 +151,23 @@ async def test_the_doctor_is_content_with_what_works(model_server: ModelServer, 
 
     assert found.ok
     assert "test-model-large, test-embedding" in found.detail
+
+
+def test_known_prices_are_read_at_the_start_where_a_model_needs_them(tmp_path: Path) -> None:
+    """In a process of its own: here they have been read already."""
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from agent_runner.models.prices import read_known_ones\n"
+        "from agent_runner.models.reading import models_of\n"
+        "for each in sys.argv[1:]:\n"
+        "    read_known_ones(models_of(each.encode(), folder=Path(), environment={}))\n"
+        "    print('genai_prices' in sys.modules)\n"
+    )
+    document = "providers: {a: {url: 'http://127.0.0.1:1'}}\nmodels: {b: {provider: a, model: c%s}}"
+    priced = document % ", price: {input_per_million: 1, output_per_million: 1}"
+    command = [sys.executable, "-c", program, priced, document % ""]
+
+    told = subprocess.run(command, check=True, capture_output=True, text=True)
+
+    assert told.stdout == "False\nTrue\n"

@@ -14,6 +14,7 @@ from penstock_cli.embedded.observers import JOBS
 from penstock_cli.embedded.ports import free_port
 from penstock_cli.embedded.prometheus import Prometheus
 from tests.e2e.conftest import Api
+from tests.model_server import ModelServer
 from tests.observe import load, neighbours
 from tests.stack import ROOT, Stack
 
@@ -63,10 +64,14 @@ class Observed:
 
 
 @pytest.fixture(scope="module")
-async def observed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Observed]:
+async def observed(
+    tmp_path_factory: pytest.TempPathFactory, model_server_running: ModelServer
+) -> AsyncIterator[Observed]:
     folder = tmp_path_factory.mktemp("observe")
     ports = {f"runner-{number}": free_port() for number in range(2)}
     own = {name: {"PENSTOCK_RUNNER_HTTP_PORT": str(port)} for name, port in ports.items()}
+    model_server_running.on(lambda request: "It is.")
+    own["runner-0"]["PENSTOCK_RUNNER_MODELS_FILE"] = str(model_server_running.write_models(folder))
     own["runner-1"]["PENSTOCK_RUNNER_POOL"] = load.FRAIL
     stack = Stack(
         folder=folder,

@@ -27,11 +27,12 @@ END_THE_LOCKED = "select count(pg_cancel_backend(pid)) from pg_stat_activity whe
 METER = """
 import sys
 from pathlib import Path
-from penstock.agents import agent, context
+from penstock.agents import agent, context, llm
 
 @agent
 def meter(source: str = "") -> dict[str, str]:
     print("at work", file=sys.stderr)
+    llm.ask("Is all well?")
     page = Path(context.out_folder) / "page.txt"
     page.write_text("written")
     context.report_usage("large-1", tokens_in=100, tokens_out=20, cost_dollars=0.01)
@@ -85,7 +86,7 @@ WORKFLOWS: tuple[Json, ...] = (
 
 
 def write_agents(folder: Path) -> Path:
-    write_agent(folder, "meter", METER)
+    write_agent(folder, "meter", METER, models=["default"])
     return folder
 
 

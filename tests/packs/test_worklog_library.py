@@ -2,9 +2,11 @@
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
-from worklog.entry import Entry, key_of, taken_by_others
+from worklog.entry import Entry
+from worklog.identity import keyed
 from worklog.looking import look_at, sentiment_of
 from worklog.reading import day_of, minutes_of, read_log
 from worklog.report import figures_of, sections_of
@@ -36,7 +38,7 @@ def test_markdown_days_are_headings_and_entries_stand_below_them(tmp_path: Path)
 
     assert [(e.user, e.day, e.title, e.minutes, e.tags, e.source) for e in log.entries] == [
         ("ada", "2026-10-05", "Import", 90, ("ops", "perf"), "log.md:7"),
-        ("ada", "2026-10-05", "```", None, ("ops",), "log.md:10"),
+        ("ada", "2026-10-05", "Monday", None, ("ops",), "log.md:10"),
         ("ada", "2026-10-06", "Rested.", None, ("ops",), "log.md:14"),
     ]
 
@@ -82,17 +84,56 @@ def test_minutes(text: str, minutes: int | None) -> None:
     assert minutes_of(text) == minutes
 
 
-def test_a_key_stays_when_the_text_changes_and_never_takes_the_place_of_another_files_entry() -> None:
-    first, other = (
-        Entry("ada", "2026-10-05", "Import", text, source=source)
-        for text, source in (("Made it fast.", "a.md:3"), ("Made it right.", "b.md:9"))
-    )
-    before = {key_of(first, set()): first.row()}
+def entry(text: str, *, title: str = "", source: str = "a.md:3", day: str = "2026-10-05") -> Entry:
+    return Entry("ada", day, title or text, text, source=source)
 
-    assert (
-        taken_by_others(before, [Entry("ada", "2026-10-05", "Import", "Faster.", source="a.md:3")]) == set()
+
+def stored(*entries: Entry) -> dict[str, dict[str, Any]]:
+    return {key: each.row() for key, each in keyed(entries, {}).items()}
+
+
+def test_the_same_entries_keep_their_keys_wherever_they_stand_now() -> None:
+    before = stored(
+        entry("One thing.", title="Standup"),
+        entry("Another.", title="Standup", source="a.md:9"),
+        entry("A third.", title="Standup", source="a.md:10"),
     )
-    assert key_of(other, taken_by_others(before, [other])) == "ada/2026-10-05/import-2"
+    moved = [
+        entry(row["text"], title="Standup", source=f"new/{place}.md:1")
+        for place, row in enumerate(reversed(before.values()))
+    ]
+
+    after = {key: each.row() for key, each in keyed(moved, before).items()}
+
+    assert {key: row["text"] for key, row in after.items()} == {
+        key: row["text"] for key, row in before.items()
+    }
+    assert [before[f"ada/2026-10-05/standup{end}"]["text"] for end in ("", "-2", "-3")] == [
+        "One thing.",
+        "Another.",
+        "A third.",
+    ], "lines are numbers: 9 comes before 10"
+
+
+@pytest.mark.parametrize(
+    ("now", "is_the_same"),
+    [
+        (entry("Slept badly.", title="Import"), True),
+        (entry("Made the import fast with an index, twice.", title="Made the import fast, twice"), True),
+        (entry("Made the import fast with an index. Then deployed it.", source="logs/a.md:3"), True),
+        (entry("Talked to the vendor."), False),
+        (entry("Made the import fast with an index.", day="2026-10-06"), False),
+        (entry("Made nothing.", title="Import", source="b.md:3"), False),
+    ],
+)
+def test_an_edited_entry_takes_the_place_of_its_former_self_and_of_no_other(
+    now: Entry, *, is_the_same: bool
+) -> None:
+    before = stored(entry("Made the import fast with an index.", title="Import"))
+
+    (key,) = keyed([now], before)
+
+    assert (key in before) is is_the_same
 
 
 def test_what_stands_in_a_sentence_is_found_with_its_place_and_its_status() -> None:
@@ -148,6 +189,7 @@ def test_a_quote_is_found_over_line_breaks_and_only_if_it_is_there() -> None:
     assert place_of("made  it Fast", "We made\nit fast.") == (3, 15)
     assert place_of("made it slow", "We made it fast.") is None
     assert place_of("  ", "anything") is None
+    assert place_of("Go", "A week ago, with Google") is None, "part of a word is no quote"
 
 
 def entry_row(text: str, day: str = "2026-10-05") -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from penstock.definition.expressions import Expressions
 from tests.e2e.conftest import Api
 from tests.e2e.test_repository_guard import download, upload
 from tests.model_server import ModelRequest, ModelServer
@@ -103,8 +104,9 @@ async def test_the_whole_way_from_a_log_to_a_resume(worklog: Api) -> None:
 
     snapshot = await succeeded(worklog, "system-compute-metrics", day="2026-10-12T02:15:00Z")
     assert (await rows(worklog, "metrics"))["2026-10-12"] == snapshot
-    assert (snapshot["entries"], snapshot["active_users"]) == (16, 2)
-    assert snapshot["users"]["ada"]["technologies"]["PostgreSQL"] == 2
+    assert (snapshot["entries"], snapshot["active_users"], snapshot["users"]) == (16, 2, 2)
+    mine = (await rows(worklog, "user-metrics"))["2026-10-12/ada"]
+    assert mine["technologies"]["PostgreSQL"] == 2
 
 
 async def test_the_same_log_again_changes_nothing_and_an_edited_one_what_was_edited(
@@ -125,6 +127,7 @@ async def test_the_same_log_again_changes_nothing_and_an_edited_one_what_was_edi
     assert [batch["analysed"] for batch in again["batches"]] == [0]
 
     (log / "a.md").write_text("# 2026-10-05\n## One\nTuned Redis.\n")
+    (log / "b.csv").write_text("date,text\nsoon,something\n")
     source = await upload(worklog, log)
     edited = await succeeded(
         worklog, "worklog-analyze", source=source, user="ada", complete=True, method="rules"
@@ -132,8 +135,53 @@ async def test_the_same_log_again_changes_nothing_and_an_edited_one_what_was_edi
     await succeeded(worklog, "skills-extract", user="ada", method="rules")
 
     assert (edited["changed"], edited["removed"]) == (1, 1)
+    assert set(await rows(worklog, "analyses")) == {"ada/2026-10-05/one"}
     assert set(await rows(worklog, "skills")) == {"ada/redis"}
     assert {row["entry"] for row in (await rows(worklog, "evidence")).values()} == {"ada/2026-10-05/one"}
+
+
+async def test_what_was_in_a_file_that_cannot_be_read_any_more_stays(worklog: Api, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# 2026-10-05\nWorked.\n")
+    (tmp_path / "b.md").write_text("# 2026-10-06\nWorked more.\n")
+    await succeeded(
+        worklog, "worklog-analyze", source=await upload(worklog, tmp_path), user="Ada L.", method="rules"
+    )
+    (tmp_path / "b.md").write_text("---\nuser: [\n---\n# 2026-10-06\nWorked more.\n")
+
+    source = await upload(worklog, tmp_path)
+    again = await succeeded(
+        worklog, "worklog-analyze", source=source, user="Ada L.", complete=True, method="rules"
+    )
+
+    assert (again["removed"], [each["place"] for each in again["skipped"]]) == (0, ["b.md:1"])
+    assert set(await rows(worklog, "entries")) == {
+        "Ada L./2026-10-05/worked",
+        "Ada L./2026-10-06/worked-more",
+    }
+
+
+async def test_imports_at_once_lose_nothing(worklog: Api, tmp_path: Path) -> None:
+    started = []
+    for number in range(4):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / f"{number}.md").write_text(f"# 2026-10-05\n## Standup\nTalk {'abcd'[number] * 9}.\n")
+        run_input = {"source": await upload(worklog, folder), "user": "ada", "method": "rules"}
+        started.append(await worklog.start("worklog-analyze", run_input))
+
+    assert [(await worklog.ended(run))["state"] for run in started] == ["succeeded"] * 4
+    assert sorted(row["text"] for row in (await rows(worklog, "entries")).values()) == [
+        f"Talk {letter * 9}." for letter in "abcd"
+    ]
+
+
+async def test_the_schedule_sums_up_the_day_that_has_ended() -> None:
+    (trigger,) = yaml.safe_load((PACK / "system-compute-metrics.yaml").read_text())["triggers"]
+    given = trigger["schedule"]["input"]["day"]
+
+    day = Expressions().evaluate(given[3:-2].strip(), {"schedule": {"at": "2026-11-01T02:15:00Z"}})
+
+    assert str(day).startswith("2026-10-31")
 
 
 async def test_a_log_without_entries_is_refused_with_what_was_found(worklog: Api, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ from penstock.contracts.workflow import WorkflowDefinition
 from tests.builders import RUN_ID, evaluate
 from tests.proof.faults import Faults
 from tests.proof.features import INPUT
+from tests.proof.simulated_budgets import SimulatedBudgets
 from tests.proof.simulated_effects import SimulatedEffects
 from tests.proof.simulated_people import STARTER, SimulatedPeople
 from tests.proof.simulated_runner import SimulatedRunner
@@ -99,6 +100,7 @@ class Simulation:
         self._check(begun)
         self._publish(begun)
         self._people = SimulatedPeople(self)
+        SimulatedBudgets(self)
 
     def run(self) -> Run:
         """Let the world go on until nothing happens any more; the run must have ended by then."""
@@ -179,6 +181,23 @@ class Simulation:
                 continue
             return self._committed(which, decision)
         raise AssertionError("a fresh read is stale")
+
+    def slip_in(self, event: RunEvent) -> Decision:
+        """What changes no node, taken at once and without a throw of the world's dice: whoever was up to date is so
+        again before it decides, and what is still to be published stays so."""
+        version, published = self.store.version, self.store.published
+        run = self.store.load()
+        decision = core.decide(run, event, evaluate=evaluate)
+        if decision.outcome not in TOOK_EFFECT:
+            return decision
+        assert not decision.changed, f"{event} changes a node"
+        assert not decision.commands, f"{event} orders something"
+        self._save(run, event, decision)
+        for which, known in enumerate(self._memories):
+            self._is_stale[which] |= known is not None and known.version == version
+        if published == version:
+            self.store.published = self.store.version
+        return decision
 
     def _recall(self, which: int) -> Run:
         """The run as this orchestrator remembers it; when that is old, caught up with what happened since."""

@@ -118,6 +118,8 @@ class Timeline:
             assert self.run_state == "paused", f"resumed while {self.run_state}"
             self.run_state = "compensating" if self.undo.begun else "running"
             return
+        if kind in ("run.budget_exceeded", "run.budget_raised"):
+            return  # whatever budgets do to a run is told by other facts
         allowed, after = RUN_STEPS[kind]
         taken_over = kind == "run.paused" and self._may_be_taken_over(fact)
         assert self.run_state in allowed or taken_over, f"{kind} while {self.run_state}"

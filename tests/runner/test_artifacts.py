@@ -26,11 +26,13 @@ COPY = """
     (out / "report.txt").write_text(text.upper())
     (out / "site" / "deep").mkdir(parents=True)
     (out / "site" / "deep" / "page.html").write_text("<p>")
-    try:
-        (pathlib.Path(given["tree"]) / "new").write_text("")
-        names.append("writable!")
-    except OSError:
-        pass
+    file = pathlib.Path(given["tree"]) / "a.py"
+    for harm in ((file.parent / "new").touch, file.unlink, lambda: file.open("a"), lambda: file.chmod(0o600)):
+        try:
+            harm()
+            names.append("writable!")
+        except OSError:
+            pass
     json.dump({"names": names, "report": str(out / "report.txt"), "site": str(out / "site"),
                "missing": str(out / "missing")}, sys.stdout)
 """

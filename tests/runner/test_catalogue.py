@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from agent_runner.catalogue import read_catalogue
 
 
@@ -51,7 +53,40 @@ def test_two_with_one_name_in_one_folder_are_an_error(tmp_path: Path) -> None:
     found = offers(tmp_path / "top")
 
     assert found["scanner", "1.0.0"] is None
-    assert "already the agent in" in (found["two", "?"] or "")
+    assert "already the agent in" in (found["scanner", "?"] or "")
+
+
+def test_a_broken_replacement_in_a_folder_of_another_name_is_none_either(tmp_path: Path) -> None:
+    write(tmp_path / "mine" / "my-scanner", "name: scanner\nversion: [\n")
+    write(tmp_path / "shipped" / "scanner", manifest("scanner"))
+
+    assert list(offers(tmp_path / "mine", tmp_path / "shipped")) == [("scanner", "?")]
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("[no-such-program, x]", "there is no program 'no-such-program' on this runner"),
+        ("[python, agnet.py]", "there is no file 'agnet.py' in the agent's folder"),
+        ("[./run]", "there is no program './run'"),
+        ("[/agent/run]", "there is no program '/agent/run'"),
+        ("[python, agent.py]", None),
+        ("[python, -c, pass]", None),
+        ("[sh]", None),
+        ("[./agent.py]", None),
+    ],
+)
+def test_an_agent_that_this_machine_cannot_start_is_told_before_any_attempt(
+    tmp_path: Path, command: str, told: str | None
+) -> None:
+    folder = write(tmp_path / "top" / "one", f"name: one\nversion: 1.0.0\ncommand: {command}\n")
+    (folder / "agent.py").write_text("#!/bin/sh\n")
+    (folder / "agent.py").chmod(0o755)
+
+    (error,) = offers(tmp_path / "top").values()
+
+    assert (told or "") in (error or "")
+    assert bool(error) is bool(told)
 
 
 def test_an_error_has_its_line(tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ def pack(folder: int, target: IO[bytes]) -> None:
                 archive.addfile(info, content)
 
 
-def unpack(source: IO[bytes], target: Path) -> None:
-    """Fill the new folder `target`. Nothing lands outside it, and no link in it leads out.
+def unpack(source: IO[bytes], target: Path) -> int:
+    """Fill the new folder `target`; its bytes. Nothing lands outside it, and no link in it leads out.
 
     Links are made last: while files are written there is no link that a path could go through.
     """
@@ -58,6 +58,7 @@ def unpack(source: IO[bytes], target: Path) -> None:
         _link(path, destination)
     for path, destination in links:
         _check_link(path, destination, target)
+    return total
 
 
 def _unpack_member(

@@ -15,6 +15,7 @@ from agent_runner.artifacts import ArtifactStore, Stored
 from agent_runner.beneath import is_folder, opened
 from agent_runner.modes.port import Folders
 from agent_runner.references import paths_below, references_in, replaced
+from agent_runner.trees import Key, UnpackedTrees
 from penstock.contracts.artifact import ArtifactReference
 from penstock.contracts.workflow import Json
 
@@ -26,9 +27,12 @@ Put = Callable[[IO[bytes]], Awaitable[Stored]]
 class AttemptFiles:
     """Brings, collects, cleans. Whatever touches a disk for long does so in a thread."""
 
-    def __init__(self, artifacts: ArtifactStore, *, scratch: Path) -> None:
+    def __init__(
+        self, artifacts: ArtifactStore, *, scratch: Path, trees: UnpackedTrees | None = None
+    ) -> None:
         self._artifacts = artifacts
         self._scratch = scratch  # for archives on their way out
+        self._trees = trees  # None: agents could write to what they are given, so nothing is shared
 
     async def bring(self, value: Json, folders: Folders, *, project: str) -> Json:
         """Put every artifact that `value` names into the attempt's in folder; `value` with paths instead."""
@@ -37,10 +41,17 @@ class AttemptFiles:
         for reference in references_in(value):
             name = reference.name if reference.name not in taken else f"{reference.sha256}-{reference.name}"
             taken.add(name)
-            with await self._artifacts.fetch(reference.sha256, project=project) as content:
-                await asyncio.to_thread(_place, content, reference, folders.host_in / name)
+            await self._place(reference, folders.host_in / name, project=project)
             names[str(reference)] = f"{folders.seen_in}/{name}"
         return replaced(value, names)
+
+    async def _place(self, reference: ArtifactReference, path: Path, *, project: str) -> None:
+        fetch = partial(self._artifacts.fetch, reference.sha256, project=project)
+        if reference.is_directory and self._trees is not None:
+            await self._trees.place(Key(project, reference.sha256), path, fetch=fetch)
+            return
+        with await fetch() as content:
+            await asyncio.to_thread(_place, content, reference, path)
 
     async def collect(
         self, value: Json, folders: Folders, *, project: str, traceparent: str | None = None

@@ -1,11 +1,13 @@
 """The agents that this runner offers: found in folders, checked, their schemas compiled once."""
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
+from agent_runner.modes.launch import why_not_startable
 from penstock.contracts.agent import AgentManifest, AgentOffer
 from penstock.contracts.errors import InvalidInput, Problem
 from penstock.contracts.names import did_you_mean
@@ -16,6 +18,8 @@ from penstock.definition.values import check_value
 MANIFEST_FILE = "agent.yaml"
 # An agent, agents, a pack, packs.
 _PLACES = (MANIFEST_FILE, f"*/{MANIFEST_FILE}", f"agents/*/{MANIFEST_FILE}", f"*/agents/*/{MANIFEST_FILE}")
+
+_NAME_LINE = re.compile(r"""^name:[ \t]*["']?([a-z][a-z0-9-]{0,62})["']?[ \t]*(?:#.*)?$""", re.MULTILINE)
 
 log = structlog.get_logger(__name__)
 
@@ -61,11 +65,18 @@ def read_catalogue(folders: Sequence[Path]) -> Catalogue:
         taken = {*agents, *(offer.name for offer in broken)}
         for folder in _agent_folders(top):
             try:
-                _add(here, compiled(load_agent(folder)))
+                _add(here, compiled(_startable(load_agent(folder))))
             except (InvalidInput, OSError) as error:
                 broken.append(_refused(folder, error))
         agents |= {name: agent for name, agent in here.items() if not _is_replaced(agent, taken)}
     return Catalogue(agents, broken)
+
+
+def _startable(manifest: AgentManifest) -> AgentManifest:
+    """What every attempt would fail of is told now. Whether its imports are there shows in a sandbox only."""
+    if missing := why_not_startable(manifest):
+        raise InvalidInput.at("command", missing)
+    return manifest
 
 
 def _add(agents: dict[str, Agent], agent: Agent) -> None:
@@ -85,7 +96,16 @@ def _is_replaced(agent: Agent, taken: Collection[str]) -> bool:
 
 def _refused(folder: Path, error: InvalidInput | OSError) -> AgentOffer:
     log.error("catalogue.agent_refused", folder=str(folder), reason=_reason(error))
-    return AgentOffer(name=folder.name, version="?", error=f"{folder / MANIFEST_FILE}: {_reason(error)}")
+    return AgentOffer(name=_name_in(folder), version="?", error=f"{folder / MANIFEST_FILE}: {_reason(error)}")
+
+
+def _name_in(folder: Path) -> str:
+    """As the file says, so that it takes that agent's place; the folder's, if it does not say."""
+    try:
+        said = _NAME_LINE.search((folder / MANIFEST_FILE).read_text(errors="replace"))
+    except OSError:
+        return folder.name
+    return said[1] if said else folder.name
 
 
 def _agent_folders(top: Path) -> Iterator[Path]:

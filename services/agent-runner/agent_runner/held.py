@@ -14,6 +14,9 @@ from agent_runner.modes.port import Cancellation
 from penstock.contracts.messages import AgentQuestion, StartNode
 from penstock.contracts.usage import ModelUsage
 
+LARGE_CALLS_MAX = (
+    4  # at once, of models with 16 MB to and fro: more wait, or one agent takes the runner's memory
+)
 PARK_GRACE_S = 2.0  # for an agent that was told to end by itself, and to let its `finally` blocks run
 
 
@@ -33,6 +36,7 @@ class Held:
         "cancelled",
         "drained",
         "granted_at",
+        "large_calls",
         "model_calls",
         "order",
         "parking",
@@ -71,6 +75,7 @@ class Held:
             str, ModelUsage
         ] = {}  # by model; what the agent told of itself, and the runner's calls
         self.model_calls = Occurrences()
+        self.large_calls = asyncio.Semaphore(LARGE_CALLS_MAX)
         self.task: asyncio.Task[None] | None = None
         self.traceparent = order.traceparent  # of the agent's own span, once the runner has begun one
 

@@ -25,6 +25,7 @@ from agent_runner.held import HeldAttempts
 from agent_runner.known import Facts
 from agent_runner.lease import LeaseKeeper
 from agent_runner.logs import Logs
+from agent_runner.models import prices
 from agent_runner.models.calls import ModelCalls
 from agent_runner.models.configured import NO_MODELS, Models
 from agent_runner.models.kept import KeptReplies
@@ -36,12 +37,13 @@ from agent_runner.registry import Announcer
 from agent_runner.results import ResultPublisher
 from agent_runner.runner import Broken, Runner
 from agent_runner.sandbox.absent import AbsentSandbox
-from agent_runner.sandbox.port import Sandbox
+from agent_runner.sandbox.port import Sandbox, Tier
 from agent_runner.sandbox.probe import Report, probe
 from agent_runner.sandbox.tiers import open_sandbox
 from agent_runner.serving import Serving
 from agent_runner.settings import Settings
 from agent_runner.stopping import Stop
+from agent_runner.trees import UnpackedTrees
 from agent_runner.work_folder import UnusableFolder, WorkFolder, claimed
 from agent_runner.worker import Worker
 from penstock.bus.connection import Bus
@@ -160,7 +162,7 @@ async def compose(
     attempts = Attempts(
         mode=await _modes(settings, report, work, stack),
         sockets=sockets,
-        files=AttemptFiles(artifacts, scratch=work.scratch),
+        files=AttemptFiles(artifacts, scratch=work.scratch, trees=_trees(settings, work)),
         secrets=secrets,
         logs=logs,
         held=held,
@@ -200,7 +202,8 @@ async def compose(
 def _model_calls(
     models: Models, bus: Bus, pool: str, artifacts: ArtifactStore, tracing: Tracing, stack: AsyncExitStack
 ) -> ModelCalls:
-    providers, ledger = Providers(), Ledger(bus, pool=pool)
+    providers, ledger = Providers(models), Ledger(bus, pool=pool)
+    prices.read_known_ones(models)
     stack.push_async_callback(providers.close)
     stack.push_async_callback(ledger.close)
     return ModelCalls(
@@ -221,6 +224,11 @@ async def _modes(settings: Settings, report: Report, work: WorkFolder, stack: As
     modes = Modes(sandbox=sandbox, work_folder=work.sandboxes, slots=settings.slots)
     stack.push_async_callback(modes.close)
     return modes
+
+
+def _trees(settings: Settings, work: WorkFolder) -> UnpackedTrees | None:
+    """Only bubblewrap mounts an agent's input read-only; in the other tiers its files may have the agent's owner."""
+    return UnpackedTrees(work.trees) if settings.sandbox is Tier.BWRAP else None
 
 
 def _pull_loop(bus: Bus, pool: str, worker: Worker, announcer: Announcer) -> PullLoop:

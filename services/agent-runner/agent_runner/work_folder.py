@@ -32,6 +32,10 @@ class WorkFolder:
         return self.root / "cache"
 
     @property
+    def trees(self) -> Path:
+        return self.root / "trees"
+
+    @property
     def scratch(self) -> Path:
         return self.root / "scratch"
 

@@ -17,16 +17,17 @@ P = ParamSpec("P")
 COLUMNS_PIPED = 200  # a file or a pipe has no width: wide enough that no table is cut
 
 
-def _console(*, stderr: bool) -> Console:
+def _console(*, stderr: bool, markup: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else COLUMNS_PIPED)
+    width = None if stream.isatty() else COLUMNS_PIPED
+    return Console(stderr=stderr, highlight=False, markup=markup, width=width)
 
 
-people = _console(stderr=True)
+people = _console(stderr=True, markup=True)
 """Messages for people."""
 
-data = _console(stderr=False)
-"""Data for people: tables and texts, on stdout."""
+data = _console(stderr=False, markup=False)
+"""Data for people: tables and texts, on stdout. Others wrote them: `[x]` and `[/b]` are no markup."""
 
 
 class Format(StrEnum):

@@ -17,6 +17,7 @@ class Offered(Value, frozen=True):
     pool: str
     input: Json = None
     error: str | None = None
+    version: str = ""
 
 
 Offers: TypeAlias = Mapping[str, Sequence[Offered]]
@@ -45,7 +46,7 @@ def check_offered(definition: WorkflowDefinition, offers: Offers | None, report:
         in_pool = [offer for offer in offers.get(use.agent, ()) if offer.pool == use.pool]
         able = [offer for offer in in_pool if offer.error is None]
         if able:
-            _check_input(use, able[0].input, report)
+            _check_versions(use, able, report)
         else:
             report.warning((*use.path, "agent"), _why_not(use, in_pool, offers, report))
 
@@ -71,7 +72,25 @@ def _why_not(use: _Use, in_pool: Sequence[Offered], offers: Offers, report: Repo
     return f"no runner offers agent '{use.agent}': {until}{report.hint(use.agent, offers)}"
 
 
-def _check_input(use: _Use, schema: Json, report: Report) -> None:
+def _check_versions(use: _Use, able: Sequence[Offered], report: Report) -> None:
+    """Which runner an attempt gets is chance: what one of them would refuse is told, with its version."""
+    versions = sorted({offer.version for offer in able})
+    if len(versions) > 1:
+        named = ", ".join(versions)
+        report.warning(
+            (*use.path, "agent"),
+            f"runners of pool '{use.pool}' have different versions of agent '{use.agent}', {named}; which one an"
+            " attempt gets is chance",
+        )
+    checked: list[Json] = []
+    for offer in able:
+        if offer.input not in checked:
+            checked.append(offer.input)
+            of = f" in version {offer.version}" if len(versions) > 1 else ""
+            _check_input(use, offer.input, of, report)
+
+
+def _check_input(use: _Use, schema: Json, of: str, report: Report) -> None:
     """What can be seen without values: fields that the agent's schema requires, or does not know."""
     if not isinstance(schema, dict) or not isinstance(use.with_, dict | None):
         return
@@ -80,10 +99,10 @@ def _check_input(use: _Use, schema: Json, report: Report) -> None:
     missing = [name for name in required if name not in given] if isinstance(required, list) else []
     if missing:
         named = ", ".join(f"'{name}'" for name in missing[:NAMES_SHOWN_MAX])
-        report.warning(path, f"agent '{use.agent}' requires {named}")
+        report.warning(path, f"agent '{use.agent}'{of} requires {named}")
     if schema.get("additionalProperties") is not False or not isinstance(properties, dict):
         return
     for name in given:
         if name not in properties:
             hint = report.hint(name, properties)
-            report.warning((*path, name), f"agent '{use.agent}' takes no '{name}'{hint}")
+            report.warning((*path, name), f"agent '{use.agent}'{of} takes no '{name}'{hint}")

@@ -1,6 +1,7 @@
 """The routes of the OpenAI-compatible API: who asks, in which form, and errors as its clients know them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -18,6 +19,7 @@ from agent_runner.models.requested import asked_of
 from penstock.contracts.limits import MIB
 
 REQUEST_BYTES_MAX = 16 * MIB  # pictures come along as text
+LARGE_BYTES = 1 * MIB  # of a request; an attempt makes few such calls at once (held.py)
 EVENT_STREAM = "text/event-stream"
 REPLAYED_HEADER = "penstock-replayed"
 
@@ -67,16 +69,27 @@ class ModelRoutes:
 
     def _calling(self, operation: Operation) -> Callable[[Request, Held], Awaitable[Response]]:
         async def call(request: Request, held: Held) -> Response:
-            asked = asked_of(operation, await body_of(request, bytes_max=REQUEST_BYTES_MAX))
-            return _response(await self._calls.call(held, asked, above=span_above(request, held)))
+            async with AsyncExitStack() as room:
+                if operation is Operation.EMBEDDINGS or _is_large(request):
+                    await room.enter_async_context(held.large_calls)
+                asked = asked_of(operation, await body_of(request, bytes_max=REQUEST_BYTES_MAX))
+                answer = await self._calls.call(held, asked, above=span_above(request, held))
+                return _response(answer, room.pop_all() if isinstance(answer, Streamed) else room)
 
         return call
 
 
-def _response(answer: Answer) -> Response:
+def _is_large(request: Request) -> bool:
+    """Or may be: who sends in pieces does not say."""
+    length = request.headers.get("content-length", "")
+    return not length.isdecimal() or int(length) > LARGE_BYTES
+
+
+def _response(answer: Answer, room: AsyncExitStack) -> Response:
+    """A stream leaves its room when it is closed."""
     headers = {REPLAYED_HEADER: "true"} if answer.is_replayed else {}
     if isinstance(answer, Streamed):
-        return _Events(answer.events, headers=headers, media_type=EVENT_STREAM)
+        return _Events(answer.events, room, headers=headers)
     return Response(answer.raw, headers=headers, media_type=JSON)
 
 
@@ -85,6 +98,12 @@ class _Events(StreamingResponse):
 
     body_iterator: AsyncIterator[bytes]
 
+    def __init__(
+        self, events: AsyncIterator[bytes], room: AsyncExitStack, *, headers: dict[str, str]
+    ) -> None:
+        super().__init__(events, headers=headers, media_type=EVENT_STREAM)
+        self._room = room
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
@@ -92,3 +111,4 @@ class _Events(StreamingResponse):
             close = getattr(self.body_iterator, "aclose", None)
             if close is not None:
                 await close()
+            await self._room.aclose()

@@ -14,16 +14,17 @@ from agent_runner.gateway.usage import note_model_usage
 from agent_runner.held import Held
 from agent_runner.models.answers import Answer, Streamed, Whole
 from agent_runner.models.configured import Model, Models
+from agent_runner.models.endings import parked, why_over
 from agent_runner.models.kept import KeptReplies
 from agent_runner.models.ledger import Ledger
 from agent_runner.models.one_call import Call, Ending, count, trace
 from agent_runner.models.prices import cost_of
 from agent_runner.models.problems import ModelProblem
-from agent_runner.models.providers import Failed, Opened, Providers
+from agent_runner.models.providers import Failed, Opened, Providers, shown
 from agent_runner.models.requested import Asked
-from agent_runner.models.streams import DONE, Assembled, as_events, event
+from agent_runner.models.shapes import chunk_of
+from agent_runner.models.streams import DONE, EVENT_BYTES_MAX, Assembled, as_events, event
 from agent_runner.models.took import NO_TOKENS, Tokens, tokens_estimated, tokens_told
-from penstock.contracts.messages import AgentQuestion
 from penstock.contracts.model_messages import ModelCallEnd, ModelCallVerdict, ModelReply, Verdict
 from penstock.contracts.names import did_you_mean
 from penstock.contracts.usage import MODEL_CHARS_MAX
@@ -54,6 +55,8 @@ class ModelCalls:
 
     async def call(self, held: Held, asked: Asked, *, above: str | None) -> Answer:
         """Raises ModelProblem."""
+        if (problem := why_over(held)) is not None:
+            raise problem
         chain = self._models.chain(self._model(held, asked))
         occurrence = held.model_calls.take(asked.fingerprint)
         call = Call(held, asked, chain, occurrence, above, self._tracing.begin(above))
@@ -92,7 +95,7 @@ class ModelCalls:
                     call, "refused", ModelProblem(402, verdict.sentence, code="budget_exceeded")
                 )
             case Verdict.PARK:
-                raise self._refusal(call, "parked", _parked(call.held, verdict.question, verdict.sentence))
+                raise self._refusal(call, "parked", parked(call.held, verdict.question, verdict.sentence))
             case Verdict.LOST:
                 sentence = "this attempt has been superseded by another one"
                 raise self._refusal(call, "lost", ModelProblem(409, sentence, code="attempt_superseded"))
@@ -112,6 +115,8 @@ class ModelCalls:
         if opened.document is None:
             return Streamed(self._passed_on(call, opened))
         await self._settle(call, opened.model, opened.document, opened.raw)
+        if call.asked.is_stream:
+            return _streamed(call, opened.document)
         return Whole(opened.raw)
 
     async def _passed_on(self, call: Call, opened: Opened) -> AsyncIterator[bytes]:
@@ -125,7 +130,7 @@ class ModelCalls:
                         break
                     if _taken(whole, data, wants_usage=call.asked.wants_usage):
                         yield event(data)
-            except (httpx.TransportError, ModelProblem) as error:
+            except (httpx.RequestError, ModelProblem) as error:
                 problem = _broken_off(opened.model, error)
             if problem is None and not whole.error and not is_done and not whole.is_whole:
                 problem = _broken_off(opened.model, None)
@@ -152,16 +157,17 @@ class ModelCalls:
         )
         await self._settle_failed(call, model, "broken_off", told, _tokens_so_far(call, whole))
         self._unanswered(call)
-        return event(told.body if problem else msgspec.json.encode({"error": whole.error}))
+        if problem is not None:
+            return event(problem.body)
+        error = msgspec.json.encode({"error": whole.error})
+        return event(shown(model.provider, error, chars_max=EVENT_BYTES_MAX).encode())
 
     async def _replayed(self, call: Call, reply: ModelReply | None) -> Answer:
         raw = await self._replies.body_of(reply, project=call.held.order.project)
         self._tell(call, Ending("replayed", call.chain[0], answered_model=reply.model if reply else ""))
         if not call.asked.is_stream:
             return Whole(raw, is_replayed=True)
-        document = msgspec.json.decode(raw)
-        events = as_events(document, call.asked.operation, with_usage=call.asked.wants_usage)
-        return Streamed(_each(list(events)), is_replayed=True)
+        return _streamed(call, msgspec.json.decode(raw), is_replayed=True)
 
     def _refusal(self, call: Call, outcome: str, problem: ModelProblem) -> ModelProblem:
         """Nothing was called, so nothing is to be settled."""
@@ -251,12 +257,7 @@ def _end_without_reply(call: Call, error: str, tokens: Tokens, cost: float | Non
 
 def _taken(whole: Assembled, data: bytes, *, wants_usage: bool) -> bool:
     """Whether the agent is to see this chunk: not the usage that only we asked for, and no error, which comes last."""
-    try:
-        chunk = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ModelProblem(502, f"the provider sent an event that is no JSON: {error}") from error
-    if not isinstance(chunk, dict):
-        raise ModelProblem(502, "the provider sent an event that is no object")
+    chunk = chunk_of(data)
     whole.take(chunk)
     if whole.error:
         return False
@@ -269,16 +270,15 @@ def _tokens_so_far(call: Call, whole: Assembled) -> Tokens:
 
 
 def _broken_off(model: Model, error: Exception | None) -> ModelProblem:
-    reason = f": {error or type(error).__name__}" if error is not None else ""
+    reason = f": {shown(model.provider, str(error) or type(error).__name__)}" if error is not None else ""
     sentence = f"the stream of provider '{model.provider.name}' broke off{reason}"
     return ModelProblem(502, sentence, code="provider_broke_off")
 
 
-def _parked(held: Held, question: AgentQuestion | None, sentence: str) -> ModelProblem:
-    """The attempt ends, and another one gets to this call again."""
-    if not held.park(question):
-        return ModelProblem(409, f"{sentence}; this attempt is being stopped", code="attempt_superseded")
-    return ModelProblem(423, f"{sentence}: this attempt ends now, and goes on later", code="parked")
+def _streamed(call: Call, document: dict[str, Any], *, is_replayed: bool = False) -> Streamed:
+    """A whole answer for an agent that wants it in pieces."""
+    events = as_events(document, call.asked.operation, with_usage=call.asked.wants_usage)
+    return Streamed(_each(list(events)), is_replayed)
 
 
 async def _each(events: list[bytes]) -> AsyncIterator[bytes]:

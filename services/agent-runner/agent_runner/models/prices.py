@@ -6,7 +6,7 @@ server of one's own costs something else.
 
 from contextlib import suppress
 
-from agent_runner.models.configured import Model
+from agent_runner.models.configured import Model, Models
 from agent_runner.models.took import Tokens
 
 
@@ -19,8 +19,15 @@ def cost_of(model: Model, tokens: Tokens) -> float | None:
     return _known_cost(model, tokens)
 
 
+def read_known_ones(models: Models) -> None:
+    """At the start, if a model needs them: it takes half a second, for which no call should wait."""
+    named = (models.get(name) for name in models.names())
+    for model in [each for each in named if each is not None and each.price is None][:1]:
+        _known_cost(model, Tokens(tokens_in=1))
+
+
 def _known_cost(model: Model, tokens: Tokens) -> float | None:
-    from genai_prices import Usage, calc_price  # costs 0.15 s: only those without a price of their own pay
+    from genai_prices import Usage, calc_price  # slow: only those without a price of their own pay
 
     usage = Usage(input_tokens=tokens.tokens_in, output_tokens=tokens.tokens_out)
     with suppress(LookupError):

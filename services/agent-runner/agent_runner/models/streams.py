@@ -50,11 +50,11 @@ class Assembled:
         self.bytes_out = 0  # of text
 
     def take(self, chunk: dict[str, Any]) -> None:
-        if "error" in chunk:
+        if chunk.get("error"):
             self.error = chunk["error"]
             return
         for name, value in chunk.items():
-            if name not in ("choices", "usage", "object"):
+            if name not in ("choices", "usage", "object", "error"):
                 self._head[name] = value
         self.usage = chunk.get("usage") or self.usage
         for choice in chunk.get("choices") or ():

@@ -1,6 +1,8 @@
 """What a mode tells the sandbox to start: command, environment, folders. The same for all modes."""
 
 import compileall
+import os
+import shutil
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,8 +17,10 @@ PYTHON_NAMES = ("python", "python3")
 AGENTS, LIBRARY = "agents", "lib"  # folders of a pack: <pack>/agents/<agent>, <pack>/lib
 LIBRARY_VARIABLES = ("PENSTOCK_LIB", "PYTHONPATH")
 GATEWAY_PORT = 3129  # on the sandbox's own loopback, for agents that may call models
-_PATH = "/usr/local/bin:/usr/bin:/bin"
+SCRIPTED = (*PYTHON_NAMES, "sh", "bash", "node")  # the word after these is a file, unless it is an option
+AGENT_FOLDER = "/agent"  # as the sandbox sees it
 _BIN = Path(sys.prefix) / "bin"  # tools that are installed beside the runner, such as ruff
+_PATH = f"{_BIN}:/usr/local/bin:/usr/bin:/bin"
 
 
 def spec_of(manifest: AgentManifest, *, work_folder: Path, slot: int, socket: Path | None) -> SandboxSpec:
@@ -25,7 +29,7 @@ def spec_of(manifest: AgentManifest, *, work_folder: Path, slot: int, socket: Pa
     return SandboxSpec(
         command=command_of(manifest),
         environment={
-            "PATH": f"{_BIN}:{_PATH}",
+            "PATH": _PATH,
             "PYTHONDONTWRITEBYTECODE": "1",
             OUTPUT_LIMIT_VARIABLE: str(manifest.sandbox.output_bytes),
             **{name: str(folder) for folder in library for name in LIBRARY_VARIABLES},
@@ -51,6 +55,20 @@ def command_of(manifest: AgentManifest) -> tuple[str, ...]:
     """`python` means the runner's own interpreter, with its packages."""
     program, *rest = manifest.command
     return (sys.executable if program in PYTHON_NAMES else program, *rest)
+
+
+def why_not_startable(manifest: AgentManifest) -> str:
+    """What of the agent's command is not there on this machine; empty if nothing is missing."""
+    program, *rest = manifest.command
+    if "/" in program:
+        file = Path(manifest.folder) / Path(program.replace(f"{AGENT_FOLDER}/", "", 1))
+        return "" if os.access(file, os.X_OK) else f"there is no program '{program}' that may be run"
+    if program not in PYTHON_NAMES and shutil.which(program, path=_PATH) is None:
+        return f"there is no program '{program}' on this runner (in {_PATH})"
+    script = rest[0] if rest and program in SCRIPTED else ""
+    if not script or script[0] in "-/" or (Path(manifest.folder) / script).is_file():
+        return ""
+    return f"there is no file '{script}' in the agent's folder"
 
 
 def runtime_folders() -> tuple[Path, ...]:

@@ -1,5 +1,6 @@
 """`penstock init`: a shipped pack, or an almost empty one, as the starting point of one's own."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from penstock_cli.output import Format, Output, command, data, print_json, say
 from penstock_cli.packs import agents_of, description_of, workflows_of
 
 BLANK = "blank"
+_UP_TO_DOCS = "](../../../docs/"  # as a shipped pack links
 _COPIED_NOT = ("__pycache__", "*.pyc", ".*")
 
 
@@ -63,12 +65,19 @@ def _copy(source: Path, target: Path) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise CommandError(f"{target}: expected a new or empty folder, for nothing is overwritten")
     shutil.copytree(source, target, ignore=shutil.ignore_patterns(*_COPIED_NOT), dirs_exist_ok=True)
+    _point_readme(target, shipped=source.relative_to(packs_folder().parent))
+
+
+def _point_readme(target: Path, *, shipped: Path) -> None:
+    """Its commands name the copy, and its links lead to the documents that Penstock has here."""
     readme = target / "README.md"
-    if readme.is_file():
-        shipped = f"shared/{source.relative_to(packs_folder().parent)}"
-        readme.write_text(
-            readme.read_text().replace(f"{shipped}/", f"{target}/").replace(shipped, str(target))
-        )
+    if not readme.is_file():
+        return
+    root = packs_folder().parents[1]
+    text = readme.read_text().replace(_UP_TO_DOCS, f"]({os.path.relpath(root / 'docs', target)}/")
+    readme.write_text(
+        text.replace(f"shared/{shipped}/", f"{target}/").replace(f"shared/{shipped}", str(target))
+    )
 
 
 def _document(name: str, folder: Path) -> dict[str, Any]:

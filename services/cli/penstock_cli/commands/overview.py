@@ -37,7 +37,7 @@ def agents(
         return
     data.print(_agents_table(document["items"]))
     data.print(_runners_table(document["runners"]))
-    for refusal in _refusals(document["items"]):
+    for refusal in refusals(document["items"]):
         data.print(Text(refusal, "red"), soft_wrap=True)
     for mixed in (agent["name"] for agent in document["items"] if agent["mixed"]):
         say(f"{mixed}: runners of one pool have different versions; which one an attempt gets is chance")
@@ -132,7 +132,7 @@ def _costs_table(rows: list[dict[str, Any]], *, of: str = "workflow") -> Table:
             _dollars(cost["execution_dollars"]),
             str(cost["tokens_in"]),
             str(cost["tokens_out"]),
-            _dollars(cost["llm_dollars"]),
+            _dollars(cost["llm_dollars"]) if cost["llm_dollars"] or cost["unpriced_calls"] else "none",
             str(cost["unpriced_calls"]),
         )
     return table
@@ -161,7 +161,7 @@ def _agents_table(items: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _refusals(items: list[dict[str, Any]]) -> list[str]:
+def refusals(items: list[dict[str, Any]]) -> list[str]:
     """Each reason once, with the runner that gives it and the agents that it is about."""
     about: dict[tuple[str, str], list[str]] = {}
     for agent in items:

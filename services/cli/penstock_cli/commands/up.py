@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -12,6 +12,7 @@ import typer
 
 from penstock_cli.api import Api
 from penstock_cli.commands import settings
+from penstock_cli.commands.overview import refusals
 from penstock_cli.commands.settings import (
     Agents,
     AlertmanagerPort,
@@ -28,6 +29,7 @@ from penstock_cli.commands.settings import (
 )
 from penstock_cli.embedded.observers import ObserverPorts
 from penstock_cli.embedded.stack import Plan, Stack, agent_folders
+from penstock_cli.errors import CommandError
 from penstock_cli.output import Format, Output, command, people, print_json, say
 from penstock_cli.packs import store_files, workflow_files
 from penstock_cli.saving import save_file, save_store_file
@@ -79,9 +81,12 @@ def up(
     )
     with running(plan) as stack:
         apply_packs(Api(stack.url), plan.agents)
+        refused = refusals(Api(stack.url).agents()["items"])
         if output is Format.JSON:
             print_json(_places(stack))
         _show_places(stack)
+        for refusal in refused:
+            say(f"\n{refusal}")
         while True:
             stack.supervisor.tend()
             time.sleep(TEND_S)
@@ -109,13 +114,24 @@ def running(plan: Plan) -> Iterator[Stack]:
 def apply_packs(api: Api, own: Sequence[Path] = ()) -> list[str]:
     """Save stores and workflows of the packs in these folders and of those that Penstock ships.
 
-    Returns the workflows' names.
+    What is refused (a store that rows of an older one do not fit) is told, and the others are saved. Returns the
+    workflows' names.
     """
     folders = agent_folders(own)
     for path in store_files(folders):
-        save_store_file(api, path)
-    saved = [save_file(api, path)[0] for path in workflow_files(folders)]
-    return [str(workflow["name"]) for workflow in saved]
+        _saved(save_store_file, api, path)
+    saved = [_saved(save_file, api, path) for path in workflow_files(folders)]
+    return [str(workflow["name"]) for workflow in saved if workflow is not None]
+
+
+def _saved(
+    save: Callable[[Api, Path], tuple[dict[str, Any], bool]], api: Api, path: Path
+) -> dict[str, Any] | None:
+    try:
+        return save(api, path)[0]
+    except CommandError as refused:
+        say(f"not saved: {refused}")
+        return None
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -64,6 +64,8 @@ LOOK_EVERY_S = 1.0  # meanwhile: what other orchestrators have ended
 AT_ONCE_MAX = 2  # transactions: they wait for one another's accounts, and claims need connections too
 BY = "budget"  # who pauses a run whose budget is spent
 
+_LOST = ModelCallVerdict(Verdict.LOST, "the token does not hold the attempt")
+
 log = structlog.get_logger(__name__)
 
 
@@ -108,7 +110,7 @@ class ModelCalls:
     async def _begin(self, begin: ModelCallBegin) -> ModelCallVerdict:
         holder = await holder_of(self._pool, begin)
         if holder is None:
-            return ModelCallVerdict(Verdict.LOST, "the token does not hold the attempt")
+            return _LOST
         known = await known_call(self._pool, begin.call)
         if known is not None:
             return _as_before(known)
@@ -136,6 +138,10 @@ class ModelCalls:
                 return await self._refuse(begin, over)
             with suppress(TimeoutError):
                 await asyncio.wait_for(room.wait(), min(left, LOOK_EVERY_S))
+            if (
+                await holder_of(self._pool, begin) is None
+            ):  # its runner has died meanwhile: who should make the call?
+                return _LOST
 
     async def _try_to_reserve(self, begin: ModelCallBegin, holder: Holder, agent: str) -> Over | None:
         day = datetime.now(UTC).date()

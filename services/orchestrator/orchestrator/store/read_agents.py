@@ -97,9 +97,12 @@ async def read_agent(database: Database, name: str) -> AgentView:
 @measured
 async def read_offers(database: Database) -> Offers | None:
     """What runners that are alive offer, by agent; None when there are none."""
-    rows = await database.rows(select(runner.c.pool, runner.c.agents).where(ALIVE).limit(RUNNERS_MAX))
+    living = select(runner.c.pool, runner.c.agents).where(ALIVE).order_by(runner.c.id).limit(RUNNERS_MAX)
+    rows = await database.rows(living)
     found: dict[str, list[Offered]] = {}
     for row in rows:
         for offer in offers_of(row.agents):
-            found.setdefault(offer.name, []).append(Offered(row.pool, offer.input, offer.error))
+            found.setdefault(offer.name, []).append(
+                Offered(row.pool, offer.input, offer.error, offer.version)
+            )
     return found if rows else None

@@ -68,6 +68,7 @@ def clone(url: str, target: Path) -> Cloned | NotCloned:
         raise NoGit(
             "there is no git on the runner's machine: install it, or give the code with -i repository=@folder"
         )
+    said: str | None = ""
     for attempt in range(1, TRIES + 1):
         shutil.rmtree(target, ignore_errors=True)
         said = _run_clone(url, target, "--depth", "1")
@@ -79,7 +80,7 @@ def clone(url: str, target: Path) -> Cloned | NotCloned:
         if attempt == TRIES or not any(word in said.lower() for word in _TEMPORARY):
             break
         time.sleep(1.0)
-    return NotCloned(said)
+    return NotCloned(said or "")
 
 
 def _run_clone(url: str, target: Path, *depth: str) -> str | None:

@@ -61,7 +61,8 @@ def _versions(flows: Sequence[Flow], tree: RepositoryTree) -> Finding:
     """Versions that the paper names, against those that the repository pins."""
     title = "Versions in the paper are those of the repository"
     pins = {each.name.lower(): each for each in dependencies_in(tree)}
-    same, different = [], []
+    same: list[Evidence] = []
+    different: list[Evidence] = []
     for flow in flows:
         for match in _VERSIONED.finditer(flow.text):
             name = match["name"].lower()
@@ -88,7 +89,7 @@ def _begins(longer: str, shorter: str) -> bool:
 def _results(document: Document, gathered: Gathered, flows: Sequence[Flow], tree: RepositoryTree) -> Finding:
     """Decimal numbers of the paper's claims and statistics that stand in result files of the repository."""
     title = "Numbers of the paper are in result files"
-    places = [each.place for each in (*gathered.claims, *gathered.statistics)]
+    places = [*(each.place for each in gathered.claims), *(each.place for each in gathered.statistics)]
     numbers = {number: place for place in places for number in _RESULT.findall(place.quote)}
     files = [path for path in _result_files(tree) if path in {*tree.files}][:_RESULT_FILES_MAX]
     if len(numbers) < _NUMBERS_MIN or not files:

@@ -190,7 +190,8 @@ def _replaced(finding: Finding, said: Sequence[_Said]) -> Finding:
 
 def _concerns(answers: Iterable[Json], flows: Sequence[Flow]) -> tuple[list[Finding], int]:
     """Notes: they cost no points, because nobody can compute them again."""
-    found, dropped = [], 0
+    found: list[Finding] = []
+    dropped = 0
     for item in (item for answer in answers for item in answer["concerns"]):
         place = find_quote(flows, item["quote"])
         if place is None:

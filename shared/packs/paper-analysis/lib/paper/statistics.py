@@ -112,7 +112,7 @@ def _agrees(relation: str, written: str, p: float, span: tuple[float, float, flo
     if relation in ">≥":
         return high >= p
     digits = len(written.partition(".")[2]) if "e" not in written.lower() and "10" not in written[3:] else 6
-    half = 0.5 * 10**-digits
+    half: float = 0.5 * 10**-digits
     return low <= p + half and high >= p - half
 
 

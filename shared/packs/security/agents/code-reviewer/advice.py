@@ -26,3 +26,6 @@ def of(rule: str) -> Advice | None:
 def _table() -> dict[str, Advice]:
     text = Path(__file__).with_name("advice.yaml").read_text(encoding="utf-8")
     return {rule: Advice(**entry) for rule, entry in yaml.safe_load(text).items()}
+
+
+_table()  # once in a worker, and no more in its forks

@@ -1,6 +1,5 @@
 """The agent code-reviewer: ruff and the findings of the other checks, merged into ranked review comments."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import fields
@@ -12,7 +11,7 @@ import lint
 from comments import Comment
 from guard import tree
 from guard.finding import SEVERITIES, Finding, ranked, shown_inline
-from guard.handover import log, source_folder, whole, write_out
+from guard.handover import log, source_folder, whole, write_out, written
 
 from penstock.agents import agent
 
@@ -44,9 +43,7 @@ def review(
     return {
         "comments": shown,
         "truncated": truncated,
-        "details": write_out(
-            "review.json", json.dumps({"comments": rows, "by_file": _by_file(made)}, indent=1)
-        ),
+        "details": write_out("review.json", written({"comments": rows, "by_file": _by_file(made)})),
         "counts": _counts(made),
         "fixable": sum(comment.fix == "automatic" for comment in made),
         "by_file": _by_file(made)[:FILES_SHOWN_MAX],

@@ -1,6 +1,5 @@
 """The agent header-checker: security headers and risky settings in the configuration of a source tree."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -13,7 +12,7 @@ import nginx
 import pages
 from guard import tree
 from guard.finding import Finding, counts, documents, ranked, shown_inline
-from guard.handover import log, source_folder, write_out
+from guard.handover import log, source_folder, write_out, written
 from guard.tree import SourceFile, Tree
 
 from penstock.agents import agent
@@ -29,7 +28,7 @@ def check(source: str) -> dict[str, Any]:
     return {
         "findings": shown,
         "truncated": truncated,
-        "details": write_out("headers.json", json.dumps({"findings": documents(findings)}, indent=1)),
+        "details": write_out("headers.json", written({"findings": documents(findings)})),
         "counts": counts(findings),
         "checked": dict(sorted(checked.items())),
         "files": files.counts(),

@@ -1,6 +1,5 @@
 """The agent license-checker: licenses of a tree's files and declared dependencies against a policy."""
 
-import json
 from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -10,7 +9,7 @@ import metadata
 import texts
 from guard import dependencies, tree
 from guard.finding import INLINE_BYTES_MAX, counts, documents, ranked, shown_inline
-from guard.handover import log, source_folder, write_out
+from guard.handover import log, source_folder, write_out, written
 from guard.tree import Tree
 from item import Item
 from policy import VERDICTS
@@ -52,7 +51,7 @@ def check(source: str, allowed: list[str] | None = None, policy: str | None = No
 
 
 def _details(**lists: Any) -> str:
-    return json.dumps(lists, indent=1)
+    return written(lists)
 
 
 def _dependencies(files: Tree) -> list[Item]:

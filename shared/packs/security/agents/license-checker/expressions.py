@@ -38,14 +38,15 @@ _WORDS = {
 
 _REFERENCE = re.compile(r"^(DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+$", re.IGNORECASE)
 
+_SPDX = get_spdx_licensing()
+
 
 @cache
 def parsed(text: str) -> Any:
     """The expression as a tree, or None if it is not one of SPDX identifiers."""
-    licensing = get_spdx_licensing()
     try:
-        tree = licensing.parse(text, strict=True)
-        unknown = [] if tree is None else licensing.unknown_license_keys(tree)
+        tree = _SPDX.parse(text, strict=True)
+        unknown = [] if tree is None else _SPDX.unknown_license_keys(tree)
     except (ExpressionError, ValueError, TypeError, RecursionError):
         return None
     return tree if all(_is_allowed(key) for key in unknown) else None
@@ -54,7 +55,7 @@ def parsed(text: str) -> Any:
 def _is_allowed(key: str) -> bool:
     """SPDX knows more than its list: references of a project's own, and `+` after any license of the list."""
     return _REFERENCE.match(key) is not None or (
-        key.endswith("+") and key.removesuffix("+") in get_spdx_licensing().known_symbols
+        key.endswith("+") and key.removesuffix("+") in _SPDX.known_symbols
     )
 
 
@@ -65,3 +66,6 @@ def readings(text: str) -> tuple[str, ...]:
         return ()
     tree = parsed(clean)
     return (str(tree.render()),) if tree is not None else _WORDS.get(clean.lower(), ())
+
+
+parsed("MIT")  # builds the tables: once in a worker, and no more in its forks

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 Names = Mapping[str, Collection[str]]  # what is imported under a name: {"r": {"requests"}}
 
 
+_CALLS_NOTHING = (ast.Name, ast.Constant, ast.expr_context, ast.operator, ast.cmpop)
+
+
 @dataclass(frozen=True)
 class Site:
     """A call from byte `start` to byte `end`. `names` are its possible full names, `around` the words around it."""
@@ -27,8 +30,19 @@ def sites_of(text: str, *, lines: Collection[int]) -> list[Site]:
     """The calls that cover one of the lines, the inner before the outer ones. Raises SyntaxError."""
     module = ast.parse(text)
     reader = _Reader(text, _imported(module))
-    found = [site for site in reader.sites(module) if any(site.first <= line <= site.last for line in lines)]
+    around = [child for child in module.body if any(_first(child) <= line <= _last(child) for line in lines)]
+    sites = (site for child in around for site in reader.sites(child))
+    found = [site for site in sites if any(site.first <= line <= site.last for line in lines)]
     return sorted(found, key=lambda site: site.end - site.start)
+
+
+def _first(node: ast.stmt) -> int:
+    """A statement begins with its decorators."""
+    return min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
+
+
+def _last(node: ast.stmt) -> int:
+    return node.end_lineno or node.lineno
 
 
 class Draft:
@@ -73,7 +87,8 @@ class _Reader:
         if isinstance(node, ast.Call):
             yield self._site(node, functions, own)
         for child in ast.iter_child_nodes(node):
-            yield from self.sites(child, functions, own)
+            if not isinstance(child, _CALLS_NOTHING):
+                yield from self.sites(child, functions, own)
 
     def _site(self, node: ast.Call, functions: tuple[str, ...], own: frozenset[str]) -> Site:
         last = node.end_lineno or node.lineno
@@ -107,9 +122,18 @@ def _dotted(node: ast.expr) -> str | None:
     return None
 
 
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """The statement and those in it, without their expressions: an import is none."""
+    yield node
+    for name in ("body", "orelse", "handlers", "finalbody", "cases"):
+        below = getattr(node, name, ())
+        for child in below if isinstance(below, list) else ():
+            yield from _statements(child)
+
+
 def _imported(module: ast.Module) -> Names:
     found: dict[str, set[str]] = defaultdict(set)
-    for node in ast.walk(module):
+    for node in _statements(module):
         if isinstance(node, ast.Import):
             for name in node.names:
                 found[name.asname or name.name.partition(".")[0]].add(

@@ -1,6 +1,5 @@
 """The agent patcher: automated fixes for review comments, as one diff, proven by scanning again."""
 
-import json
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ import proof
 import python_fixes
 import upgrades
 from guard import requirements
-from guard.handover import log, source_folder, whole, write_out
+from guard.handover import log, source_folder, whole, write_out, written
 from outcome import Fixed, Left, Wanted, wanted_of
 from upgrades import Known
 
@@ -124,7 +123,7 @@ def _answer(work: _Work) -> dict[str, Any]:
         "patch": write_out("fixes.patch", diff.unified(changes)) if changes else None,
         "fixes": fixes[:SHOWN_MAX],
         "left": left[:SHOWN_MAX],
-        "details": write_out("patch.json", json.dumps({"fixes": fixes, "left": left}, indent=1)),
+        "details": write_out("patch.json", written({"fixes": fixes, "left": left})),
         "counts": {
             "files": len(changes),
             "fixes": len(fixes),
@@ -138,7 +137,7 @@ def _answer(work: _Work) -> dict[str, Any]:
 
 def _measured_again(work: _Work, before: proof.Counts) -> proof.Counts:
     """The count after the changes; files that got worse or whose diff is not faithful are as they were."""
-    after = proof.measure(work.after, work.names, known=work.known)
+    after = _after(work, before)
     undone = {
         name: f"it would bring {', '.join(sorted(rules))}"
         for name, rules in proof.worsened(before, after).items()
@@ -151,7 +150,18 @@ def _measured_again(work: _Work, before: proof.Counts) -> proof.Counts:
     for name, reason in undone.items():
         log(f"{name}: taken back: {reason}")
         work.undo(name, reason)
-    return proof.measure(work.after, work.names, known=work.known) if undone else after
+    if not undone:
+        return after
+    return Counter({key: n for key, n in after.items() if key[1] not in undone}) + Counter(
+        {key: n for key, n in before.items() if key[1] in undone}
+    )
+
+
+def _after(work: _Work, before: proof.Counts) -> proof.Counts:
+    """Only changed files are measured again."""
+    changed = work.changes()
+    same = Counter({key: number for key, number in before.items() if key[1] not in changed})
+    return same + proof.measure(work.after, sorted(changed), known=work.known)
 
 
 def _data(comment: dict[str, Any], item: Wanted) -> dict[str, Any]:

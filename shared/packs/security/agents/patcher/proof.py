@@ -71,8 +71,11 @@ def _bandit(root: Path, paths: Sequence[Path]) -> Counts:
 
 
 def _cookies(path: Path) -> Iterator[str]:
+    source = path.read_bytes()
+    if source.isascii() and b"set_cookie" not in source:
+        return
     try:
-        module = ast.parse(path.read_bytes())
+        module = ast.parse(source)
     except (SyntaxError, ValueError):
         return
     for node in ast.walk(module):

@@ -2,13 +2,13 @@
 
 import base64
 import hashlib
-import json
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from guard.handover import Refused, log, whole, write_out
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from guard.handover import Refused, log, whole, write_out, written
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from shown_diff import shown
 
 from penstock.agents import agent
@@ -40,7 +40,7 @@ def report(**request: Any) -> Json:
     log(f"verdict {facts['verdict']}: {facts['counts']}; page of {len(page) // 1024} KiB")
     return {
         "path": write_out("report.html", page),
-        "json": write_out("report.json", json.dumps(facts, indent=1)),
+        "json": write_out("report.json", written(facts)),
         "verdict": facts["verdict"],
         "verdict_after_patch": facts["verdict_after_patch"],
         "counts": facts["counts"],
@@ -131,9 +131,7 @@ def _page(facts: Json, *, patch: str) -> str:
     style, script = ((folder / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     leaks = (found for found in facts["findings"] if found["kind"] == "secret")
     masked = {(found["file"], found["line"]): found["excerpt"] for found in leaks}
-    templates = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
-    templates.trim_blocks = templates.lstrip_blocks = True
-    return templates.get_template("page.html.j2").render(
+    return _template().render(
         facts,
         kinds=KINDS,
         severities=SEVERITIES,
@@ -146,10 +144,20 @@ def _page(facts: Json, *, patch: str) -> str:
     )
 
 
+@cache
+def _template() -> Template:
+    folder = Path(__file__).parent
+    templates = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
+    templates.trim_blocks = templates.lstrip_blocks = True
+    return templates.get_template("page.html.j2")
+
+
 def _hash(text: str) -> str:
     """How a content security policy names an inline script or style."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
+
+_template()  # compiled once in a worker, and no more in its forks
 
 if __name__ == "__main__":
     report.main()

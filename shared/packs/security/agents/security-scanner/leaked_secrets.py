@@ -7,7 +7,7 @@ at the line decides which detectors are asked at all; detectors and filters are 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from io import StringIO
 from typing import Any, cast
@@ -47,6 +47,7 @@ _WORDS = {
 }
 _KNOWN_FORMAT = ("high", "high")
 _KEYWORD = re.compile(r"key|pass|pwd|secret|contrase", re.IGNORECASE)
+_SETTING_WORDS = ("key", "pw", "pass", "token")
 _LONG_QUOTED = re.compile(r"['\"][A-Za-z0-9+/\-_=]{16,}['\"]")
 _PUBLIC_PREFIX = re.compile(r"AKIA|ASIA|gh[pousr]_|glpat-|xox[abp]-|sk_live_|sk-|npm_|pypi-|SG\.")
 _PLACEHOLDER = re.compile(
@@ -138,17 +139,35 @@ def _in_lines(lines: Sequence[str], *, name: str, detectors: Sequence[Any]) -> I
 def _worth_asking(detector: Any, text: str, *, is_whole: bool = False) -> bool:
     """Whether a line can hold what the detector knows; or, of a whole file, any of its lines."""
     if isinstance(detector, RegexBasedDetector):
-        patterns = _of_lines(type(detector)) if is_whole else detector.denylist
-        return any(pattern.search(text) for pattern in patterns)
+        if is_whole:
+            return any(pattern.search(text) for pattern in _of_lines(type(detector), _names_setting(text)))
+        return any(pattern.search(text) for pattern in detector.denylist)
     if isinstance(detector, HighEntropyStringsPlugin):
         return _LONG_QUOTED.search(text) is not None
     return _KEYWORD.search(text) is not None
 
 
+@lru_cache(maxsize=4)  # asked by each detector about the same text
+def _names_setting(text: str) -> bool:
+    """Whether a setting of the text may be called like a secret. Letters beyond ASCII can be one to a pattern."""
+    lower = text.lower()
+    return not text.isascii() or any(word in lower for word in _SETTING_WORDS)
+
+
 @cache
-def _of_lines(detector: type[RegexBasedDetector]) -> list[re.Pattern[str]]:
+def _of_lines(detector: type[RegexBasedDetector], names_setting: bool) -> list[re.Pattern[str]]:
     """The detector's patterns for a whole file: `^` and `$` are then those of any line."""
-    return [re.compile(pattern.pattern, pattern.flags | re.MULTILINE) for pattern in detector.denylist]
+    return [
+        re.compile(pattern.pattern, pattern.flags | re.MULTILINE)
+        for pattern in detector.denylist
+        if names_setting or not _is_of_setting(pattern.pattern)
+    ]
+
+
+def _is_of_setting(pattern: str) -> bool:
+    """Whether it cannot match without one of the words. They are slow, for all else in them may be left out."""
+    must = re.search(r"\(\?:key\|pwd\|(?:pw\|)?password\|pass\|token\)(?![?*{])", pattern)
+    return must is not None or "(?:secret[-_]?(?:access)?[-_]?key)" in pattern
 
 
 def _is_allowed(lines: Sequence[str], index: int, *, name: str) -> bool:
@@ -208,3 +227,15 @@ def _finding(secret: Secret, *, file: SourceFile, hide: set[str]) -> Finding:
         cwe="CWE-798",
         help=HELP,
     )
+
+
+def _load() -> None:
+    """Whatever the first scan would load or compile: once in a worker, and no more in its forks."""
+    scan([])
+    for kind in get_mapping_from_secret_type_to_class().values():
+        if issubclass(kind, RegexBasedDetector):
+            for names_setting in (True, False):
+                _of_lines(kind, names_setting)
+
+
+_load()

@@ -1,6 +1,5 @@
 """The agent security-scanner: insecure code and leaked secrets in a source tree."""
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +7,7 @@ import insecure_code
 import leaked_secrets
 from guard import tree
 from guard.finding import Finding, counts, documents, excerpt_of, ranked, shown_inline
-from guard.handover import log, source_folder, write_out
+from guard.handover import log, source_folder, write_out, written
 from guard.tree import SourceFile
 from parallel import in_parts
 
@@ -29,7 +28,7 @@ def scan(source: str) -> dict[str, Any]:
     return {
         "findings": shown,
         "truncated": truncated,
-        "details": write_out("scan.json", json.dumps({"findings": documents(findings)}, indent=1)),
+        "details": write_out("scan.json", written({"findings": documents(findings)})),
         "counts": counts(findings),
         "files": files.counts(),
         "unparsable": sorted(name for part in parts for name in part["unparsable"])[:100],

@@ -118,8 +118,11 @@ def upgrade(advisories: Sequence[Sequence[Affected]], *, ecosystem: str, version
     """The lowest later version that a fix names and that none of the package's advisories affects."""
     here = ordered(ecosystem, version)
     named = {fixed for parts in advisories for fixed in fixes(parts, ecosystem=ecosystem)}
-    later = [fixed for fixed in named if here is not None and here < ordered(ecosystem, fixed)]
-    for candidate in sorted(later, key=lambda fixed: ordered(ecosystem, fixed)):
+    known = ((fixed, ordered(ecosystem, fixed)) for fixed in named)
+    later = [
+        (place, fixed) for fixed, place in known if here is not None and place is not None and here < place
+    ]
+    for _, candidate in sorted(later, key=lambda pair: pair[0]):
         if not any(is_affected(parts, ecosystem=ecosystem, version=candidate) for parts in advisories):
             return candidate
     return None

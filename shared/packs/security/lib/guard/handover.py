@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from penstock.agents import Invalid, context
 
 Json = Any
@@ -35,6 +37,14 @@ def write_out(name: str, content: str) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content, encoding="utf-8", newline="")
     return str(path)
+
+
+def written(value: Json) -> str:
+    """JSON for files that people read, too. Only a file's name that is no text needs the slow way."""
+    try:
+        return msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=1)
 
 
 def whole(part: Json) -> Json:

@@ -183,7 +183,11 @@ def _resource_problems(resource: Resource) -> list[str]:
         problems.append(f"{len(names)} fields; expected 1 to {FIELDS_MAX}")
     if "id" in names:
         problems.append("field 'id' is given to every resource; leave it out")
-    spoken = [*resource.filters, *(each.field for each in [*resource.transitions, *resource.guards])]
+    spoken = [
+        *resource.filters,
+        *(t.field for t in resource.transitions),
+        *(g.field for g in resource.guards),
+    ]
     problems += [f"no field is named '{name}'" for name in spoken if name not in names]
     problems += [f"field {each.name}: {problem}" for each in resource.fields for problem in _bounds(each)]
     for name in sorted(_repeated([each.name for each in resource.transitions])):

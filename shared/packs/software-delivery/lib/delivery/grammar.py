@@ -43,7 +43,8 @@ def resource_in(sentence: Sentence) -> Found | None:
     if match is None or _VERB.match(match[2]):
         return None
     name = snake(match[1])
-    fields, problems = [], []
+    fields: list[Field] = []
+    problems: list[str] = []
     for part in _split(match[2]):
         field, wrong = _field(part)
         if field is not None and field.name not in {each.name for each in fields}:

@@ -6,6 +6,7 @@ The rules know the sentences that the pack's README lists. What they do not know
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from delivery.analysis import (
     RESOURCES_MAX,
@@ -135,7 +136,9 @@ def _structure(sentence: Sentence, reading: _Reading) -> list[str] | None:
     if match := _GUARD.match(sentence.text):
         resource = reading.called(match[1])
         if resource and resource.field_named(snake(match[3])):
-            operation = "delete" if match[2].lower() in ("deleted", "removed") else "update"
+            operation: Literal["update", "delete"] = (
+                "delete" if match[2].lower() in ("deleted", "removed") else "update"
+            )
             guard = Guard(operation, snake(match[3]), match[4])
             reading.keep(_doing(replace(resource, guards=[*resource.guards, guard]), [operation]))
             return [operation_id(operation, resource)]
@@ -220,7 +223,7 @@ def _complete(resource: Resource) -> Resource:
     """Nothing can be looked at that cannot be created: these three are always there."""
     wanted = {"create", "read", "list", *resource.operations}
     order = ("create", "read", "list", "update", "delete")
-    return replace(resource, operations=[name for name in order if name in wanted])  # type: ignore[misc]
+    return replace(resource, operations=[name for name in order if name in wanted])
 
 
 def _numbered(requirements: list[Requirement]) -> list[Requirement]:

@@ -79,7 +79,13 @@ def run_tests(tree: Tree, *paths: str) -> TestRun:
     counts = Counter(case.outcome for case in cases)
     is_green = not counts["failed"] + counts["error"] and counts["passed"] > 0
     output = "\n".join(part.output for part in parts)
-    return TestRun(is_green, dict(counts), cases, output, _merged([part.report for part in parts]))
+    return TestRun(
+        is_green,
+        {str(outcome): count for outcome, count in counts.items()},
+        cases,
+        output,
+        _merged([part.report for part in parts]),
+    )
 
 
 @dataclass(frozen=True)

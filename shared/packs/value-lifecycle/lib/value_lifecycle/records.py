@@ -281,6 +281,5 @@ RECORDS: tuple[type[Record], ...] = (
 def record(kind: type[Kind], row: Json) -> Kind:
     """The record that a row is."""
     values = {field.name: row[field.name] for field in fields(kind) if field.name in row}
-    return kind(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    )
+    given: Json = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return kind(**given)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from worklog.asking import ask_about
-from worklog.books import entries_between, log, write_all
+from worklog.books import analyses_between, entries_between, write_all
 from worklog.looking import look_at
 from worklog.method import MODEL, Method, uses_model
 
@@ -17,14 +17,14 @@ def analyse(user: str, first: str, last: str, method: Method = "auto") -> dict[s
     name = "model" if with_model else "rules"
     writes, unchanged, dropped = [], 0, 0
     entries = entries_between(user, first, last)
+    analyses = analyses_between(user, first, last)
     for done, (key, entry) in enumerate(entries.items(), start=1):
-        before = log.get("analyses", key)
+        before = analyses.get(key)
         if before and (before["digest"], before["method"]) == (entry["digest"], name):
             unchanged += 1
             continue
-        found = (
-            ask_about(entry["title"], entry["text"], model=MODEL) if with_model else look_at(entry["text"])
-        )
+        title, text = entry["title"], entry["text"]
+        found = ask_about(title, text, model=MODEL) if with_model else look_at(text, title)
         dropped += found.dropped
         about = {"user": user, "day": entry["day"], "entry": key, "digest": entry["digest"]}
         writes.append(store.put("analyses", key, {**about, **found.row()}))

@@ -1,12 +1,13 @@
 """Reads a work log into the store. Done again with the same files, it changes nothing."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from worklog.batches import batches_of
-from worklog.books import replace_rows, table_of
-from worklog.entry import Entry, key_of, taken_by_others
-from worklog.reading import Skipped, read_log
+from worklog.entry import Skipped, file_of
+from worklog.importing import take_in
+from worklog.reading import read_log
 
 from penstock.agents import Invalid, agent, context
 
@@ -15,37 +16,30 @@ SKIPPED_SHOWN_MAX = 50
 
 @agent
 def import_log(source: Path, user: str, complete: bool = False) -> dict[str, Any]:
-    """`complete`: the files are the whole log, so entries that are no longer in them go."""
+    """`complete`: the files are the whole log of those whom they name, so entries that are no longer in them go;
+    those from a file that could not be read as a whole stay."""
     found = read_log(source, user)
     if not found.entries:
         raise Invalid(f"source: no entries found; {_reasons(found.skipped)}")
-    by_user: dict[str, dict[str, dict[str, Any]]] = {}
-    counts = {"added": 0, "changed": 0, "removed": 0}
+    unread = {file_of(each.place) for each in found.skipped if not each.is_empty}
+    keys: dict[str, list[str]] = {}
+    counts = Counter[str]()
     for whose in sorted({entry.user for entry in found.entries}):
-        entries = sorted((entry for entry in found.entries if entry.user == whose), key=_place)
-        before = table_of("entries", whose)
-        kept = {} if complete else before
-        taken = set() if complete else taken_by_others(before, entries)
-        rows = by_user[whose] = {key_of(entry, taken): entry.row() for entry in entries}
-        for name, count in replace_rows("entries", before, {**kept, **rows}).items():
-            counts[name] += count
-        context.log(f"{whose}: {len(rows)} entries read")
+        entries = [entry for entry in found.entries if entry.user == whose]
+        keys[whose], counted = take_in(whose, entries, complete=complete, unread=unread)
+        counts.update(counted)
+        context.log(f"{whose}: {len(keys[whose])} entries read")
     return {
-        "users": sorted(by_user),
+        "users": sorted(keys),
         "entries": len(found.entries),
         "batches": [
-            {"user": whose, **batch} for whose, rows in sorted(by_user.items()) for batch in batches_of(rows)
+            {"user": whose, **batch} for whose, listed in sorted(keys.items()) for batch in batches_of(listed)
         ],
         **counts,
         "skipped": [
             {"place": each.place, "reason": each.reason} for each in found.skipped[:SKIPPED_SHOWN_MAX]
         ],
     }
-
-
-def _place(entry: Entry) -> tuple[str, str, str]:
-    """Files are read in any order; names of entries must not depend on it."""
-    return entry.day, entry.source, entry.text
 
 
 def _reasons(skipped: list[Skipped]) -> str:

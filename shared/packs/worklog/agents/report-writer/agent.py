@@ -7,7 +7,7 @@ from worklog.books import analyses_of, entries_of, log
 from worklog.method import MODEL, Method, uses_model
 from worklog.pages import write_pages
 from worklog.period import period_of
-from worklog.report import HEADINGS, figures_of, headline_of, sections_of
+from worklog.report import HEADINGS, figures_of, headline_of, latest_of, sections_of
 
 from penstock.agents import Invalid, agent, store
 
@@ -30,23 +30,23 @@ def write_report(
         raise Invalid(f"user: '{user}' has no entries from {first} to {last}")
     sections, figures = sections_of(analyses), figures_of(list(entries.values()), analyses)
     headline, with_model = headline_of(user, figures, sections), uses_model(method)
+    shown, left_out = latest_of(sections)
     if with_model:
-        headline = headline_by_model(headline, sections, model=MODEL)
+        headline = headline_by_model(headline, shown, model=MODEL)
     facts = {
         "user": user,
         "kind": kind,
         "since": first,
         "until": last,
         "headline": headline,
-        "sections": sections,
+        "sections": shown,
         "figures": figures,
         "method": "model" if with_model else "rules",
     }
     log.write([store.put("reports", f"{user}/{kind}/{first}/{last}", facts)])
-    pages = write_pages(
-        "report", title=f"{TITLES[kind]}: {user}, {first} to {last}", headings=HEADINGS, **facts
-    )
-    return {**facts, **pages, "not_analysed": len(entries) - len(analyses)}
+    title = f"{TITLES[kind]}: {user}, {first} to {last}"
+    pages = write_pages("report", title=title, headings=HEADINGS, **{**facts, "sections": sections})
+    return {**facts, **pages, "left_out": left_out, "not_analysed": len(entries) - len(analyses)}
 
 
 if __name__ == "__main__":

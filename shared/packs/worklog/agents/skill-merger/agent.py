@@ -3,16 +3,16 @@
 from typing import Any
 
 from worklog.books import replace_rows, table_of
-from worklog.skills import skills_of
+from worklog.skills import borne_out, skills_of
 
 from penstock.agents import agent
 
 
 @agent
 def merge(user: str) -> dict[str, Any]:
-    """Evidence from entries that are gone goes first; a skill without any evidence goes, too."""
+    """Evidence that is no longer in the entries goes first; a skill without any evidence goes, too."""
     entries, evidence = table_of("entries", user), table_of("evidence", user)
-    kept = {key: row for key, row in evidence.items() if row["entry"] in entries}
+    kept = borne_out(evidence, entries)
     replace_rows("evidence", evidence, kept)
     skills = skills_of(user, kept)
     counts = replace_rows("skills", table_of("skills", user), skills)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from penstock.agents import llm
-from worklog.looking import Activity, Analysis, Sentiment
+from worklog.looking import Activity, Analysis, Sentiment, fitting
 from worklog.sentences import place_of
 from worklog.technologies import canonical
 
@@ -73,20 +73,20 @@ def ask_about(title: str, text: str, *, model: str) -> Analysis:
     answer: Any = llm.ask(
         f"Title: {title}\n<entry>\n{text}\n</entry>", system=_SYSTEM, schema=SCHEMA, model=model
     )
-    activities = [
-        Activity(text[slice(*place)], *place, claimed["kind"], claimed["status"])
-        for claimed in answer["activities"]
-        if (place := place_of(claimed["quote"], text))
-    ]
+    places = [place_of(claimed["quote"], text) for claimed in answer["activities"]]
+    activities = {
+        place: Activity(text[slice(*place)], *place, claimed["kind"], claimed["status"])
+        for place, claimed in zip(places, answer["activities"], strict=True)
+        if place
+    }
     technologies = [
         canonical(claimed["name"]) for claimed in answer["technologies"] if place_of(claimed["quote"], text)
     ]
-    claims = len(answer["activities"]) + len(answer["technologies"])
     return Analysis(
         summary=answer["summary"],
-        activities=tuple(activities),
+        activities=fitting(activities.values()),
         technologies=tuple(dict.fromkeys(technologies)),
         sentiment=Sentiment(**answer["sentiment"]),
         method="model",
-        dropped=claims - len(activities) - len(technologies),
+        dropped=places.count(None) + len(answer["technologies"]) - len(technologies),
     )

@@ -1,5 +1,6 @@
 """The pack's tables, as its agents ask for them. Their rows are described in store.yaml."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ from penstock.agents import store
 Row = dict[str, Any]
 Rows = dict[str, Row]
 WRITES_AT_ONCE = 200
+WRITE_BYTES_MAX = 600_000  # below the 768 KiB that a write may have
 
 log = store.open("worklog")
 
@@ -20,6 +22,11 @@ def entries_between(user: str, first: str, last: str) -> Rows:
 
 def entries_of(user: str, since: str | None = None, until: str | None = None) -> Rows:
     return {row.key: row.value for row in log.rows("entries", _of(user, since, until), order="day")}
+
+
+def analyses_between(user: str, first: str, last: str) -> Rows:
+    where = {"user": user, store.KEY: {">=": first, "<=": last}}
+    return {row.key: row.value for row in log.rows("analyses", where)}
 
 
 def analyses_of(user: str, since: str | None = None, until: str | None = None) -> list[Row]:
@@ -48,9 +55,16 @@ def replace_rows(table: str, before: Mapping[str, Row], after: Mapping[str, Row]
 
 def write_all(operations: Iterable[store.Operation]) -> None:
     """In parts that fit into one write."""
-    listed = list(operations)
-    for start in range(0, len(listed), WRITES_AT_ONCE):
-        log.write(listed[start : start + WRITES_AT_ONCE])
+    part: list[store.Operation] = []
+    size = 0
+    for operation in operations:
+        bytes_ = len(json.dumps(operation.value)) + len(operation.key)
+        if part and (len(part) == WRITES_AT_ONCE or size + bytes_ > WRITE_BYTES_MAX):
+            log.write(part)
+            part, size = [], 0
+        part.append(operation)
+        size += bytes_
+    log.write(part)
 
 
 def _of(user: str, since: str | None, until: str | None) -> dict[str, Any]:

@@ -1,13 +1,15 @@
-"""An entry of a work log, and how it is named in the store."""
+"""An entry of a work log."""
 
 import hashlib
+import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 TITLE_CHARS_MAX = 200
-_SLUG_CHARS_MAX = 60
+TEXT_BYTES_MAX = 40_000  # as JSON: entry and analysis, which quotes it, each fit into a row of 64 KiB
+TAGS_MAX, TAG_CHARS_MAX = 30, 40
+_USER = re.compile(r"[^/\x00-\x1f\x7f]{1,64}")  # it begins the keys of rows
 
 
 @dataclass(frozen=True)
@@ -32,29 +34,38 @@ class Entry:
         return {**asdict(self), "tags": list(self.tags), "digest": self.digest}
 
 
-def key_of(entry: Entry, taken: set[str]) -> str:
-    """`ada/2026-10-05/fix-the-parser`; the second of that name on a day ends with `-2`. Takes it."""
-    slug = re.sub(r"[^a-z0-9]+", "-", entry.title.lower()).strip("-")[:_SLUG_CHARS_MAX] or "entry"
-    key, number = f"{entry.user}/{entry.day}/{slug}", 1
-    while key in taken:
-        number += 1
-        key = f"{entry.user}/{entry.day}/{slug}-{number}"
-    taken.add(key)
-    return key
+@dataclass(frozen=True)
+class Skipped:
+    """A place that could not be read, and why. `is_empty`: there is nothing to read."""
+
+    place: str
+    reason: str
+    is_empty: bool = False
 
 
-def taken_by_others(before: Mapping[str, Mapping[str, Any]], entries: Iterable[Entry]) -> set[str]:
-    """Keys of stored entries that come from files which are not read now, unless the same is read again."""
-    files, digests = set(), set()
-    for entry in entries:
-        files.add(_file_of(entry.source))
-        digests.add(entry.digest)
-    return {
-        key
-        for key, row in before.items()
-        if _file_of(row["source"]) not in files and row["digest"] not in digests
-    }
+def checked(entry: Entry) -> Entry | Skipped:
+    """As it can be kept."""
+    if not _USER.fullmatch(entry.user):
+        told = entry.user[:40]
+        return Skipped(entry.source, f"user: expected 1 to 64 characters without a slash, not '{told}'")
+    size = len(json.dumps(entry.text))
+    if size > TEXT_BYTES_MAX:
+        return Skipped(entry.source, f"longer than {TEXT_BYTES_MAX} bytes: {size} as JSON")
+    tags = tuple(dict.fromkeys(tag[:TAG_CHARS_MAX] for tag in entry.tags))[:TAGS_MAX]
+    title = (entry.title or _first_words(entry.text))[:TITLE_CHARS_MAX]
+    return replace(entry, title=title, tags=tags)
 
 
-def _file_of(source: str) -> str:
-    return source.rpartition(":")[0]
+def file_of(place: str) -> str:
+    """Without the number of the line."""
+    return re.sub(r":\d+$", "", place)
+
+
+def line_of(place: str) -> int:
+    number = place.rpartition(":")[2]
+    return int(number) if number.isdecimal() else 0
+
+
+def _first_words(text: str) -> str:
+    first = re.sub(r"^[\s>*+#-]*(?:\[[ xX]\])?\s*", "", text.split("\n", 1)[0])
+    return first if len(first) <= 80 else first[:80].rsplit(" ", 1)[0] + " …"

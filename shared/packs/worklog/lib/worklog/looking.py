@@ -1,8 +1,10 @@
 """What rules see in an entry: activities, where they stand, technologies, mood, and the sentences that matter most."""
 
+import json
 import math
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +14,8 @@ from worklog.words import words
 
 SUMMARY_SENTENCES = 2
 SUMMARY_CHARS_MAX = 400
+ACTIVITIES_MAX = 100  # of an entry
+QUOTES_BYTES_MAX = 40_000  # of all of them as JSON, in a row of 64 KiB
 _WORD = re.compile(r"[A-Za-z][\w'+#-]*")
 _POSITIVE_FROM, _NEGATIVE_FROM = 0.15, -0.15
 _REACH = 3  # words before one that may turn or strengthen it
@@ -52,16 +56,29 @@ class Analysis:
         return {**row, "activities": list(row["activities"]), "technologies": list(self.technologies)}
 
 
-def look_at(text: str) -> Analysis:
-    """By rules alone."""
-    sentences = sentences_of(text)
+def look_at(text: str, title: str = "") -> Analysis:
+    """By rules alone. A title such as "Next" or "Blockers" says where everything below it stands."""
+    sentences, below = sentences_of(text), words().headings.get(title.lower().strip(" :"))
+    activities = (activity for each in sentences if (activity := _activity(each, below)))
     return Analysis(
         summary=summary_of(sentences),
-        activities=tuple(activity for each in sentences if (activity := _activity(each))),
+        activities=fitting(activities),
         technologies=tuple(dict.fromkeys(mention.technology for mention in mentions(sentences))),
         sentiment=sentiment_of(text),
         method="rules",
     )
+
+
+def fitting(activities: Iterable[Activity]) -> tuple[Activity, ...]:
+    """The first ones, as many as a row holds."""
+    kept: list[Activity] = []
+    size = 0
+    for activity in activities:
+        size += len(json.dumps(activity.quote))
+        if len(kept) == ACTIVITIES_MAX or size > QUOTES_BYTES_MAX:
+            break
+        kept.append(activity)
+    return tuple(kept)
 
 
 def summary_of(sentences: list[Sentence]) -> str:
@@ -92,10 +109,13 @@ def sentiment_of(text: str) -> Sentiment:
     return Sentiment(label, round(score, 3))
 
 
-def status_of(text: str, box: bool | None = None) -> str:
-    """Where it stands. A box of a list of things to do says it, whatever the words are."""
+def status_of(text: str, box: bool | None = None, below: str | None = None) -> str:
+    """Where it stands. A box of a list of things to do says it, whatever the words are; then the heading `below`
+    which it stands."""
     if box is not None:
         return "done" if box else "next"
+    if below is not None:
+        return below
     return next((status for status, pattern in words().status.items() if pattern.search(text)), "done")
 
 
@@ -107,9 +127,9 @@ def kind_of(text: str) -> str | None:
     return min(found)[1] if found else None
 
 
-def _activity(sentence: Sentence) -> Activity | None:
-    kind, status = kind_of(sentence.text), status_of(sentence.text, sentence.box)
-    if kind is None and status == "done" and sentence.box is None:
+def _activity(sentence: Sentence, below: str | None) -> Activity | None:
+    kind, status = kind_of(sentence.text), status_of(sentence.text, sentence.box, below)
+    if kind is None and status == "done" and sentence.box is None and below is None:
         return None
     return Activity(sentence.text, sentence.start, sentence.end, kind or "other", status)
 

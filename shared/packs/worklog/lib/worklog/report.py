@@ -1,5 +1,6 @@
 """A stand-up or status report of one person, in sections, from the analyses of a period."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 SECTIONS = ("done", "in_progress", "blocked", "next")
 HEADINGS = {"done": "Done", "in_progress": "In progress", "blocked": "Blocked", "next": "Next"}
 ITEMS_MAX = 100  # of a section
+SECTIONS_BYTES_MAX = 40_000  # of all sections in a row, which has 64 KiB
 TECHNOLOGIES_SHOWN = 8
 
 
@@ -22,7 +24,19 @@ def sections_of(analyses: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[st
                 "entry": analysis["entry"],
             }
             sections[activity["status"]].append(item)
-    return {name: _without_repeats(items)[:ITEMS_MAX] for name, items in sections.items()}
+    return {name: _without_repeats(items) for name, items in sections.items()}
+
+
+def latest_of(
+    sections: Mapping[str, list[dict[str, Any]]],
+) -> tuple[dict[str, list[dict[str, Any]]], dict[str, int]]:
+    """The latest items of each section, as many as a row holds, and how many older ones are left out."""
+    most = ITEMS_MAX
+    kept = {name: items[-most:] for name, items in sections.items()}
+    while len(json.dumps(kept)) > SECTIONS_BYTES_MAX:
+        most = most * 3 // 4
+        kept = {name: items[-most:] for name, items in sections.items()}
+    return kept, {name: len(items) - len(kept[name]) for name, items in sections.items()}
 
 
 def figures_of(entries: Sequence[Mapping[str, Any]], analyses: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

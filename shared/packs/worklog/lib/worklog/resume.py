@@ -68,8 +68,7 @@ def highlights_of(analyses: Sequence[Mapping[str, Any]]) -> list[str]:
                 named = sum(name.lower() in activity["quote"].lower() for name in analysis["technologies"])
                 rank = _FIGURES_WEIGH * has_figure + named - _ACHIEVEMENTS.index(activity["kind"]) / 10
                 weighed.append((rank, analysis["day"], activity["quote"]))
-    best = sorted(weighed, reverse=True)[:HIGHLIGHTS_MAX]
-    return list(dict.fromkeys(quote for _, _, quote in best))
+    return list(dict.fromkeys(quote for _, _, quote in sorted(weighed, reverse=True)))[:HIGHLIGHTS_MAX]
 
 
 def _skills(skills: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

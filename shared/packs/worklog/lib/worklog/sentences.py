@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_FENCE = re.compile(r"^```.*?^```[ \t]*$", re.MULTILINE | re.DOTALL)
+_ABBREVIATION_CHARS_MAX = 10
+SENTENCE_CHARS_MAX = 500  # a longer one counts as several
+_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^`\n]*\n(?:.*?^[ \t]*\1[ \t]*$|.*\Z)", re.MULTILINE | re.DOTALL)
 _MARKER = re.compile(r"\s*(?:[-*+]|\d+[.)])?\s*(\[[ xX]\])?\s*")
 _END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
 _ABBREVIATED = re.compile(
@@ -45,7 +47,7 @@ def _parts(line: str) -> Iterator[tuple[str, int]]:
     """The sentences of a line, each with its offset in it."""
     begin = 0
     for end in _END.finditer(line):
-        if _ABBREVIATED.search(line[begin : end.start()]):
+        if _ABBREVIATED.search(line, max(begin, end.start() - _ABBREVIATION_CHARS_MAX), end.start()):
             continue
         yield from _trimmed(line, begin, end.start())
         begin = end.end()
@@ -55,14 +57,25 @@ def _parts(line: str) -> Iterator[tuple[str, int]]:
 def _trimmed(line: str, begin: int, end: int) -> Iterator[tuple[str, int]]:
     part = line[begin:end]
     stripped = part.strip()
+    start = begin + len(part) - len(part.lstrip())
+    while len(stripped) > SENTENCE_CHARS_MAX:
+        cut = stripped.rfind(" ", SENTENCE_CHARS_MAX // 2, SENTENCE_CHARS_MAX + 1)
+        cut = SENTENCE_CHARS_MAX if cut < 0 else cut
+        piece = stripped[:cut].rstrip()
+        yield piece, start
+        rest = stripped[cut:].lstrip()
+        start += len(stripped) - len(rest)
+        stripped = rest
     if stripped:
-        yield stripped, begin + len(part) - len(part.lstrip())
+        yield stripped, start
 
 
 def place_of(quote: str, text: str) -> tuple[int, int] | None:
-    """Where a quote stands in a text, whatever its white space and its case; None: nowhere."""
+    """Where a quote stands in a text, as whole words, whatever its white space and its case; None: nowhere."""
     words = quote.split()
     if not words:
         return None
-    match = re.search(r"\s+".join(map(re.escape, words)), text, re.IGNORECASE)
-    return match.span() if match else None
+    before = r"(?<!\w)" if words[0][0].isalnum() else ""
+    after = r"(?!\w)" if words[-1][-1].isalnum() else ""
+    match = re.search(before + r"\s+".join(map(re.escape, words)) + after, text, re.IGNORECASE)
+    return (match.start(), min(match.end(), match.start() + SENTENCE_CHARS_MAX)) if match else None

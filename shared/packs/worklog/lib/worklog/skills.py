@@ -42,7 +42,7 @@ class Evidence:
 def slug(skill: str) -> str:
     """`C++` and `C#` are not the same."""
     written = skill.lower().replace("+", "-plus").replace("#", "-sharp")
-    return re.sub(r"[^a-z0-9.]+", "-", written).strip("-")
+    return re.sub(r"[^\w.]+", "-", written).strip("-") or "-"
 
 
 def evidence_in(entry: str, row: Mapping[str, Any]) -> list[Evidence]:
@@ -82,20 +82,31 @@ def _evidence(
 
 
 def skills_of(user: str, evidence: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """A row for each skill, by key, from all evidence rows of a person."""
+    """A row for each skill, by key, from all evidence rows of a person; `Code review` and `code review` are one."""
     by_skill: dict[str, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
     for key, row in evidence.items():
-        by_skill[row["skill"]].append((key, row))
-    return {f"{user}/{slug(skill)}": _skill(user, skill, rows) for skill, rows in sorted(by_skill.items())}
+        by_skill[slug(row["skill"])].append((key, row))
+    return {f"{user}/{name}": _skill(user, rows) for name, rows in sorted(by_skill.items())}
 
 
-def _skill(user: str, skill: str, rows: list[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+def borne_out(
+    evidence: Mapping[str, Mapping[str, Any]], entries: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
+    """The evidence whose entry is there, and still has the quote where it was."""
+    return {
+        key: row
+        for key, row in evidence.items()
+        if (entry := entries.get(row["entry"])) and entry["text"][row["start"] : row["end"]] == row["quote"]
+    }
+
+
+def _skill(user: str, rows: list[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
     rows = sorted(rows, key=lambda pair: (pair[1]["day"], pair[0]), reverse=True)
     days = sorted({row["day"] for _, row in rows})
     level, why = level_of(days)
     return {
         "user": user,
-        "skill": skill,
+        "skill": min(row["skill"] for _, row in rows),
         "category": rows[0][1]["category"],
         "level": level,
         "why": why,

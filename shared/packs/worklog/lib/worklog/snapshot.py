@@ -13,15 +13,17 @@ TECHNOLOGIES_SHOWN = 10
 def snapshot_of(
     day: date, entries: Iterable[Mapping[str, Any]], analyses: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """A row of table `metrics`; entries after `day` do not count, so that a day gives the same whenever it is asked."""
+    """The figures of all, and under `users` of each; entries after `day` do not count, so that a day gives the same
+    whenever it is asked."""
     by_user: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for entry in entries:
         if entry["day"] <= day.isoformat():
-            by_user[entry["user"]].append(entry)
+            by_user[entry["user"]].append({name: entry[name] for name in ("day", "minutes")})
     analysed: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for analysis in analyses:
         if analysis["day"] <= day.isoformat():
-            analysed[analysis["user"]].append(analysis)
+            about = {name: analysis[name] for name in ("day", "technologies", "sentiment")}
+            analysed[analysis["user"]].append(about)
     users = {user: _of_user(day, rows, analysed[user]) for user, rows in sorted(by_user.items())}
     return {
         "day": day.isoformat(),
@@ -29,6 +31,13 @@ def snapshot_of(
         "active_users": sum(figures["entries_7_days"] > 0 for figures in users.values()),
         "users": users,
     }
+
+
+def rows_of(snapshot: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """By table and key: a row of all, and one of each person, since a row is small and people are many."""
+    day, users = snapshot["day"], snapshot["users"]
+    each = {f"{day}/{user}": {"day": day, "user": user, **figures} for user, figures in users.items()}
+    return {"user-metrics": each, "metrics": {day: {**snapshot, "users": len(users)}}}
 
 
 def _of_user(

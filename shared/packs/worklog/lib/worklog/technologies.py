@@ -58,7 +58,8 @@ def canonical(name: str) -> str:
 def vocabulary() -> Vocabulary:
     data = yaml.safe_load(_FILE.read_text())
     exact = frozenset(data.pop("ambiguous"))
-    names, category = {}, {}
+    names: dict[str, str] = {}
+    category: dict[str, str] = {}
     for kind, listed in data.items():
         for technology, others in listed.items():
             category[technology] = kind

@@ -17,6 +17,7 @@ class Words:
 
     kinds: Mapping[str, re.Pattern[str]]
     status: Mapping[str, re.Pattern[str]]
+    headings: Mapping[str, str]
     weight: Mapping[str, int]
     negations: frozenset[str]
     stronger: frozenset[str]
@@ -29,6 +30,7 @@ def words() -> Words:
     return Words(
         kinds={kind: any_of(listed) for kind, listed in data["kinds"].items()},
         status={status: any_of(listed) for status, listed in data["status"].items()},
+        headings={word: status for status, listed in data["headings"].items() for word in listed},
         weight={word: int(weight) for weight, listed in data["sentiment"].items() for word in listed},
         negations=frozenset(data["negations"]),
         stronger=frozenset(data["stronger"]),
