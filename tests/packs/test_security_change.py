@@ -191,3 +191,61 @@ def test_a_models_remark_counts_only_if_it_quotes_a_new_line_and_no_secret_is_sh
     assert asked.dropped == 3
     assert secret not in model_server.requests[-1].everything
     assert "old one" not in model_server.requests[-1].everything
+
+
+def test_a_name_that_git_writes_in_quotes_is_reviewed_like_any_other(tmp_path: Path) -> None:
+    """Else a letter beyond ASCII in a file's name would hide the file from the review."""
+    names = ["pr\u00fcfung.py", 'quo"te.py']
+    folder = write_tree(tmp_path / "tree", dict.fromkeys(names, "a = 1\n"))
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "before")
+    write_tree(folder, dict.fromkeys(names, "a = 1\nexec(a)\n"))
+    git(folder, "commit", "-qam", "after")
+    (tmp_path / "a.diff").write_text(git(folder, "diff", "HEAD~1", "HEAD") + "\n")
+    assert "\\303\\274" in (tmp_path / "a.diff").read_text()
+
+    ways = [
+        read(tmp_path, repository=folder, base="HEAD~1"),
+        read(tmp_path, repository=folder, diff=tmp_path / "a.diff"),
+    ]
+
+    assert [added(way) for way in ways] == [{name: [2] for name in names}] * 2
+    assert [way["left_out"] for way in ways] == [[], []]
+    assert all((Path(way["tree"]) / name).is_file() for way in ways for name in names)
+
+
+@pytest.fixture
+def hiding(tmp_path: Path) -> Path:
+    """A history whose change calls its own code binary, and brings what is too large to look at."""
+    folder = write_tree(tmp_path / "tree", {"app.py": "a = 1\n", "logo.bin": b"\0a", "pr\u00fcf.bin": b"\0a"})
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "before")
+    code = {".gitattributes": "*.py -diff\n", "app.py": "a = 1\nexec(a)\n", "large.py": "a = 1\n" * 200_000}
+    write_tree(folder, {**code, "logo.bin": b"\0b", "pr\u00fcf.bin": b"\0b"})
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "after")
+    return folder
+
+
+def test_a_change_cannot_call_its_code_binary(hiding: Path, tmp_path: Path) -> None:
+    git(hiding, "bundle", "create", "-q", str(tmp_path / "change.bundle"), "HEAD", "main")
+
+    for way in ({"repository": hiding}, {"history": tmp_path / "change.bundle"}):
+        answer = read(tmp_path, base="HEAD~1", **way)
+        assert added(answer)["app.py"] == [2]
+        assert sorted(answer["left_out"]) == ["large.py", "logo.bin", "pr\u00fcf.bin"]
+
+
+def test_the_verdict_says_what_nobody_has_looked_at(hiding: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.diff").write_text(git(hiding, "diff", "HEAD~1", "HEAD") + "\n")
+    change = read(tmp_path, repository=hiding, diff=tmp_path / "a.diff")
+
+    answer = run("change-reviewer", out=tmp_path, change=change, model=False)
+
+    said = "Changed, and looked at by nobody, for they are binary, too large or no file: "
+    assert any(
+        note.startswith(said) and "`app.py`" in note and "`logo.bin`" in note for note in answer["notes"]
+    )
+    assert said in answer["summary"]

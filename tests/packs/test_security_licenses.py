@@ -38,6 +38,10 @@ def test_reads_spdx_expressions(tmp_path: Path) -> None:
         "(MIT OR GPL-2.0-only) AND BSD-3-Clause": "allowed",
         "AGPL-3.0-or-later": "denied",
         "Not-A-License": "unknown",
+        "Apache-2.0+": "allowed",
+        "Apache-2.0+ AND LicenseRef-Ours": "denied",
+        "MIT OR LicenseRef-Ours": "allowed",
+        "MIT+ OR Not-A-License": "unknown",
     }
 
     assert verdicts_of_tags([*expected], tmp_path) == expected
@@ -188,6 +192,12 @@ def test_the_inputs_policy_goes_before_that_of_the_tree(tmp_path: Path) -> None:
     [
         ("alow: [MIT]", "unknown key 'alow'; did you mean 'allow'?"),
         ("exceptions: [{package: p, reason: r}]", "exceptions[0]: expires: expected a day"),
+        (
+            "exceptions: [{package: p, reason: r, expires: 2027-03-31T00:00:00Z}]",
+            "exceptions[0]: expires: expected a day",
+        ),
+        ("exceptions: [{package: p, reason: r, license: 5, expires: 2027-03-31}]", "exceptions[0]: license:"),
+        ("default: [deny]", "default: expected deny, review or allow"),
         ("deny: [GPL-3]", "deny: expected SPDX identifiers, and these are none: GPL-3"),
     ],
 )
@@ -197,3 +207,24 @@ def test_a_wrong_policy_is_refused_with_its_place(policy: str, said: str, tmp_pa
     ended = attempt("license-checker", {"source": str(tree)}, out=tmp_path)
 
     assert said in ended.answer["error"]["message"]
+
+
+def test_a_policy_may_use_old_names_and_references_of_its_own(tmp_path: Path) -> None:
+    """An entry that no expression ever matches would decide nothing, in silence."""
+    texts = ["GPL-3.0", "GPL-3.0-only", "GPL-2.0+", "LicenseRef-Ours", "LicenseRef-Theirs", "Zlib"]
+    files = {f"{n}.py": f"# SPDX-License-Identifier: {text}\n" for n, text in enumerate(texts)}
+    policy = "deny: [GPL-3.0, GPL-2.0+]\nreview: [LicenseRef-Ours]\ndefault: allow\n"
+
+    items = run(
+        "license-checker",
+        out=tmp_path,
+        source=str(write_tree(tmp_path / "tree", {**files, "license-policy.yaml": policy})),
+    )["items"]
+
+    assert {row["license"]: row["verdict"] for row in items} == {
+        "GPL-3.0-only": "denied",
+        "GPL-2.0-or-later": "denied",
+        "LicenseRef-Ours": "review",
+        "LicenseRef-Theirs": "allowed",
+        "Zlib": "allowed",
+    }

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from penstock.contracts.limits import EVENT_OUTPUT_BYTES_MAX
 from tests.packs.agent_process import attempt, run, write_tree
 from tests.packs.conftest import Chain
 from tests.packs.expectations import complaints
@@ -172,3 +173,19 @@ def test_an_unknown_threshold_is_refused_with_the_choices(tmp_path: Path) -> Non
 
     assert ended.code == 1
     assert ended.answer["error"]["message"] == "threshold: expected one of high, medium, low, got 'severe'"
+
+
+def test_the_message_stays_so_short_that_subscriptions_get_it(tmp_path: Path) -> None:
+    """Lock files that cannot be read, with long names, are all it takes to make an output too long to be told."""
+    age = {"is_stale": True, "age_days": 99, "newest": "2026-01-01T00:00:00Z"}
+    snapshot = {**age, "records": 9, "withdrawn": 0, "unreadable": 7, "ecosystems": {}}
+    unreadable = [f"{'deep/' * 40}{n}/poetry.lock" for n in range(100)]
+    told = {"findings": [], "snapshot": snapshot, "unchecked_total": 3, "checked": {"total": 3}}
+    told |= {"unreadable": unreadable, "unchecked": [], "counts": {}, "tools": {}}
+
+    notes = run("reporter", out=tmp_path, vulnerabilities=told)["notes"]
+    message = run("notifier", out=tmp_path, subject="s", verdict="pass", notes=[*notes, "x" * 9_000])
+
+    assert "7 records of the OSV snapshot cannot be read." in notes
+    assert any("and 90 more" in note for note in notes)
+    assert len(json.dumps([notes, message])) < EVENT_OUTPUT_BYTES_MAX / 2

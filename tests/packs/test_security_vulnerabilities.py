@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from guard.advisories import Affected, is_affected
 
 from tests.packs.agent_process import attempt, details, run, write_tree
 from tests.packs.expectations import PACK, SHOP
@@ -97,6 +99,40 @@ def test_reads_every_lock_file_and_nothing_of_the_project_itself(tmp_path: Path)
     }
 
 
+def test_go_modules_count_as_they_are_built(tmp_path: Path) -> None:
+    """What is excluded is not in the program; what is replaced is there as its replacement."""
+    text = """module example.org/own
+require example.org/kept v1.0.0
+require (
+\texample.org/forked v1.0.0
+\texample.org/raised v1.0.0 // indirect
+\texample.org/local v1.0.0
+)
+exclude (
+\texample.org/excluded v1.0.0
+)
+exclude example.org/excluded v1.1.0
+replace example.org/forked => example.org/fork v1.1.0
+replace (
+\texample.org/raised v1.0.0 => example.org/raised v1.2.0
+\texample.org/kept v0.9.0 => example.org/raised v1.2.0
+\texample.org/local => ../local
+)
+"""
+    names = ("kept", "forked", "fork", "raised", "local", "excluded")
+    records = [advisory(f"X-{name}", "Go", f"example.org/{name}", {"introduced": "0"}) for name in names]
+
+    answer = check(
+        write_tree(tmp_path / "tree", {"go.mod": text}), snapshot(tmp_path / "osv.jsonl", records), tmp_path
+    )
+
+    assert {(item["excerpt"], item["line"]) for item in answer["findings"]} == {
+        ("example.org/kept 1.0.0", 2),
+        ("example.org/fork 1.1.0", 4),
+        ("example.org/raised 1.2.0", 5),
+    }
+
+
 RANGES: tuple[tuple[str, tuple[Json, ...], tuple[str, ...], bool], ...] = (
     ("1.0", ({"introduced": "0"}, {"fixed": "1.0"}), (), False),
     ("1.0rc1", ({"introduced": "0"}, {"fixed": "1.0"}), (), True),
@@ -125,6 +161,29 @@ def test_evaluates_ranges_as_the_osv_schema_says(tmp_path: Path) -> None:
 
     expected = {f"osv/X-{n}" for n, (*_, is_affected) in enumerate(RANGES) if is_affected}
     assert {item["rule"] for item in answer["findings"]} == expected
+
+
+@pytest.mark.parametrize(
+    ("ecosystem", "version", "listed"),
+    [
+        ("PyPI", "2.0.0+cu118", "2.0.0"),
+        ("npm", "2.0.0+build.1", "2.0.0"),
+        ("crates.io", "2.0.0", "2.0.0+wasi"),
+        ("Go", "2.0.0+incompatible", "v2.0.0"),
+    ],
+)
+def test_a_build_of_an_affected_version_is_affected(ecosystem: str, version: str, listed: str) -> None:
+    def says(**affected: Any) -> bool:
+        part = msgspec.convert(affected, Affected)
+        return is_affected([part], ecosystem=ecosystem, version=version)
+
+    def until(event: str, end: str) -> Json:
+        return {"ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {event: end}]}]}
+
+    assert says(versions=[listed])
+    assert says(**until("last_affected", listed))
+    assert not says(**until("fixed", listed))
+    assert not says(versions=["2.0.1"], **until("last_affected", "1.9.9"))
 
 
 def test_severity_is_the_newest_vectors_score_else_the_databases_word(tmp_path: Path) -> None:
@@ -176,6 +235,32 @@ def test_takes_a_zip_a_list_and_a_folder_and_counts_what_is_broken(tmp_path: Pat
     assert (answer["snapshot"]["records"], answer["snapshot"]["unreadable"]) == (5, 1)
 
 
+def test_a_damaged_part_of_the_snapshot_does_not_take_the_rest_with_it(tmp_path: Path) -> None:
+    """An encrypted entry, one whose checksum is wrong, one that would be 9 MB, JSON nested without end."""
+    folder = tmp_path / "osv"
+    of = [json.dumps(advisory(f"X-{n}", "PyPI", "p", {"introduced": "0"})) for n in range(4)]
+    deep = '{"id": "deep", "other": ' + "[" * 100_000
+    write_tree(folder, {"lines.jsonl": f"\ufeff\n{of[0]}\n{deep}\n{of[1]}\n"})
+    with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+        for name, text in (
+            ("sum", of[2]),
+            ("secret", of[2]),
+            ("../../good", of[3]),
+            ("bomb", " " * 9_000_000),
+        ):
+            archive.writestr(f"{name}.json", text)
+    packed = bytearray((folder / "all.zip").read_bytes())
+    packed[packed.index(b"sum.json") + len("sum.json")] ^= 1
+    packed[packed.rindex(b"secret.json") - 46 + 8] |= 1
+    (folder / "all.zip").write_bytes(packed)
+
+    answer = check(write_tree(tmp_path / "tree", {"requirements.txt": "p==1\n"}), folder, tmp_path)
+
+    assert {item["rule"] for item in answer["findings"]} == {"osv/X-0", "osv/X-1", "osv/X-3"}
+    assert (answer["snapshot"]["records"], answer["snapshot"]["unreadable"]) == (3, 4)
+    assert not (tmp_path / "good.json").exists()
+
+
 def test_never_passes_over_what_it_cannot_judge(tmp_path: Path) -> None:
     """An ecosystem that the snapshot lacks, a version that is none, a lock file that is broken."""
     files: dict[str, str | bytes] = {
@@ -194,6 +279,33 @@ def test_never_passes_over_what_it_cannot_judge(tmp_path: Path) -> None:
     }.items()
     assert answer["unreadable"] == ["poetry.lock"]
     assert (answer["snapshot"]["age_days"], answer["snapshot"]["is_stale"]) == (0, False)
+
+
+def test_tells_every_line_and_lock_file_that_it_cannot_read(tmp_path: Path) -> None:
+    """As tools and people write them: old versions, addresses, a file of PowerShell, categories of pipenv."""
+    files: dict[str, str | bytes] = {
+        "requirements.txt": "\ufeffp==1\npytz==2004d\nhttps://me:hidden@example.org/d-1.0.whl\n-r other.txt\n"
+        "e @ git+https://hidden@example.org/e\n",
+        "windows-requirements.txt": "p==1\n".encode("utf-16"),
+        "Pipfile.lock": '{"_meta": {}, "docs": {"d": {"version": "==1"}, "g": {"git": "https://x", "ref": "a"}}}',
+        "pylock.dev.toml": '[[packages]]\nname = "d"\nversion = "2"\n',
+        "package-lock.json": "[" * 100_000,
+        "poetry.lock": "x = " + "[" * 100_000,
+    }
+    records = [advisory(f"X-{name}", "PyPI", name, {"introduced": "0"}) for name in ("p", "d")]
+
+    answer = check(write_tree(tmp_path / "tree", files), snapshot(tmp_path / "osv.jsonl", records), tmp_path)
+
+    found = {(item["file"], item["excerpt"]) for item in answer["findings"]}
+    assert found == {("requirements.txt", "p 1"), ("Pipfile.lock", "d 1"), ("pylock.dev.toml", "d 2")}
+    assert {(item["name"], item["line"]) for item in answer["unchecked"]} == {
+        ("pytz==2004d", 2),
+        ("https://example.org/d-1.0.whl", 3),
+        ("e", 5),
+        ("g", 1),
+    }
+    assert "hidden" not in json.dumps(answer)
+    assert set(answer["unreadable"]) == {"windows-requirements.txt", "package-lock.json", "poetry.lock"}
 
 
 @pytest.mark.parametrize("content", ["", '{"a": 1}'])

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from guard import tree
@@ -19,7 +20,19 @@ DIFF_BYTES_MAX = 32 * 1024 * 1024
 GIT_SECONDS_MAX = 240
 
 # Of a foreign history nothing may be run: no hook, no external diff, no file system monitor.
-_GIT = ("git", "-c", "core.fsmonitor=", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*")
+_GIT = (
+    "git",
+    "-c",
+    "core.fsmonitor=",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.attributesFile=/dev/null",
+    "-c",
+    "attr.tree=none",
+    "-c",
+    "safe.directory=*",
+)
 _DIFF = (
     "diff",
     "--no-color",
@@ -188,13 +201,24 @@ def _run(*arguments: str, at: Path | None = None) -> subprocess.CompletedProcess
         "HOME": "/nonexistent",
         "GIT_CONFIG_NOSYSTEM": "1",
     }
+    place: tuple[str, ...] = ()
+    if at:  # a change may bring .gitattributes, with which its files would count as binary: none are read
+        nowhere = _empty_folder()
+        store = at / ".git" if (at / ".git").exists() else at
+        place = ("-C", nowhere, f"--git-dir={store}", f"--work-tree={nowhere}")
+        environment["GIT_INDEX_FILE"] = f"{nowhere}/index"
     return subprocess.run(
-        [*_GIT, *(("-C", str(at)) if at else ()), *arguments],
+        [*_GIT, *place, *arguments],
         capture_output=True,
         check=False,
         timeout=GIT_SECONDS_MAX,
         env=environment,
     )
+
+
+@cache
+def _empty_folder() -> str:
+    return tempfile.mkdtemp(prefix="nothing-")
 
 
 def _said(done: subprocess.CompletedProcess[bytes]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import origins
-from guard.change import FileChange, is_inside, parse
+from guard.change import FileChange, binaries, is_inside, parse
 from guard.finding import shown_inline
 from guard.handover import Refused, log, source_folder, write_out
 from guard.tree import FILE_BYTES_MAX
@@ -30,7 +30,7 @@ def read(
     changes = [change for change in parse(origin.diff) if is_inside(change.name)]
     if len(changes) > FILES_MAX:
         raise Refused(f"the change has {len(changes):,} files and the limit is {FILES_MAX:,}: split it")
-    left_out = _write_tree(changes, origin)
+    left_out = [*_write_tree(changes, origin), *binaries(origin.diff)]
     files = [_document(change) for change in changes]
     log(f"{len(files)} changed files, {sum(len(change.added) for change in changes)} new lines")
     shown, truncated = shown_inline([{**file, "lines": len(file["lines"])} for file in files])

@@ -15,6 +15,7 @@ from remark import Remark
 
 from penstock.agents import agent
 
+NAMES_SHOWN_MAX = 10
 CHECKS = ("scan", "licenses", "headers", "review")  # without one of them nobody can say "pass"
 
 Json = dict[str, Any]
@@ -39,6 +40,7 @@ def judge(
     log(f"verdict {verdict}: {len(new)} new, {len(old)} old, {len(asked.remarks)} of the model")
     remarks = [*new, *asked.remarks]
     notes = [asked.sentence, *(f"Not checked, {name} has no result." for name in missing)]
+    notes += _unseen(change.get("left_out") or [])
     return _answer(change, changes, remarks, old=old, verdict=verdict, notes=notes) | {"model": asked.facts()}
 
 
@@ -64,6 +66,14 @@ def _missing(states: Mapping[str, Any]) -> list[str]:
     required = [name for name in CHECKS if states.get(name, "succeeded") != "succeeded"]
     asked = states.get("vulnerabilities", "skipped") not in ("succeeded", "skipped")
     return required + (["vulnerabilities"] if asked else [])
+
+
+def _unseen(names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    shown = ", ".join(f"`{name[:80]}`" for name in names[:NAMES_SHOWN_MAX])
+    more = f" and {len(names) - NAMES_SHOWN_MAX} more" if len(names) > NAMES_SHOWN_MAX else ""
+    return [f"Changed, and looked at by nobody, for they are binary, too large or no file: {shown}{more}."]
 
 
 def _verdict(new: Sequence[Remark], *, threshold: str, missing: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """What a license field means, as SPDX expressions: they are parsed, and the words of old metadata are looked up."""
 
+import re
 from functools import cache
 from typing import Any
 
@@ -35,6 +36,7 @@ _WORDS = {
     "gnu affero general public license v3 or later (agplv3+)": ("AGPL-3.0-or-later",),
 }  # fmt: skip
 
+_REFERENCE = re.compile(r"^(DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+$", re.IGNORECASE)
 
 _SPDX = get_spdx_licensing()
 
@@ -43,9 +45,18 @@ _SPDX = get_spdx_licensing()
 def parsed(text: str) -> Any:
     """The expression as a tree, or None if it is not one of SPDX identifiers."""
     try:
-        return _SPDX.parse(text, validate=True)
-    except (ExpressionError, ValueError, TypeError):
+        tree = _SPDX.parse(text, strict=True)
+        unknown = [] if tree is None else _SPDX.unknown_license_keys(tree)
+    except (ExpressionError, ValueError, TypeError, RecursionError):
         return None
+    return tree if all(_is_allowed(key) for key in unknown) else None
+
+
+def _is_allowed(key: str) -> bool:
+    """SPDX knows more than its list: references of a project's own, and `+` after any license of the list."""
+    return _REFERENCE.match(key) is not None or (
+        key.endswith("+") and key.removesuffix("+") in _SPDX.known_symbols
+    )
 
 
 def readings(text: str) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ class Policy:
         """
         written = str(tree.render()).lower()
         plain = str(getattr(tree, "license_symbol", tree).key).lower()
-        for name in dict.fromkeys((written, plain)):
+        for name in dict.fromkeys((written, plain, plain.removesuffix("+"))):
             for is_exact in (True, False):
                 standing = self._listed(name, is_exact=is_exact)
                 if standing is not None:

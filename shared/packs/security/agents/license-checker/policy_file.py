@@ -12,7 +12,7 @@ exceptions:
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ def _read(path: Path, *, origin: str) -> Policy:
 def _policy(document: Mapping[str, Any], *, where: str, origin: str) -> Policy:
     _refuse_unknown(document, _KEYS, where=where)
     default = document.get("default", "deny")
-    if default not in _DEFAULTS:
+    if not isinstance(default, str) or default not in _DEFAULTS:
         raise Refused(f"{where}: default: expected deny, review or allow, got '{default}'")
     exceptions = document.get("exceptions") or []
     if not isinstance(exceptions, list):
@@ -85,11 +85,16 @@ def _names(document: Mapping[str, Any], key: str, *, where: str) -> tuple[str, .
     if wrong:
         place = where if where == "allowed_licenses" else f"{where}: {key}"
         raise Refused(f"{place}: expected SPDX identifiers, and these are none: {', '.join(wrong)}")
-    return tuple(name.lower() for name in names)
+    return tuple(_canonical(name).lower() for name in names)
 
 
 def _is_known(name: str) -> bool:
-    return "*" in name or name.startswith("LicenseRef-") or parsed(name) is not None
+    return "*" in name or parsed(name) is not None
+
+
+def _canonical(name: str) -> str:
+    """As expressions write it: GPL-3.0 is an old name of GPL-3.0-only."""
+    return name if "*" in name else str(parsed(name).render())
 
 
 def _exception(one: Any, where: str) -> PackageException:
@@ -99,12 +104,18 @@ def _exception(one: Any, where: str) -> PackageException:
     for key in ("package", "reason"):
         if not isinstance(one.get(key), str) or not one[key].strip():
             raise Refused(f"{where}: {key}: expected text; an exception says for what and why")
-    if not isinstance(one.get("expires"), date):
+    licensed = one.get("license")
+    if licensed is not None and (not isinstance(licensed, str) or parsed(licensed) is None):
+        raise Refused(f"{where}: license: expected an SPDX expression, such as GPL-3.0-only")
+    if not isinstance(one.get("expires"), date) or isinstance(one["expires"], datetime):
         raise Refused(
             f"{where}: expires: expected a day such as 2027-03-31; what holds for ever belongs into allow"
         )
     return PackageException(
-        package=one["package"], reason=one["reason"], expires=one["expires"], license=one.get("license")
+        package=one["package"],
+        reason=one["reason"],
+        expires=one["expires"],
+        license=licensed and _canonical(licensed),
     )
 
 

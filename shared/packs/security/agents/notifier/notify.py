@@ -9,6 +9,7 @@ from typing import Any
 from penstock.agents import agent
 
 COUNTED = ("high", "medium", "low")
+TEXT_CHARS_MAX = 2_000  # the run's output reaches subscriptions only while all of it has at most 8 KiB
 NOBODY = "Nobody is told: the run names no channel (input `notify`)."
 
 
@@ -33,7 +34,7 @@ def notify(
         "is_addressed": bool(channel),
         "sentence": told if channel else NOBODY,
         "title": title,
-        "text": "\n".join(line for line in lines if line),
+        "text": "\n".join(line for line in lines if line)[:TEXT_CHARS_MAX],
         "verdict": verdict,
         "counts": counts or {},
         "link": link,

@@ -24,6 +24,7 @@ KINDS = {
 }
 CHECKS = ("scan", "licenses", "headers", "vulnerabilities")
 PARTS = (*CHECKS, "review", "patch")
+NAMES_SHOWN_MAX = 10  # what follows a run's end is short, or it does not go along
 NO_SNAPSHOT = (
     "Dependencies were not compared with known vulnerabilities: the run had no OSV snapshot (input `osv`)."
 )
@@ -111,8 +112,12 @@ def _notes(parts: dict[str, Json], *, is_asked: bool) -> list[str]:
         notes.append(f"The OSV snapshot is old (age: {age}): what was found since then is not in it.")
     if unpinned:
         notes.append(f"{unpinned} dependencies could not be compared with known vulnerabilities.")
-    if vulnerabilities["unreadable"]:
-        notes.append(f"Lock files that cannot be read: {', '.join(vulnerabilities['unreadable'])}.")
+    if snapshot["unreadable"]:
+        notes.append(f"{snapshot['unreadable']} records of the OSV snapshot cannot be read.")
+    if names := vulnerabilities["unreadable"]:
+        more = f" and {len(names) - NAMES_SHOWN_MAX} more" if len(names) > NAMES_SHOWN_MAX else ""
+        shown = ", ".join(name[-80:] for name in names[:NAMES_SHOWN_MAX])
+        notes.append(f"Lock files that cannot be read: {shown}{more}.")
     return notes
 
 

@@ -89,9 +89,12 @@ def key_of(package: Package) -> tuple[str, str]:
 
 @lru_cache(maxsize=20_000)
 def ordered(ecosystem: str, version: str) -> Version | None:
-    """The version as what can be compared, or None if it is none."""
+    """The version as what can be compared, or None if it is none.
+
+    What a build adds after "+" counts nowhere: torch 2.0.0+cu118 is 2.0.0, and as affected.
+    """
     try:
-        return ORDERS[ecosystem](version)
+        return ORDERS[ecosystem](version.partition("+")[0])
     except (InvalidVersion, ValueError, TypeError):
         return None
 
@@ -130,10 +133,10 @@ def _ranges(part: Affected) -> list[tuple[Event, ...]]:
 
 
 def _is_listed(versions: Sequence[str], ecosystem: str, version: str) -> bool:
-    """1.0 and 1.0.0 are one version of PyPI."""
+    """1.0 and 1.0.0 are one version of PyPI, 1.0.0 and v1.0.0 one of Go."""
+    here = ordered(ecosystem, version)
     return version in versions or (
-        ecosystem == "PyPI"
-        and any(ordered(ecosystem, listed) == ordered(ecosystem, version) for listed in versions)
+        here is not None and any(ordered(ecosystem, listed) == here for listed in versions)
     )
 
 

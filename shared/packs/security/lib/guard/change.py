@@ -1,5 +1,6 @@
 """A change as a unified diff says it: per file its edits, and the lines that are new."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,6 +9,10 @@ from pathlib import PurePosixPath
 import whatthepatch
 
 NOTHING = "/dev/null"
+
+_BINARY = re.compile(r"^Binary files (.*) and (.*) differ\r?$")
+_ESCAPE = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
+_ESCAPED = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,20 @@ def parse(diff: str) -> list[FileChange]:
     ]
 
 
+def binaries(diff: str) -> list[str]:
+    """The files of which a diff only says that they differ, or that come in git's own packing."""
+    found: list[str] = []
+    header = ""
+    for line in diff.split("\n"):
+        if line.startswith("diff --git "):
+            header = line.removeprefix("diff --git ").rstrip("\r")
+        elif match := _BINARY.match(line):
+            found.append(_names(match[1], match[2])[1])
+        elif line.startswith("GIT binary patch"):
+            found.append(header.rpartition(" b/")[2])
+    return found
+
+
 def _pieces(lines: Sequence[str]) -> Iterator[Sequence[str]]:
     """The lines of each file: the parser would take files without a `diff` line between them for one."""
     starts = [number for number, line in enumerate(lines) if line.startswith("diff --git ")]
@@ -73,17 +92,29 @@ def _is_header(lines: Sequence[str]) -> bool:
 
 def _names(old: str, new: str) -> tuple[str | None, str]:
     """Without git's prefixes a/ and b/; the old name is None for a new file."""
-    old, new = old.split("\t")[0], new.split("\t")[0]
+    old, new = (_unquoted(name.split("\t")[0].removesuffix("\r")) for name in (old, new))
     is_prefixed = (old.startswith("a/") or old == NOTHING) and (new.startswith("b/") or new == NOTHING)
     plain_old, plain_new = (name[2:] if is_prefixed and name != NOTHING else name for name in (old, new))
     name = plain_new if new != NOTHING else plain_old
     return (None if old == NOTHING else plain_old), name
 
 
+def _unquoted(name: str) -> str:
+    """Git writes a name in quotes where it has a letter beyond ASCII, a quote, a tab: its bytes as in C."""
+    if len(name) < 2 or not (name.startswith('"') and name.endswith('"')):
+        return name
+    return _ESCAPE.sub(_byte, name[1:-1].encode()).decode("utf-8", errors="replace")
+
+
+def _byte(escape: re.Match[bytes]) -> bytes:
+    said = escape[1]
+    return bytes([int(said, 8) & 0xFF]) if len(said) == 3 else _ESCAPED.get(said, said)
+
+
 def is_inside(name: str) -> bool:
     """Whether a name from a diff stays in its tree."""
     pure = PurePosixPath(name)
-    return bool(pure.parts) and not pure.is_absolute() and ".." not in pure.parts
+    return bool(pure.parts) and "\0" not in name and not pure.is_absolute() and ".." not in pure.parts
 
 
 def shown(change: FileChange) -> str:

@@ -31,13 +31,14 @@ def is_mine(name: str) -> bool:
     return _FILE.match(PurePosixPath(name).name) is not None
 
 
-def lines(text: str) -> Iterator[Line]:
-    """The requirements; options, addresses and what nobody can read are left out."""
-    for number, line in enumerate(text.splitlines(), start=1):
+def lines(text: str, *, unread: list[tuple[int, str]] | None = None) -> Iterator[Line]:
+    """The requirements; options are left out. What nobody can read goes into `unread`, with its number."""
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
         clean = _BESIDE.sub("", line).strip()
         if not clean or clean.startswith("-"):
             continue
         try:
             yield Line(number, Requirement(clean))
         except InvalidRequirement:
-            continue
+            if unread is not None:
+                unread.append((number, clean))

@@ -54,6 +54,7 @@ class Tree:
     root: Path
     files: list[SourceFile] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    left_out: list[str] = field(default_factory=list)  # names of the files among them
 
     def with_suffix(self, *suffixes: str) -> list[SourceFile]:
         return [file for file in self.files if file.suffix in suffixes]
@@ -78,8 +79,10 @@ def read(root: Path, *, bytes_max: int = FILE_BYTES_MAX) -> Tree:
     for path in _paths(root, tree.skipped):
         if len(tree.files) >= FILES_MAX:
             tree.skipped["beyond the limit"] += 1
+            tree.left_out.append(path.relative_to(root).as_posix())
         elif (reason := _unreadable(path, bytes_max=bytes_max)) is not None:
             tree.skipped[reason] += 1
+            tree.left_out.append(path.relative_to(root).as_posix())
         else:
             tree.files.append(SourceFile(name=path.relative_to(root).as_posix(), path=path))
     return tree
