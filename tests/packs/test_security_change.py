@@ -249,3 +249,15 @@ def test_the_verdict_says_what_nobody_has_looked_at(hiding: Path, tmp_path: Path
         note.startswith(said) and "`app.py`" in note and "`logo.bin`" in note for note in answer["notes"]
     )
     assert said in answer["summary"]
+
+
+def test_a_change_with_carriage_returns_inside_lines_never_passes(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree", {"a.py": b"a = 1\n\r\r\r\rexec(a)\n"})
+    diff = tmp_path / "a.diff"
+    diff.write_bytes(b"--- a/a.py\n+++ b/a.py\n@@ -1 +1,2 @@\n a = 1\n+\r\r\r\rexec(a)\n")
+    change = read(tmp_path, repository=tree, diff=diff)
+
+    answer = run("change-reviewer", out=tmp_path, change=change, review=None, model=False)
+
+    assert answer["verdict"] == "incomplete"
+    assert any("1 new lines have carriage returns inside" in note for note in answer["notes"])

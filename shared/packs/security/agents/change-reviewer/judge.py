@@ -31,16 +31,18 @@ def judge(
 ) -> dict[str, Any]:
     if (threshold or "high") not in SEVERITIES:
         raise Refused(f"threshold: expected one of {', '.join(SEVERITIES)}, got '{threshold}'")
-    changes = parse(Path(change["diff"]).read_bytes().decode("utf-8", errors="replace"))
+    diff = Path(change["diff"]).read_bytes()
+    changes = parse(diff.decode("utf-8", errors="replace"))
     comments = whole(review).get("comments", [])
     new, old = _divided(comments, added={one.name: one.added for one in changes})
     asked = model_review.ask(changes, hidden=_hidden(comments), known=new, is_wanted=model)
     missing = _missing(states or {})
-    verdict = _verdict(new, threshold=threshold or "high", missing=missing)
+    broken = _broken_lines(diff)
+    verdict = _verdict(new, threshold=threshold or "high", is_whole=not missing and not broken)
     log(f"verdict {verdict}: {len(new)} new, {len(old)} old, {len(asked.remarks)} of the model")
     remarks = [*new, *asked.remarks]
     notes = [asked.sentence, *(f"Not checked, {name} has no result." for name in missing)]
-    notes += _unseen(change.get("left_out") or [])
+    notes += [*broken, *_unseen(change.get("left_out") or [])]
     return _answer(change, changes, remarks, old=old, verdict=verdict, notes=notes) | {"model": asked.facts()}
 
 
@@ -68,6 +70,14 @@ def _missing(states: Mapping[str, Any]) -> list[str]:
     return required + (["vulnerabilities"] if asked else [])
 
 
+def _broken_lines(diff: bytes) -> list[str]:
+    """A carriage return inside a line ends it for the tools and not for the diff: what they find cannot be placed."""
+    odd = sum(line.startswith(b"+") and b"\r" in line.removesuffix(b"\r") for line in diff.split(b"\n"))
+    return (
+        [f"{odd} new lines have carriage returns inside: findings in them may count as old."] if odd else []
+    )
+
+
 def _unseen(names: Sequence[str]) -> list[str]:
     if not names:
         return []
@@ -76,12 +86,12 @@ def _unseen(names: Sequence[str]) -> list[str]:
     return [f"Changed, and looked at by nobody, for they are binary, too large or no file: {shown}{more}."]
 
 
-def _verdict(new: Sequence[Remark], *, threshold: str, missing: Sequence[str]) -> str:
+def _verdict(new: Sequence[Remark], *, threshold: str, is_whole: bool) -> str:
     """fail: a tool found something at or above the threshold in a changed line. A model's word is never enough."""
     severe = SEVERITIES[: SEVERITIES.index(threshold) + 1]
     if any(remark.severity in severe for remark in new):
         return "fail"
-    return "incomplete" if missing else "pass"
+    return "pass" if is_whole else "incomplete"
 
 
 def _answer(
